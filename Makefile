@@ -1,0 +1,48 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-integration test-e2e lint format demo-student demo-evidence clean
+
+help: ## List what there is
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
+
+# torch goes first and by itself: pinned, it is taken from wherever pip finds that version, and a later
+# requirement then does not replace it by a build with another accelerator's libraries.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: .venv/installed ## Run PaDA-Agent on the embedded demo, some minutes on two cores
+	$(BIN)/pada run configs/demo.yaml
+
+test: lint test-unit test-integration test-e2e ## Everything that CI runs
+
+test-unit: .venv/installed ## Fast tests, without Ray
+	$(BIN)/python -m pytest tests/unit
+
+test-integration: .venv/installed ## Tests on one small Ray
+	$(BIN)/python -m pytest tests/integration
+
+test-e2e: .venv/installed ## Real commands, real servers, killed and resumed
+	$(BIN)/python -m pytest tests/e2e
+
+lint: .venv/installed ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo-student: .venv/installed ## Pretrain the embedded student again
+	$(BIN)/python -m pada_ray.demo.pretrain
+
+demo-evidence: .venv/installed ## PaDA against vanilla over five seeds, some twenty minutes
+	$(BIN)/python -m jobs.evidence configs/demo_1000.yaml --seeds 10,11,12,13,14
+
+clean: ## Remove the environment and all runs
+	rm -rf .venv runs
