@@ -1,0 +1,57 @@
+"""Algorithm 1 of arXiv 2510.18143 (appendix B), in its order and words.
+
+Each step is a method of `Steps`; where and how it runs is the orchestrator's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pada_ray.records import Analysis, Failure, Pattern, Sample, Strategy
+
+
+class Steps(Protocol):
+    """The agents' and the model's work. `iteration` 0 is the initial fine-tuning."""
+
+    async def fine_tune(self, iteration: int, training_set: Sequence[Sample]) -> None: ...
+    async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]: ...
+    async def error_analysis(self, iteration: int, failures: Sequence[Failure]) -> list[Analysis]: ...
+    async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]: ...
+    async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]: ...
+    async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]: ...
+    async def generate(
+        self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
+    ) -> list[Sample]: ...
+    async def best_on_val(self) -> int: ...
+
+
+async def pada_agent(train: Sequence[Sample], steps: Steps, max_iterations: int) -> int:
+    """Runs PaDA-Agent on 𝒟_train and returns the iteration whose model did best on 𝒟_val.
+
+    𝒟_syn grows over the iterations: accepted data are added to the training set (section 2.1).
+    """
+    synthetic: list[Sample] = []
+
+    # Initial fine-tuning
+    await steps.fine_tune(0, train)
+    train_failures, val_failures = await steps.evaluate(0)
+
+    # Iterative improvement
+    for iteration in range(1, max_iterations + 1):
+        # Pattern Analysis Agent
+        analyses = await steps.error_analysis(iteration, val_failures)
+        clusters = await steps.cluster(iteration, analyses)
+        patterns = await steps.pattern_categorization(iteration, clusters)
+        strategies = await steps.strategy_drafting(iteration, patterns)
+
+        # Data Generation Agent, with the Quality Control Agent sending back what is poor
+        synthetic += await steps.generate(iteration, strategies, train_failures)
+
+        # Model update
+        await steps.fine_tune(iteration, [*train, *synthetic])
+
+        # Evaluations, for the next iteration and for the choice of the best
+        train_failures, val_failures = await steps.evaluate(iteration)
+
+    return await steps.best_on_val()

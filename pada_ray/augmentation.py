@@ -1,0 +1,201 @@
+"""Lines 14 to 22 of Algorithm 1: generate 𝒟_syn batch by batch under quality control, until the quotas are met.
+
+Nothing here depends on the order in which replies arrive: batches are planned from the run's seed, and their outcomes
+are taken in the order of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+from pada_ray.errors import UnreadableReply
+from pada_ray.quality_control import question_key
+from pada_ray.randomness import generator_for
+from pada_ray.records import Batch, BatchOutcome, Candidate, Record, Sample, Seed, Strategy
+
+ERRORS = "errors"  # the group of the error branch
+
+
+class Generator(Protocol):
+    async def generate(self, batch: Batch, feedback: dict[str, str], attempt: int) -> list[Candidate]: ...
+
+
+class Judge(Protocol):
+    async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]: ...
+
+
+async def augment_batch(batch: Batch, generator: Generator, judge: Judge, max_regenerations: int) -> BatchOutcome:
+    """Generates a batch; what quality control turns down is regenerated with its feedback (lines 17 to 22)."""
+    accepted: list[Candidate] = []
+    rejected: list[Candidate] = []
+    feedback: dict[str, str] = {}
+    pending, unwritten = batch, 0
+    for attempt in range(1 + max_regenerations):
+        try:
+            candidates = await generator.generate(pending, feedback, attempt)
+        except UnreadableReply:
+            candidates = []
+        unwritten += len(pending.seeds) - len(candidates)
+        assessed = await judge.assess(pending, candidates) if candidates else []
+        accepted += [c for c in assessed if c.rejected is None]
+        rejected += [c for c in assessed if c.rejected is not None]
+        feedback = {c.seed_id: c.feedback for c in assessed if c.rejected is not None}
+        done = {c.seed_id for c in assessed if c.rejected is None}
+        left = [seed for seed in pending.seeds if seed.sample.id not in done]
+        if not left:
+            break
+        pending = pending.model_copy(update={"seeds": left})
+    return BatchOutcome(batch=batch.id, accepted=accepted, rejected=rejected, unwritten=unwritten)
+
+
+class Group(Record):
+    """A cluster's strategy with the training set to draw from, or the training errors; and its share of 𝒟_syn."""
+
+    name: str
+    strategy: Strategy | None
+    pool: list[Seed]
+    quota: int
+
+
+class GroupReport(Record):
+    """What came of a group: the shortfall is what the candidate budget did not yield."""
+
+    group: str
+    strategy_name: str | None
+    quota: int
+    accepted: int
+    drafted: int  # first drafts asked for
+    regenerated: int  # candidates of later attempts
+    rejected: dict[str, int]  # by reason
+    unwritten: int
+
+    @property
+    def shortfall(self) -> int:
+        return self.quota - self.accepted
+
+
+class Augmentation(Record):
+    """𝒟_syn with its history."""
+
+    accepted: list[Candidate]
+    rejected: list[Candidate]
+    groups: list[GroupReport]
+
+
+def plan_groups(
+    strategies: Sequence[Strategy],
+    train: Sequence[Sample],
+    train_failures: Sequence[Seed],
+    total: int,
+    error_share: float | None,
+) -> list[Group]:
+    """Spreads `total` evenly over the strategies and, as one more cluster or with its own share, the errors."""
+    errors = list(train_failures) if error_share != 0 else []
+    if not strategies and not errors:
+        return []
+    if not errors:
+        for_errors = 0
+    elif not strategies:
+        for_errors = total
+    elif error_share is None:
+        for_errors = total // (len(strategies) + 1)
+    else:
+        for_errors = round(total * error_share)
+    whole = [Seed(sample=s) for s in train]
+    groups = [
+        Group(name=f"cluster-{s.cluster}", strategy=s, pool=whole, quota=share)
+        for s, share in zip(strategies, even_shares(total - for_errors, len(strategies)), strict=True)
+    ]
+    if for_errors:
+        groups.append(Group(name=ERRORS, strategy=None, pool=errors, quota=for_errors))
+    return groups
+
+
+def even_shares(total: int, parts: int) -> list[int]:
+    """`total` in `parts` that differ by one at most, the larger ones first."""
+    return [total // parts + (i < total % parts) for i in range(parts)] if parts else []
+
+
+async def fill_quotas(
+    groups: Sequence[Group],
+    run_batches: Callable[[list[Batch]], Awaitable[list[BatchOutcome]]],
+    *,
+    iteration: int,
+    batch_size: int,
+    candidate_budget: float,
+    known: Iterable[Sample],
+    seed: int,
+) -> Augmentation:
+    """Rounds of batches until every group has its quota of accepted samples, or has used up its budget of
+    `candidate_budget` first drafts per sample of its quota.
+
+    `run_batches` gives the outcome of each batch. A question that `known` or an earlier batch holds already is
+    turned down as a duplicate.
+    """
+    questions = {question_key(s.question) for s in known}
+    accepted: dict[str, list[Candidate]] = {g.name: [] for g in groups}
+    rejected: dict[str, list[Candidate]] = {g.name: [] for g in groups}
+    drafted = {g.name: 0 for g in groups}
+    unwritten = {g.name: 0 for g in groups}
+    round_number = 0
+    while True:
+        batches: list[Batch] = []
+        for group in groups:
+            within_budget = int(group.quota * candidate_budget) - drafted[group.name]
+            wanted = min(group.quota - len(accepted[group.name]), within_budget)
+            drawn = _draw(group, wanted, iteration, round_number, batch_size, seed)
+            drafted[group.name] += sum(len(b.seeds) for b in drawn)
+            batches += drawn
+        if not batches:
+            break
+        outcomes = {o.batch: o for o in await run_batches(batches)}
+        for batch in batches:
+            outcome = outcomes[batch.id]
+            unwritten[batch.group] += outcome.unwritten
+            rejected[batch.group] += outcome.rejected
+            for candidate in outcome.accepted:
+                key = question_key(candidate.sample.question) if candidate.sample else ""
+                if key in questions:
+                    rejected[batch.group].append(candidate.model_copy(update={"rejected": "duplicate"}))
+                else:
+                    questions.add(key)
+                    accepted[batch.group].append(candidate)
+        round_number += 1
+    return Augmentation(
+        accepted=[c for g in groups for c in accepted[g.name]],
+        rejected=[c for g in groups for c in rejected[g.name]],
+        groups=[_report(g, accepted[g.name], rejected[g.name], drafted[g.name], unwritten[g.name]) for g in groups],
+    )
+
+
+def _draw(group: Group, wanted: int, iteration: int, round_number: int, batch_size: int, seed: int) -> list[Batch]:
+    """Batches of seeds drawn at random from the group's pool, no seed twice in a batch."""
+    order = generator_for(seed, "seeds", iteration, group.name, round_number)
+    drawn: list[Batch] = []
+    queue: list[Seed] = []
+    while wanted > 0:
+        if not queue:
+            queue = order.sample(group.pool, len(group.pool))
+        size = min(batch_size, wanted, len(queue))
+        seeds, queue = queue[:size], queue[size:]
+        name = f"iteration-{iteration}-{group.name}-round-{round_number}-{len(drawn)}"
+        drawn.append(Batch(id=name, group=group.name, strategy=group.strategy, seeds=seeds))
+        wanted -= size
+    return drawn
+
+
+def _report(
+    group: Group, accepted: list[Candidate], rejected: list[Candidate], drafted: int, unwritten: int
+) -> GroupReport:
+    reasons = [c.rejected for c in rejected if c.rejected]
+    return GroupReport(
+        group=group.name,
+        strategy_name=group.strategy.strategy_name if group.strategy else None,
+        quota=group.quota,
+        accepted=len(accepted),
+        drafted=drafted,
+        regenerated=sum(c.attempt > 0 for c in [*accepted, *rejected]),
+        rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        unwritten=unwritten,
+    )

@@ -1,0 +1,76 @@
+"""Cluster the analyses: embeddings, k-means, and K by the elbow (equation 2, appendix A.2.1)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from kneed import KneeLocator
+from sklearn.cluster import KMeans
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import normalize
+
+from pada_ray.errors import ConfigError
+
+
+def cluster(texts: Sequence[str], embedding: str, min_clusters: int, max_clusters: int, seed: int) -> list[int]:
+    """A cluster number for each text, counted from 0 by falling size.
+
+    `embedding` is `tfidf` or a sentence-transformers model. With fewer distinct texts than `min_clusters` every
+    distinct text is its own cluster. Raises ConfigError when the embedding model cannot be loaded.
+    """
+    if not texts:
+        return []
+    vectors = embed(texts, embedding, seed)
+    distinct = len(np.unique(vectors.round(6), axis=0))
+    fits = {
+        k: KMeans(n_clusters=k, n_init=10, random_state=seed).fit(vectors)
+        for k in range(min(min_clusters, distinct), min(max_clusters, distinct) + 1)
+    }
+    nothing_left = dict.fromkeys(range(distinct, max_clusters + 1), 0.0)  # every distinct text its own cluster
+    best = elbow({k: float(fit.inertia_) for k, fit in fits.items()} | nothing_left)
+    return _by_size(fits[min(best, max(fits))].labels_.tolist())
+
+
+def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, Any]:
+    """Unit vectors, one row per text."""
+    if embedding == "tfidf":
+        tfidf = TfidfVectorizer(sublinear_tf=True, stop_words="english", ngram_range=(1, 2))
+        try:
+            rows = tfidf.fit_transform(texts)
+        except ValueError:  # nothing but stop words
+            return np.ones((len(texts), 1))
+        components = min(20, rows.shape[0] - 1, rows.shape[1] - 1)
+        if components < 1:
+            return np.asarray(rows.todense())
+        return normalize(make_pipeline(TruncatedSVD(components, random_state=seed)).fit_transform(rows))
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        model = SentenceTransformer(embedding)
+    except (OSError, ValueError) as e:
+        raise ConfigError(
+            f"pattern_analysis.embedding: cannot load {embedding}: {' '.join(str(e).split())[:200]}; "
+            "`tfidf` needs no weights"
+        ) from None
+    return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
+
+
+def elbow(inertia: dict[int, float]) -> int:
+    """The K at which the within-cluster sum of squares bends (Kneedle); the smallest K when nothing bends."""
+    ks = sorted(inertia)
+    if len(ks) < 3:
+        return ks[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # kneed warns when there is no knee
+        knee = KneeLocator(ks, [inertia[k] for k in ks], curve="convex", direction="decreasing").knee
+    return int(knee) if knee is not None else ks[0]
+
+
+def _by_size(labels: list[int]) -> list[int]:
+    order = sorted(set(labels), key=lambda label: (-labels.count(label), labels.index(label)))
+    return [order.index(label) for label in labels]

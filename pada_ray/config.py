@@ -1,0 +1,315 @@
+"""The config as a contract: every key a run understands, checked before anything is spent.
+
+The defaults are the paper's settings (section 3.2 of arXiv 2510.18143) wherever it gives one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pada_ray.errors import ConfigError
+from pada_ray.teacher.settings import TeacherSettings
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the config. Unknown keys are errors, and nothing is changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DemoData(Section):
+    """The embedded domain of word problems, drawn by the run's seed."""
+
+    absent: bool = True
+    """Whether some kinds of problem that val and test hold are left out of train altogether."""
+
+
+class DataConfig(Section):
+    """Where train, val and test come from: three JSONL files, or the embedded demo domain."""
+
+    train: str | None = None
+    val: str | None = None
+    test: str | None = None
+    """Paths or fsspec URLs. `test` may be left out; then the report shows val only."""
+    demo: DemoData | None = None
+    task: str | None = None
+    """The task of lines that name none: a task's name, or `module:Class` for your own."""
+    regime: int | None = Field(default=None, ge=1)
+    """How many training samples to draw (the paper: 1000, 600 or 300). Smaller regimes nest in larger ones."""
+    eval_samples: int | None = Field(default=500, ge=1)
+    """At most so many of val, and of test."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        files = [self.train, self.val]
+        if self.demo is not None and any([*files, self.test]):
+            raise ValueError("give either `demo` or the files `train`, `val` (and `test`), not both")
+        if self.demo is None and not all(files):
+            raise ValueError("give the files `train` and `val` (and `test`), or `demo: {}`")
+        return self
+
+
+class StudentConfig(Section):
+    """The small model to improve."""
+
+    model: str = "meta-llama/Llama-3.2-1B-Instruct"
+    """A Hub id, a local folder, or `demo` for the embedded student."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """`auto` takes bfloat16 where the device has it, else float32."""
+    chat_template: dict[str, Any] = Field(default_factory=dict)
+    """Values for the model's chat template, such as a fixed `date_string` for Llama 3."""
+    max_length: int = Field(default=2048, ge=16)
+    """Tokens of prompt and reply together; longer training samples are left out, and counted."""
+
+
+class LoraSettings(Section):
+    r: int = Field(default=32, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    target_modules: str | list[str] = "all-linear"
+
+
+class FineTuneConfig(Section):
+    """LoRA fine-tuning by Ray Train."""
+
+    lora: LoraSettings = LoraSettings()
+    epochs: int = Field(default=5, ge=1)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    """Samples per optimiser step over all workers together."""
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Forward passes per optimiser step; `batch_size` must be a multiple of it times `workers`."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: Fraction = 0.05
+    """Share of the steps."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    restart: Literal["base", "previous"] = "base"
+    """Each round's adapter starts fresh from the base model, or goes on from the previous round's."""
+    workers: int = Field(default=1, ge=1)
+    cpus_per_worker: float = Field(default=1, gt=0)
+    gpus_per_worker: float | Literal["auto"] = "auto"
+    """`auto`: one GPU if the cluster has any."""
+    max_failures: int = Field(default=2, ge=0)
+    """How often a lost worker is replaced; training goes on from the last epoch's checkpoint."""
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> FineTuneConfig:
+        share = self.workers * self.gradient_accumulation
+        if self.batch_size % share:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of workers x gradient_accumulation ({share})"
+            )
+        return self
+
+
+class EvaluationConfig(Section):
+    """Greedy generation by a Ray Data actor pool."""
+
+    batch_size: int = Field(default=32, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """Instead of the task's own limit."""
+    workers: int = Field(default=1, ge=1)
+    cpus_per_worker: float = Field(default=1, gt=0)
+    gpus_per_worker: float | Literal["auto"] = "auto"
+
+
+class PatternAnalysisConfig(Section):
+    enabled: bool = True
+    """False removes the branch: the ablation without generalization pattern analysis."""
+    max_failures: int = Field(default=50, ge=1)
+    """Validation failures to analyse, drawn at random."""
+    batch_size: int = Field(default=10, ge=1)
+    """Failures per call."""
+    embedding: str = "sentence-transformers/all-mpnet-base-v2"
+    """A sentence-transformers model (Hub id or folder), or `tfidf`, which needs no weights."""
+    min_clusters: int = Field(default=2, ge=1)
+    max_clusters: int = Field(default=10, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PatternAnalysisConfig:
+        if self.min_clusters > self.max_clusters:
+            raise ValueError(f"min_clusters ({self.min_clusters}) is above max_clusters ({self.max_clusters})")
+        return self
+
+
+class DataGenerationConfig(Section):
+    ratio: float = Field(default=0.5, gt=0)
+    """Accepted synthetic samples per iteration, as a share of the original training set."""
+    batch_size: int = Field(default=10, ge=1)
+    """Samples per call: B of appendix A.5."""
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    error_share: Fraction | None = None
+    """Share of the branch of training errors. None: it counts as one more cluster. 0 removes the branch."""
+    candidate_budget: float = Field(default=3.0, ge=1)
+    """At most so many first drafts per accepted sample asked for; then the shortfall is reported."""
+
+
+class QualityControlConfig(Section):
+    enabled: bool = True
+    """False lets everything well-formed pass: the ablation without quality control."""
+    threshold: float = Field(default=7, ge=1, le=10)
+    max_regenerations: int = Field(default=3, ge=0)
+    batch_size: int = Field(default=10, ge=1)
+    """Samples per judge's call; a generated batch larger than that is split."""
+    decide: Literal["sample", "batch"] = "sample"
+    """Whether the threshold holds for each sample, or for a batch's mean as in the paper (a mean hides wrong
+    answers)."""
+    verify: bool = True
+    """Whether an answer that can be computed or executed is checked; a wrong one never passes."""
+
+
+class LeakGuardConfig(Section):
+    words: int = Field(default=8, ge=4)
+    """A run of so many words of a val or test text is a leak, unless it stands in the training set too."""
+
+
+class EndpointConfig(Section):
+    """An OpenAI-compatible endpoint. A secret is never a value here, only the name of its variable."""
+
+    base_url: str
+    """`https://.../v1`, or `offline` for the embedded rule-based teacher."""
+    model: str
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Name of the environment variable that holds the key."""
+    max_in_flight: int = Field(default=16, ge=1)
+    max_retries: int = Field(default=8, ge=0)
+    """For lost connections, 408, 409, 429 and 5xx, with growing waits, or as long as Retry-After says."""
+    timeout: float = Field(default=120, gt=0)
+    """Seconds for one call."""
+    max_tokens: int = Field(default=8192, ge=16)
+    """For one reply."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Extra headers that are no secrets."""
+    body: dict[str, Any] = Field(default_factory=dict)
+    """Extra fields of the request's body."""
+
+
+class LlmConfig(Section):
+    """Who analyses and writes, and who judges. The paper takes two models, to avoid self-enhancement bias."""
+
+    teacher: EndpointConfig
+    judge: EndpointConfig
+    max_reasks: int = Field(default=3, ge=0)
+    """How often a reply that cannot be read is asked for again, with the parser's error."""
+    cache: str | None = None
+    """Local folder for the replies already paid for. None: in the run's folder if that is local, else under
+    the user's cache folder."""
+
+
+class Config(Section):
+    """One run of PaDA-Agent."""
+
+    name: str = Field(default="pada", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The run's folder is called so, with a number where the name is taken."""
+    runs: str = "runs"
+    """Folder or fsspec URL under which runs are kept."""
+    seed: int = 0
+    iterations: int = Field(default=2, ge=0)
+    """Rounds of augmentation after the initial fine-tuning; 0 is vanilla fine-tuning."""
+    data: DataConfig
+    student: StudentConfig = StudentConfig()
+    fine_tune: FineTuneConfig = FineTuneConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    pattern_analysis: PatternAnalysisConfig = PatternAnalysisConfig()
+    data_generation: DataGenerationConfig = DataGenerationConfig()
+    quality_control: QualityControlConfig = QualityControlConfig()
+    leak_guard: LeakGuardConfig = LeakGuardConfig()
+    llm: LlmConfig
+    offline: TeacherSettings = TeacherSettings()
+    """How the embedded teacher (`base_url: offline`) behaves."""
+    prompts: str | None = None
+    """Folder with templates of your own, named like those in `pada_ray/prompts`."""
+
+    @model_validator(mode="after")
+    def _some_branch(self) -> Config:
+        if self.iterations and not self.pattern_analysis.enabled and self.data_generation.error_share == 0:
+            raise ValueError(
+                "both branches are off (pattern_analysis.enabled: false, data_generation.error_share: 0); "
+                "set iterations: 0 for vanilla fine-tuning"
+            )
+        return self
+
+
+def load_config(path: str, overrides: list[str] | None = None) -> Config:
+    """Reads a YAML file and lays `a.b=value` overrides over it (values are YAML).
+
+    Raises ConfigError, in one line, with the key's path and what is allowed there.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as e:
+        raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(e).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a config is a mapping of keys; see configs/demo.yaml")
+    for override in overrides or []:
+        _lay_over(raw, override)
+    return check_config(raw, path)
+
+
+def check_config(raw: dict[str, Any], source: str) -> Config:
+    """The config in `raw`, or a ConfigError that names `source` and the first wrong key."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as e:
+        raise ConfigError(f"{source}: {_first_error(e)}") from None
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML, every default written out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _lay_over(raw: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: write it as key.path=value, such as --set data.regime=300")
+    *parents, last = key.strip().split(".")
+    node = raw
+    for parent in parents:
+        if node.get(parent) is None:
+            node[parent] = {}
+        node = node[parent]
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {override}: {parent} is no section")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from None
+
+
+def _first_error(e: ValidationError) -> str:
+    """One line out of pydantic's report: the key's path, what is wrong, and what is allowed there."""
+    error = e.errors()[0]
+    path = ".".join(str(part) for part in error["loc"] if part not in ("float", "literal['auto']")) or "config"
+    if error["type"] == "extra_forbidden":
+        section = _section_at(error["loc"][:-1])
+        allowed = ", ".join(section.model_fields) if section else ""
+        return f"{path}: unknown key; allowed here: {allowed}"
+    if error["type"] == "missing":
+        return f"{path}: this key is required"
+    message = error["msg"].removeprefix("Value error, ")
+    # A value is shown, except where someone may have put a secret in place of its variable's name.
+    shown = error["type"] != "value_error" and error["loc"][-1] != "api_key_env"
+    given = f" (given: {error['input']!r})" if shown else ""
+    return f"{path}: {message}{given}"
+
+
+def _section_at(path: tuple[int | str, ...]) -> type[BaseModel] | None:
+    section: Any = Config
+    for part in path:
+        field = section.model_fields.get(part)
+        if field is None:
+            return None
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if section is None:
+            return None
+    return section

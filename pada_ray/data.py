@@ -1,0 +1,210 @@
+"""Reading and writing the project's files: JSON lines on a local disk or behind any fsspec URL."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import BaseModel, ValidationError
+
+from pada_ray.errors import ConfigError, DataError
+from pada_ray.records import Sample
+from pada_ray.tasks import get_task
+
+T = TypeVar("T")
+
+
+class Splits(NamedTuple):
+    train: list[Sample]
+    val: list[Sample]
+    test: list[Sample]  # empty if the run has no test file
+
+
+class _Line(NamedTuple):
+    where: str  # FILE:LINE
+    sample: Sample
+
+
+def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """FILE:LINE and object of each line that is not blank."""
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                where = f"{path}:{number}"
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError) as err:
+                    raise DataError(f"{where}: not JSON ({err}); write one JSON object on each line") from err
+                if not isinstance(found, dict):
+                    raise DataError(f"{where}: not a JSON object; write one JSON object on each line")
+                yield where, found
+    except FileNotFoundError as err:
+        raise DataError(f"{path}: no such file; check the path in the config") from err
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path}: not UTF-8 ({err.reason} at byte {err.start}); save it as UTF-8") from err
+    except DataError:
+        raise
+    except Exception as err:  # each fsspec file system has errors of its own
+        raise DataError(f"{path}: cannot be read ({type(err).__name__}: {err}); check path and access") from err
+
+
+def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sample:
+    if "task" not in fields:
+        if default_task is None:
+            raise DataError(f"{where}: `task` is missing; add it to the line or to the config")
+        fields = {**fields, "task": default_task}
+    try:
+        # The placeholder lets the messages be checked before the answer is read from them.
+        sample = Sample.model_validate({"answer": "", **fields})
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        field, said = ".".join(map(str, first["loc"])), first["msg"].lower()
+        raise DataError(f"{where}: `{field}`: {said}; a line has id, messages, task, answer, meta") from err
+    roles = [message.role for message in sample.messages]
+    if roles[-1] != "assistant":
+        raise DataError(f"{where}: the last message is from the {roles[-1]}; end with the assistant's reply")
+    if roles[-2] != "user":
+        raise DataError(f"{where}: the message before the reply is from the {roles[-2]}; make it the user's")
+    try:
+        task = get_task(sample.task)
+    except ConfigError as err:
+        raise DataError(f"{where}: {err}") from err
+    if "answer" not in fields:
+        answer = task.answer_of(sample.messages)
+        if answer is None:
+            raise DataError(f"{where}: `answer` is missing and cannot be read from the reply; add it")
+        sample = sample.model_copy(update={"answer": answer})
+    return sample
+
+
+def _check_references(lines: Sequence[_Line]) -> None:
+    """DataError for the first line whose own reference reply fails its task."""
+    for name in dict.fromkeys(line.sample.task for line in lines):
+        task, group = get_task(name), [line for line in lines if line.sample.task == name]
+        samples = [line.sample for line in group]
+        try:
+            failed = task.fails_many([sample.reference for sample in samples], samples)
+        except DataError as err:
+            where = {line.sample.id: line.where for line in group}
+            at = next((where[i] for i in where if f"sample {i}:" in str(err)), group[0].where)
+            raise DataError(f"{at}: {err}") from err
+        for line, fails in zip(group, failed, strict=True):
+            if fails:
+                raise DataError(
+                    f"{line.where}: the reference reply does not satisfy `answer` (task {name}); mend one of them"
+                )
+
+
+def _read(path: str, default_task: str | None) -> list[_Line]:
+    lines = [_Line(where, _sample(where, fields, default_task)) for where, fields in _json_lines(path)]
+    if not lines:
+        raise DataError(f"{path}: no samples in it; write one JSON object on each line")
+    seen: dict[str, str] = {}
+    for where, sample in lines:
+        if sample.id in seen:
+            raise DataError(f"{where}: id {sample.id!r} also stands at {seen[sample.id]}; make ids unique")
+        seen[sample.id] = where
+    _check_references(lines)
+    return lines
+
+
+def read_jsonl(path: str, default_task: str | None = None) -> list[Sample]:
+    """The samples of a file, each checked as far as can be, down to its reference reply.
+
+    Args:
+        path: local path or fsspec URL.
+        default_task: the task of lines that name none.
+
+    Raises:
+        DataError: anything wrong, as one line `FILE:LINE: what is wrong; what to do`.
+    """
+    return [line.sample for line in _read(path, default_task)]
+
+
+def question_key(sample: Sample) -> str:
+    """What the user says, in lower case with only letters and digits kept: equal keys, equal questions."""
+    text = " ".join(message.content for message in sample.prompt if message.role == "user")
+    return re.sub(r"[\W_]+", "", text.lower()) or text
+
+
+def _check_disjoint(splits: Sequence[list[_Line]]) -> None:
+    """DataError where a question stands in two splits, whatever part of them is used."""
+    seen: dict[str, str] = {}
+    for lines in splits:
+        keys = {question_key(line.sample): line.where for line in reversed(lines)}
+        for key, where in keys.items():
+            if key in seen:
+                raise DataError(f"{where}: the same question stands at {seen[key]}; keep it in one split only")
+        seen |= keys
+
+
+def shuffled(items: Sequence[T], seed: int) -> list[T]:
+    """A copy in an order that depends on seed and length alone."""
+    copy = list(items)
+    random.Random(seed).shuffle(copy)
+    return copy
+
+
+def load_splits(
+    train: str,
+    val: str,
+    test: str | None = None,
+    task: str | None = None,
+    regime: int | None = None,
+    eval_samples: int | None = None,
+    seed: int = 0,
+) -> Splits:
+    """The three splits of a run (section 3.1 of the paper).
+
+    Args:
+        train, val, test: local paths or fsspec URLs.
+        task: the task of lines that name none.
+        regime: train samples to use: the first so many of the shuffled file, so that with one seed a
+            smaller regime is the beginning of a larger one. None: all of them, in the same order.
+        eval_samples: val and test are cut to so many, drawn by seed, where they have more.
+        seed: of the shuffles.
+
+    Raises:
+        DataError: a file is wrong, a question stands in two splits, or the regime is larger than the file.
+    """
+    lines = [_read(path, task) if path else [] for path in (train, val, test)]
+    _check_disjoint(lines)
+    samples = [[line.sample for line in split] for split in lines]
+    if regime is not None and not 0 < regime <= len(samples[0]):
+        raise DataError(f"{train}: regime {regime} of a file with {len(samples[0])} samples; lower the regime")
+
+    def cut(split: list[Sample]) -> list[Sample]:
+        if eval_samples is None or len(split) <= eval_samples:
+            return split
+        return shuffled(split, seed)[:eval_samples]
+
+    return Splits(shuffled(samples[0], seed)[:regime], cut(samples[1]), cut(samples[2]))
+
+
+def write_jsonl(path: str, records: Iterable[BaseModel]) -> None:
+    """One record a line. On a local disk the file appears whole or not at all; object stores do so anyway."""
+    file_system, target = fsspec.url_to_fs(path)
+    local = isinstance(file_system, LocalFileSystem)
+    if local:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+    written = f"{target}.{os.getpid()}.tmp" if local else target
+    try:
+        with file_system.open(written, "w", encoding="utf-8") as file:
+            for record in records:
+                file.write(record.model_dump_json() + "\n")
+        if local:
+            os.replace(written, target)
+    except BaseException:
+        if local:
+            with suppress(FileNotFoundError):
+                os.remove(written)
+        raise

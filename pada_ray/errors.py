@@ -1,0 +1,26 @@
+"""The errors that a user may see. Each says what is wrong, where, and what to do, in one line.
+
+They keep a standard-library base and only positional string arguments, because they cross process
+boundaries by pickle.
+"""
+
+
+class PadaError(Exception):
+    """Something the user can mend. The command line prints it as one line and exits with 2."""
+
+
+class ConfigError(PadaError, ValueError):
+    """A config that cannot be run: the key's path, what is wrong, what is allowed."""
+
+
+class DataError(PadaError, ValueError):
+    """A data file that cannot be used: file, line, what is wrong."""
+
+
+class EndpointError(PadaError, ConnectionError):
+    """An LLM endpoint that cannot be reached, refuses the key, or answers with errors to the end."""
+
+
+class UnreadableReply(ValueError):
+    """An LLM reply that stayed unreadable after every re-ask. It is a fact about one call, never a
+    score, and never ends a run: whoever asked counts it and goes on."""

@@ -1,0 +1,122 @@
+"""Ask an LLM for JSON and get a checked object, or UnreadableReply: a reply that cannot be read is never a score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pada_ray.errors import UnreadableReply
+from pada_ray.llm.chat import ChatReply, ChatRequest, Llm
+from pada_ray.records import Message
+
+T = TypeVar("T", bound=BaseModel)
+
+
+async def ask(
+    llm: Llm,
+    prompt: str,
+    reply_type: type[T],
+    *,
+    purpose: str,
+    max_reasks: int,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    check: Callable[[T], None] = lambda reply: None,
+) -> T:
+    """The reply to `prompt`, read as `reply_type` and accepted by `check` (which raises ValueError).
+
+    An unreadable reply is asked for again, up to `max_reasks` times, with the reader's error. Raises
+    UnreadableReply when none could be read.
+    """
+    conversation = [Message(role="user", content=prompt)]
+    problem = ""
+    for _ in range(1 + max_reasks):
+        reply = await llm.chat(
+            ChatRequest(
+                messages=conversation,
+                reply_schema=strict_schema(reply_type),
+                temperature=temperature,
+                seed=seed,
+                purpose=purpose,
+            )
+        )
+        try:
+            answer = read_reply(reply, reply_type)
+            check(answer)
+            return answer
+        except ValueError as e:
+            problem = _one_line(e)
+        conversation = [
+            *conversation,
+            Message(role="assistant", content=reply.text),
+            Message(
+                role="user",
+                content=f"That reply cannot be used: {problem} Answer again, with the JSON object alone.",
+            ),
+        ]
+    raise UnreadableReply(f"{purpose}: no readable reply in {1 + max_reasks} attempts; the last: {problem}")
+
+
+def read_reply(reply: ChatReply, reply_type: type[T]) -> T:
+    """The first JSON value in a reply that is a `reply_type`; prose and code fences around it are passed over.
+
+    A bare array stands for the object whose only key would hold it. Raises ValueError, saying what is wrong.
+    """
+    if not reply.text.strip():
+        raise ValueError("It is empty.")
+    problem: ValueError | None = None
+    for value in _json_values(reply.text):
+        if isinstance(value, list) and len(reply_type.model_fields) == 1:
+            value = {next(iter(reply_type.model_fields)): value}
+        try:
+            return reply_type.model_validate(value)
+        except ValidationError as e:
+            first = e.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            problem = problem or ValueError(f"At {where or 'the root'}: {first['msg']}.")
+    if problem is not None:
+        raise problem
+    if reply.cut_off:
+        raise ValueError("It was cut off at the token limit before the JSON was complete; be briefer.")
+    raise ValueError("It holds no complete JSON value.")
+
+
+def _json_values(text: str) -> Iterator[Any]:
+    """Every outermost JSON object or array in `text`, in order."""
+    decoder = json.JSONDecoder(strict=False)  # models leave raw line breaks inside strings
+    position = 0
+    while True:
+        starts = [i for i in (text.find("{", position), text.find("[", position)) if i >= 0]
+        if not starts:
+            return
+        try:
+            value, position = decoder.raw_decode(text, min(starts))
+            yield value
+        except json.JSONDecodeError:
+            position = min(starts) + 1
+
+
+def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a reply in the form that strict structured output takes: all keys required, none besides,
+    and none of the keywords that servers refuse."""
+    return _strict(reply_type.model_json_schema())
+
+
+def _strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dropped = ("title", "default", "description", "minLength", "minItems", "minimum", "maximum")
+    kept = {key: _strict(part) for key, part in schema.items() if key not in dropped}
+    if "properties" in schema:
+        kept["properties"] = {name: _strict(part) for name, part in schema["properties"].items()}
+        kept |= {"required": list(kept["properties"]), "additionalProperties": False}
+    return kept
+
+
+def _one_line(e: ValueError) -> str:
+    return " ".join(str(e).split())

@@ -1,0 +1,327 @@
+"""The Central Orchestrator (section 2.1, appendix A.1): it owns the run's state and takes it through Algorithm 1.
+
+A plain class: the agents, and the functions that need the cluster, are handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pada_ray import run_files
+from pada_ray.algorithm import pada_agent
+from pada_ray.augmentation import Augmentation, GroupReport, fill_quotas, plan_groups
+from pada_ray.config import Config
+from pada_ray.evaluation import EvaluationJob
+from pada_ray.fine_tune import FineTuneJob, FineTuneReport
+from pada_ray.leak_guard import LeakGuard
+from pada_ray.llm.chat import Usage
+from pada_ray.randomness import generator_for, number_for
+from pada_ray.records import (
+    Analysis,
+    Batch,
+    BatchOutcome,
+    Candidate,
+    Failure,
+    LeakHit,
+    Pattern,
+    Prediction,
+    Record,
+    Sample,
+    Seed,
+    Split,
+    Strategy,
+)
+from pada_ray.redaction import redact_pattern, redact_strategy
+from pada_ray.state import RunState, Score, StateKeeper
+from pada_ray.storage import Folder
+
+
+class PatternAnalysis(Protocol):
+    async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]: ...
+    async def cluster(self, analyses: Sequence[Analysis]) -> list[int]: ...
+    async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]: ...
+    async def strategy_drafting(self, patterns: Sequence[Pattern]) -> list[Strategy]: ...
+
+
+class Account(Protocol):
+    async def usage(self) -> list[Usage]: ...
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work that the orchestrator coordinates."""
+
+    pattern_analysis: PatternAnalysis
+    augment: Callable[[list[Batch]], Awaitable[list[BatchOutcome]]]
+    """Data generation and quality control over many batches at once."""
+    fine_tune: Callable[[FineTuneJob], Awaitable[FineTuneReport]]
+    evaluate: Callable[[EvaluationJob], Awaitable[list[Prediction]]]
+    account: Account
+
+
+class Orchestrator:
+    """One run, in `folder`, which holds its data already. A folder with a state is gone on with."""
+
+    def __init__(self, config: Config, folder: str, workers: Workers):
+        self._config = config
+        self._workers = workers
+        self._folder = Folder(folder)
+        self._keeper = StateKeeper(self._folder, config.name)
+        self._samples = run_files.read_samples(self._folder)
+        self._train = self._samples["train"]
+        self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
+        self._guard = LeakGuard(run_files.held_out(self._samples), self._train, config.leak_guard.words)
+
+    async def run(self) -> RunState:
+        """Takes the run to its end, from wherever it stands."""
+        self._keeper.transition(status="running", error=None)
+        try:
+            await self._evaluate_model(
+                run_files.BASE, adapter=None, splits=[split for split in self._samples if split != "train"]
+            )
+            best = await pada_agent(self._train, self, self._config.iterations)
+        except BaseException as e:
+            self._keeper.transition(status="failed", error=" ".join(str(e).split())[:2000])
+            raise
+        await self._take_account()
+        self._keeper.transition(status="done", stage="done", best=run_files.model(best))
+        return self._keeper.state
+
+    async def status(self) -> tuple[RunState, float]:
+        """The state, with the tokens of this moment, and when the current stage began (seconds since the epoch)."""
+        state = self._keeper.state
+        return state.model_copy(update={"usage": await self._workers.account.usage()}), self._keeper.stage_began
+
+    # The steps of Algorithm 1
+
+    async def fine_tune(self, iteration: int, training_set: Sequence[Sample]) -> None:
+        self._keeper.state.iteration = iteration
+        lines = "".join(s.model_dump_json() + "\n" for s in training_set)
+        settings = self._config.fine_tune
+        previous = run_files.adapter(iteration - 1) if settings.restart == "previous" and iteration else None
+        job = FineTuneJob(
+            run=self._folder.url,
+            training_set=run_files.training_set(iteration),
+            adapter=run_files.adapter(iteration),
+            previous_adapter=previous,
+            name=f"{run_files.model(iteration)}-{hashlib.sha256(lines.encode()).hexdigest()[:12]}",
+            student=self._config.student,
+            settings=settings,
+            seed=number_for(self._config.seed, "fine_tune") % 2**31,
+        )
+
+        async def work() -> FineTuneReport:
+            self._folder.write_text(job.training_set, lines)
+            return await self._workers.fine_tune(job)
+
+        report_file = f"{run_files.model(iteration)}/fine_tune.yaml"
+        report = await self._keeper.stage(
+            f"{run_files.model(iteration)}: fine-tuning",
+            job.adapter,
+            work,
+            save=lambda r: self._folder.write_yaml(report_file, r.model_dump()),
+            load=lambda: FineTuneReport.model_validate(self._folder.read_yaml(report_file)),
+        )
+        self._count(iteration, training_samples=report.samples, left_out_as_too_long=report.left_out)
+
+    async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]:
+        """ℰ_train and ℰ_val. Test predictions stay in their file."""
+        predictions = await self._evaluate_model(
+            run_files.model(iteration), run_files.adapter(iteration), list(self._samples)
+        )
+
+        def failures(split: Split) -> list[Failure]:
+            mine = [p for p in predictions if p.split == split and p.failed]
+            return [Failure(sample=self._by_id[split][p.id], reply=p.reply) for p in mine]
+
+        return failures("train"), failures("val")
+
+    async def error_analysis(self, iteration: int, failures: Sequence[Failure]) -> list[Analysis]:
+        settings = self._config.pattern_analysis
+        if not settings.enabled:
+            return []
+        drawn = list(failures)
+        if len(drawn) > settings.max_failures:
+            drawn = generator_for(self._config.seed, "failures", iteration).sample(drawn, settings.max_failures)
+        file = run_files.analyses(iteration)
+        analyses = await self._stage_of_records(
+            iteration,
+            "error analysis",
+            file,
+            Analysis,
+            lambda: self._workers.pattern_analysis.error_analysis(drawn),
+        )
+        self._count(iteration, failures_analysed=len(analyses), failures_unread=len(drawn) - len(analyses))
+        return analyses
+
+    async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
+        file = run_files.clusters(iteration)
+        if not analyses:
+            return {}
+
+        async def work() -> list[int]:
+            return await self._workers.pattern_analysis.cluster(analyses)
+
+        labels = await self._keeper.stage(
+            f"{run_files.model(iteration)}: clustering",
+            file,
+            work,
+            save=lambda labels: self._folder.write_yaml(
+                file, {a.sample_id: label for a, label in zip(analyses, labels, strict=True)}
+            ),
+            load=lambda: [self._folder.read_yaml(file)[a.sample_id] for a in analyses],
+        )
+        return {k: [a for a, label in zip(analyses, labels, strict=True) if label == k] for k in sorted(set(labels))}
+
+    async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
+        if not clusters:
+            return []
+        return await self._stage_of_records(
+            iteration,
+            "pattern categorization",
+            run_files.patterns(iteration),
+            Pattern,
+            lambda: self._workers.pattern_analysis.pattern_categorization(clusters),
+        )
+
+    async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]:
+        """Strategies free of held-out text: what goes in is checked as well as what comes out."""
+        if not patterns:
+            return []
+
+        async def work() -> list[Strategy]:
+            checked = [redact_pattern(self._guard, p) for p in patterns]
+            drafted = await self._workers.pattern_analysis.strategy_drafting([p for p, _ in checked])
+            redacted = [redact_strategy(self._guard, s) for s in drafted]
+            hits = [hit for _, found in [*checked, *redacted] for hit in found]
+            self._folder.write_records(run_files.leaks(iteration), hits)
+            return [s for s, _ in redacted if s is not None]
+
+        strategies = await self._stage_of_records(
+            iteration, "strategy drafting", run_files.strategies(iteration), Strategy, work
+        )
+        leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
+        self._count(iteration, patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks))
+        return strategies
+
+    async def generate(
+        self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
+    ) -> list[Sample]:
+        settings = self._config.data_generation
+        groups = plan_groups(
+            strategies,
+            self._train,
+            [Seed(sample=f.sample, wrong_reply=f.reply) for f in train_failures],
+            total=round(settings.ratio * len(self._train)),
+            error_share=settings.error_share,
+        )
+        earlier = [
+            c.sample
+            for i in range(1, iteration)
+            for c in self._folder.read_records(run_files.accepted(i), Candidate)
+            if c.sample
+        ]
+
+        async def work() -> Augmentation:
+            return await fill_quotas(
+                groups,
+                self._workers.augment,
+                iteration=iteration,
+                batch_size=settings.batch_size,
+                candidate_budget=settings.candidate_budget,
+                known=[*self._train, *earlier],
+                seed=self._config.seed,
+            )
+
+        augmentation = await self._keeper.stage(
+            f"{run_files.model(iteration)}: data generation",
+            run_files.accepted(iteration),
+            work,
+            save=lambda a: self._save_augmentation(iteration, a),
+            load=lambda: self._load_augmentation(iteration),
+        )
+        self._count(
+            iteration,
+            quota=sum(g.quota for g in augmentation.groups),
+            accepted=len(augmentation.accepted),
+            rejected=len(augmentation.rejected),
+            shortfall=sum(g.shortfall for g in augmentation.groups),
+        )
+        return [c.sample for c in augmentation.accepted if c.sample]
+
+    async def best_on_val(self) -> int:
+        """The iteration with the best val accuracy; the earlier one where two are equal."""
+        scores = self._keeper.state.scores
+        return max(range(self._config.iterations + 1), key=lambda i: (scores[run_files.model(i)]["val"].accuracy, -i))
+
+    # How steps are kept
+
+    async def _evaluate_model(self, name: str, adapter: str | None, splits: Sequence[Split]) -> list[Prediction]:
+        file = run_files.predictions(name)
+        job = EvaluationJob(
+            run=self._folder.url,
+            splits={split: run_files.split(split) for split in splits},
+            adapter=adapter,
+            student=self._config.student,
+            settings=self._config.evaluation,
+        )
+        predictions = await self._keeper.stage(
+            f"{name}: evaluation",
+            file,
+            lambda: self._workers.evaluate(job),
+            save=lambda p: self._folder.write_records(file, p),
+            load=lambda: self._folder.read_records(file, Prediction),
+        )
+        self._keeper.state.scores[name] = {
+            split: Score(
+                samples=sum(p.split == split for p in predictions),
+                failures=sum(p.failed for p in predictions if p.split == split),
+                truncated=sum(p.truncated for p in predictions if p.split == split),
+            )
+            for split in splits
+        }
+        self._keeper.write()
+        return predictions
+
+    async def _stage_of_records(
+        self, iteration: int, name: str, file: str, kind: type[Any], work: Callable[[], Awaitable[list[Any]]]
+    ) -> list[Any]:
+        """A stage whose output is a list of records, one file of JSON lines or YAML."""
+
+        def save(records: list[Record]) -> None:
+            if file.endswith(".yaml"):
+                self._folder.write_yaml(file, [r.model_dump(mode="json") for r in records])
+            else:
+                self._folder.write_records(file, records)
+
+        def load() -> list[Any]:
+            if file.endswith(".yaml"):
+                return [kind.model_validate(value) for value in self._folder.read_yaml(file) or []]
+            return self._folder.read_records(file, kind)
+
+        records = await self._keeper.stage(f"{run_files.model(iteration)}: {name}", file, work, save, load)
+        await self._take_account()
+        return records
+
+    def _save_augmentation(self, iteration: int, augmentation: Augmentation) -> None:
+        self._folder.write_records(run_files.rejected(iteration), augmentation.rejected)
+        self._folder.write_yaml(run_files.quotas(iteration), [g.model_dump() for g in augmentation.groups])
+        self._folder.write_records(run_files.accepted(iteration), augmentation.accepted)
+
+    def _load_augmentation(self, iteration: int) -> Augmentation:
+        return Augmentation(
+            accepted=self._folder.read_records(run_files.accepted(iteration), Candidate),
+            rejected=self._folder.read_records(run_files.rejected(iteration), Candidate),
+            groups=[GroupReport.model_validate(g) for g in self._folder.read_yaml(run_files.quotas(iteration)) or []],
+        )
+
+    def _count(self, iteration: int, **counts: int) -> None:
+        self._keeper.state.counts.setdefault(run_files.model(iteration), {}).update(counts)
+        self._keeper.write()
+
+    async def _take_account(self) -> None:
+        self._keeper.state.usage = await self._workers.account.usage()
+        self._keeper.write()

@@ -1,0 +1,62 @@
+"""The six prompts (appendix C, figures 2 to 7), as jinja templates in this folder, in our own words.
+
+Values from data or from a model go in as JSON between tags, so that a text cannot pose as an instruction or
+close its tag. A user's own folder may replace any of the six by a file of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from pada_ray.errors import ConfigError
+
+NAMES = (
+    "error_analysis",
+    "pattern_categorization",
+    "strategy_drafting",
+    "pattern_generation",
+    "error_generation",
+    "quality_control",
+)
+
+
+class Prompts:
+    """Renders prompts by name, from `folder` where it has the file, else from the shipped ones.
+
+    Raises ConfigError for a folder that is not there, holds no template, or holds one that jinja cannot read.
+    """
+
+    def __init__(self, folder: str | None = None):
+        own = [folder] if folder else []
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([*own, str(Path(__file__).parent)]),
+            undefined=jinja2.StrictUndefined,
+            keep_trailing_newline=False,
+        )
+        self._templates.filters["json"] = as_json
+        if folder and not any((Path(folder) / f"{name}.jinja").is_file() for name in NAMES):
+            raise ConfigError(
+                f"prompts: no template found in {folder}; expected one or more of "
+                + ", ".join(f"{name}.jinja" for name in NAMES)
+            )
+        for name in NAMES:
+            try:
+                self._templates.get_template(f"{name}.jinja")
+            except jinja2.TemplateSyntaxError as e:
+                raise ConfigError(f"prompts: {e.filename}:{e.lineno}: {e.message}") from e
+
+    def render(self, name: str, **values: Any) -> str:
+        """The text of prompt `name`. A template that uses an unknown value raises ConfigError."""
+        try:
+            return self._templates.get_template(f"{name}.jinja").render(**values)
+        except jinja2.UndefinedError as e:
+            raise ConfigError(f"prompts: {name}.jinja: {e.message}") from e
+
+
+def as_json(value: Any) -> str:
+    """JSON for the inside of a tag: readable, in one language's letters, and unable to close the tag."""
+    return json.dumps(value, ensure_ascii=False, indent=1).replace("</", "<\\/")

@@ -1,0 +1,17 @@
+"""Every random choice follows from the run's seed and the name of what it is for, never from a clock or an order
+of arrival."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+
+def number_for(seed: int, *names: object) -> int:
+    """A 64-bit number that depends on the seed and the names alone, the same in every process."""
+    digest = hashlib.sha256(repr((seed, *map(str, names))).encode()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def generator_for(seed: int, *names: object) -> random.Random:
+    return random.Random(number_for(seed, *names))

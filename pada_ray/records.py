@@ -1,0 +1,189 @@
+"""The records that the loop passes from step to step, and that stand as lines in the run's files.
+
+Names are the paper's: a failure e_i = (x_i, y_i, ŷ_i), its analysis a_i, a pattern and a strategy per
+cluster, and synthetic samples (section 2 of arXiv 2510.18143).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """An immutable line of a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Sample(Record):
+    """One item of train, val or test: a conversation that ends in the reference reply.
+
+    `answer` is what a reply is checked against: a string, or for extractive question answering a list of
+    accepted strings. `task` names one of `pada_ray.tasks`.
+    """
+
+    id: str
+    messages: list[Message] = Field(min_length=2)
+    task: str
+    answer: str | list[str]
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def prompt(self) -> list[Message]:
+        """The conversation without its last reply: x_i."""
+        return self.messages[:-1]
+
+    @property
+    def question(self) -> str:
+        """The last user message as text."""
+        return self.messages[-2].content
+
+    @property
+    def reference(self) -> str:
+        """The reference reply: y_i."""
+        return self.messages[-1].content
+
+
+Split = Literal["train", "val", "test"]
+
+
+class Prediction(Record):
+    """What the model replied to one sample of a split (ŷ_i), and whether the task counts it as a failure."""
+
+    id: str
+    split: Split
+    reply: str
+    failed: bool
+    truncated: bool  # the reply reached the token limit without ending its turn
+
+
+class Failure(Record):
+    """e_i = (x_i, y_i, ŷ_i)."""
+
+    sample: Sample
+    reply: str
+
+
+class Analysis(Record):
+    """a_j: the root cause and the scenario of one validation failure (appendix A.2.1, figure 2)."""
+
+    sample_id: str
+    error_cause: str
+    scenario_category: str
+
+    @property
+    def text(self) -> str:
+        """What is embedded and clustered."""
+        return f"{self.scenario_category}: {self.error_cause}"
+
+
+class Pattern(Record):
+    """pattern_k: what the failures of cluster k have in common (figure 3)."""
+
+    cluster: int
+    category_name: str
+    error_pattern: str
+    representative_samples: list[str] = Field(default_factory=list)
+    size: int  # analyses in the cluster
+
+
+class Strategy(Record):
+    """strategy_k: how to write data against pattern k (figure 4)."""
+
+    cluster: int
+    category_name: str
+    strategy_name: str
+    generation_approach: str
+    key_elements: list[str]
+
+
+class Scores(Record):
+    """The judge's ratings of one synthetic sample, 1 to 10 each (appendix A.4). `adherence` is absent in
+    the branch of training errors, which has no strategy to adhere to."""
+
+    adherence: float | None = None
+    utility: float
+    relevance: float
+
+    @property
+    def overall(self) -> float:
+        """The mean of the dimensions that were rated."""
+        rated = [s for s in (self.adherence, self.utility, self.relevance) if s is not None]
+        return sum(rated) / len(rated)
+
+
+Branch = Literal["pattern", "error"]
+"""Which of the two branches of section 2.3 a synthetic sample comes from."""
+
+
+class Seed(Record):
+    """What a synthetic sample is made from: a training sample, and in the error branch the model's wrong reply."""
+
+    sample: Sample
+    wrong_reply: str | None = None
+
+
+class Batch(Record):
+    """Seeds for one call of the generator: x_i drawn from D̂_train^k for strategy k, or e_i from Ê_train."""
+
+    id: str  # unique in the run; what is random about the batch follows from it and the run's seed
+    group: str  # `cluster-3` or `errors`: whose quota its samples count for
+    strategy: Strategy | None  # None in the error branch
+    seeds: list[Seed]
+
+    @property
+    def branch(self) -> Branch:
+        return "error" if self.strategy is None else "pattern"
+
+
+Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]
+"""Why a candidate was turned down: not in the form of a sample, quotes val or test, stands in the training set
+already, its answer is verifiably wrong, the judge rated it below the threshold, the judge's reply was unreadable."""
+
+
+class WrittenMessage(Record):
+    """A message as the LLM wrote it; whether its role and content will do is for quality control to say."""
+
+    role: str
+    content: str
+
+
+class Candidate(Record):
+    """A synthetic sample with its origin and what quality control said of it."""
+
+    id: str
+    batch: str
+    group: str
+    strategy_name: str | None
+    seed_id: str  # the training sample that it was made from
+    attempt: int  # 0 is the first draft, then regenerations
+    messages: list[WrittenMessage]
+    answer: str | None  # only where the generator was shown one, such as test code
+    sample: Sample | None = None  # what is trained on; absent when malformed
+    scores: Scores | None = None  # absent when the judge was not asked, or its reply was unreadable
+    feedback: str = ""
+    rejected: Reason | None = None
+
+
+class BatchOutcome(Record):
+    """All candidates of one batch, over its first draft and its regenerations."""
+
+    batch: str
+    accepted: list[Candidate]
+    rejected: list[Candidate]
+    unwritten: int = 0  # seeds for which the generator's reply gave nothing, or was unreadable
+
+
+class LeakHit(Record):
+    """Held-out text found where it must not be."""
+
+    where: str  # such as `pattern cluster-2` or a candidate's id
+    held_out_id: str
+    words: str

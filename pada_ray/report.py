@@ -1,0 +1,125 @@
+"""The tables of a run, from its state and its files: what a person reads at the end, and with `pada show`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pada_ray import run_files
+from pada_ray.state import FILE, RunState
+from pada_ray.storage import Folder
+
+
+def print_report(folder: Folder, console: Console) -> None:
+    """Prints accuracies, patterns with their strategies, what quality control did, the calls, and where things lie."""
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    iterations = [name for name in state.scores if name != run_files.BASE]
+    console.print(accuracy_table(state))
+    for name in iterations:
+        patterns = _yaml(folder, f"{name}/patterns.yaml")
+        if patterns:
+            console.print(pattern_table(name, patterns, _yaml(folder, f"{name}/strategies.yaml")))
+    quotas = {name: _yaml(folder, f"{name}/quotas.yaml") for name in iterations}
+    if any(quotas.values()):
+        console.print(quality_table({name: groups for name, groups in quotas.items() if groups}))
+    if state.usage:
+        console.print(usage_table(state))
+    console.print(files_table(folder, state))
+
+
+def accuracy_table(state: RunState) -> Table:
+    """Accuracy by model and split, the best on val marked."""
+    splits = list(dict.fromkeys(split for scores in state.scores.values() for split in scores))
+    order = [s for s in ("train", "val", "test") if s in splits]
+    table = Table(title="Accuracy (%)", title_justify="left")
+    table.add_column("model")
+    table.add_column("training samples", justify="right")
+    for split in order:
+        table.add_column(split, justify="right")
+    for name, scores in state.scores.items():
+        best = name == state.best
+        row = [
+            _label(name) + (" (best on val)" if best else ""),
+            str(state.counts.get(name, {}).get("training_samples", "-")),
+            *(f"{100 * scores[s].accuracy:.1f}" if s in scores else "-" for s in order),
+        ]
+        table.add_row(*row, style="bold" if best else "")
+    return table
+
+
+def pattern_table(name: str, patterns: list[dict[str, Any]], strategies: list[dict[str, Any]]) -> Table:
+    """Error patterns of an iteration with the strategy drafted for each."""
+    by_cluster = {s["cluster"]: s for s in strategies}
+    table = Table(title=f"{_label(name)}: error patterns and strategies", title_justify="left", show_lines=True)
+    table.add_column("failures", justify="right")
+    table.add_column("pattern", ratio=1)
+    table.add_column("strategy", ratio=1)
+    for pattern in patterns:
+        strategy = by_cluster.get(pattern["cluster"])
+        table.add_row(
+            str(pattern["size"]),
+            _titled(pattern["category_name"], pattern["error_pattern"]),
+            _titled(strategy["strategy_name"], strategy["generation_approach"]) if strategy else Text("none"),
+        )
+    return table
+
+
+def quality_table(quotas: dict[str, list[dict[str, Any]]]) -> Table:
+    """What was drafted, accepted and rejected for what reason, per group."""
+    table = Table(title="Data generation and quality control", title_justify="left")
+    for column in ("iteration", "group"):
+        table.add_column(column)
+    for column in ("quota", "accepted", "first drafts", "regenerated"):
+        table.add_column(column, justify="right")
+    table.add_column("rejected")
+    for name, groups in quotas.items():
+        for group in groups:
+            reasons = [f"{count} {reason}" for reason, count in group["rejected"].items()]
+            reasons += [f"{group['unwritten']} unwritten"] if group["unwritten"] else []
+            numbers = (group["quota"], group["accepted"], group["drafted"], group["regenerated"])
+            table.add_row(_label(name), group["group"], *map(str, numbers), ", ".join(reasons) or "none")
+    return table
+
+
+def usage_table(state: RunState) -> Table:
+    """Calls paid for, with their tokens, by who answered and for what."""
+    table = Table(title="LLM calls", title_justify="left")
+    table.add_column("role")
+    table.add_column("purpose")
+    for column in ("calls", "prompt tokens", "completion tokens"):
+        table.add_column(column, justify="right")
+    for u in state.usage:
+        table.add_row(u.role, u.purpose, f"{u.calls:,}", f"{u.prompt_tokens:,}", f"{u.completion_tokens:,}")
+    return table
+
+
+def files_table(folder: Folder, state: RunState) -> Table:
+    """Where to look."""
+    table = Table(title="Files", title_justify="left", show_header=False)
+    best = state.best or run_files.model(0)
+    files = {
+        "best adapter": f"{best}/adapter",
+        "its training set": f"{best}/training_set.jsonl",
+        "synthetic samples": "iteration-*/accepted.jsonl, rejected.jsonl",
+        "patterns, strategies": "iteration-*/patterns.yaml, strategies.yaml",
+        "replies to test and val": "*/predictions.jsonl",
+        "config, state": f"{run_files.CONFIG}, {FILE}",
+    }
+    for what, where in {"run": folder.url, **files}.items():
+        table.add_row(what, Text(where, overflow="fold"))
+    return table
+
+
+def _label(name: str) -> str:
+    return {"base": "base model", "iteration-0": "vanilla fine-tuning"}.get(name, f"PaDA {name.replace('-', ' ')}")
+
+
+def _titled(title: str, text: str) -> Text:
+    return Text.assemble((title, "bold"), "\n", text)
+
+
+def _yaml(folder: Folder, path: str) -> list[dict[str, Any]]:
+    return (folder.read_yaml(path) or []) if folder.exists(path) else []

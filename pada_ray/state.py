@@ -1,0 +1,101 @@
+"""The shared state of a run (the orchestrator's, section 2.1) and how it is kept: one file, written after every
+transition, beside the files that hold what each stage made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pada_ray.llm.chat import Usage
+from pada_ray.records import Split
+from pada_ray.storage import Folder
+
+T = TypeVar("T")
+
+FILE = "state.json"
+
+
+class Score(BaseModel):
+    """How a model did on one split."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    samples: int
+    failures: int
+    truncated: int  # replies that reached the token limit without ending their turn
+
+    @property
+    def accuracy(self) -> float:
+        """Share of replies that do not fail, 0 to 1."""
+        return 1 - self.failures / self.samples
+
+
+class FinishedStage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    output: str  # the file or folder that it wrote
+    seconds: float
+
+
+class RunState(BaseModel):
+    """Everything about a run that is not the content of its files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    status: Literal["running", "failed", "done"] = "running"
+    stage: str = "start"
+    iteration: int = 0
+    finished: dict[str, FinishedStage] = Field(default_factory=dict)
+    scores: dict[str, dict[Split, Score]] = Field(default_factory=dict)
+    """By model: `base`, `iteration-0` (vanilla fine-tuning), `iteration-1`, ..."""
+    counts: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """By iteration: failures analysed, clusters, patterns, strategies, accepted, rejected, leaks, ..."""
+    best: str | None = None
+    """The model with the best val accuracy."""
+    usage: list[Usage] = Field(default_factory=list)
+    error: str | None = None
+
+
+class StateKeeper:
+    """Runs stages once: what is finished is read back, what is not is done and written down."""
+
+    def __init__(self, folder: Folder, name: str):
+        self.folder = folder
+        known = folder.exists(FILE)
+        self.state = RunState.model_validate_json(folder.read_text(FILE)) if known else RunState(name=name)
+        self.stage_began = time.time()
+
+    async def stage(
+        self,
+        name: str,
+        output: str,
+        work: Callable[[], Awaitable[T]],
+        save: Callable[[T], None],
+        load: Callable[[], T],
+    ) -> T:
+        """What stage `name` gives: loaded if it is finished, else worked out, saved, and marked as finished.
+
+        `save` writes `output`; a run that dies before the mark does the stage again.
+        """
+        if name in self.state.finished:
+            return load()
+        self.transition(stage=name)
+        result = await work()
+        save(result)
+        seconds = time.time() - self.stage_began
+        self.state.finished[name] = FinishedStage(output=output, seconds=round(seconds, 2))
+        self.write()
+        return result
+
+    def transition(self, **changes: Any) -> None:
+        for field, value in changes.items():
+            setattr(self.state, field, value)
+        self.stage_began = time.time()
+        self.write()
+
+    def write(self) -> None:
+        self.folder.write_text(FILE, self.state.model_dump_json(indent=1))

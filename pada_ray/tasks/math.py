@@ -1,0 +1,86 @@
+"""Word problems with a number as their answer, as in GSM8K.
+
+    Misha picks out 4 blouses from the 30% off rack. The regular price for each blouse is $20. ...
+    Reply: Total regular price for the blouses is $20 x 4 = $80. ... Misha paid $80 - $24 = $56.
+    #### 56
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from pada_ray.errors import DataError
+from pada_ray.records import Message, Sample
+from pada_ray.tasks.base import Check, Task, one_answer
+from pada_ray.tasks.equations import equations
+from pada_ray.tasks.numerals import number, numbers, show
+
+_STATED = re.compile(r"\banswer(?:\s+is)?\s*(?:[:=]|(?<=is))|\\boxed\s*(?=\{)", re.IGNORECASE)
+
+
+def split_answer(reply: str) -> tuple[str, str | None]:
+    """The reasoning, and the text in which the final answer stands, None if nothing announces it."""
+    if "####" in reply:
+        reasoning, _, answer = reply.rpartition("####")
+        return reasoning, answer
+    stated = list(_STATED.finditer(reply))
+    if stated:
+        return reply[: stated[-1].start()], reply[stated[-1].end() :]
+    return reply, None
+
+
+def final_number(reply: str) -> Fraction | None:
+    """The number after the last `####`; without one, after the last `Answer:`, `the answer is` or
+    `\\boxed{`; without any of them, or with no number there, the last number of the reply. Nothing but
+    `####` makes a reply without a number behind it unreadable."""
+    _, answer = split_answer(reply)
+    if answer is not None:
+        line = next((line for line in answer.splitlines() if line.strip()), "")
+        whole = number(line)
+        if whole is not None:
+            return whole
+        # "3 + 4 = 7 apples" answers 7.
+        found = numbers(line.rpartition("=")[2]) or numbers(line)
+        if found or "####" in reply:
+            return found[0] if found else None
+    found = numbers(reply)
+    return found[-1] if found else None
+
+
+class Math(Task):
+    name = "math"
+    metric = "exact match"
+    max_new_tokens = 512
+
+    def read(self, reply: str) -> str | None:
+        value = final_number(reply)
+        return None if value is None else show(value)
+
+    def fails(self, reply: str, sample: Sample) -> bool:
+        expected = number(one_answer(sample))
+        if expected is None:
+            raise DataError(f"sample {sample.id}: answer {sample.answer!r} is not a number")
+        return final_number(reply) != expected
+
+    def answer_of(self, messages: Sequence[Message]) -> str | None:
+        return self.read(messages[-1].content)
+
+    def check(self, sample: Sample) -> Check:
+        final = final_number(sample.reference)
+        if final is None:
+            return Check("wrong", "the reply gives no number")
+        found = list(equations(split_answer(sample.reference)[0]))
+        for equation in found:
+            if equation.holds is False:
+                return Check("wrong", f"{equation.text} does not hold")
+        if not found:
+            return Check("unknown", "there is no equation to compute")
+        last = found[-1]
+        # With words in between, the answer may be rounded or in another unit.
+        if last.right is not None and not re.search(r"\w", last.rest) and last.right != final:
+            return Check("wrong", f"the reasoning ends in {show(last.right)}, the answer is {show(final)}")
+        if any(equation.holds is None for equation in found):
+            return Check("unknown", "not every equation could be computed")
+        return Check("right", f"{len(found)} equations hold")

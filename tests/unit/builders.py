@@ -1,0 +1,75 @@
+"""Small records for tests, and stubs that record what they were asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from pada_ray.llm.chat import ChatReply, ChatRequest
+from pada_ray.records import Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
+
+
+def math_sample(name: str, question: str = "", a: int = 2, b: int = 3) -> Sample:
+    return Sample(
+        id=name,
+        messages=[
+            Message(role="user", content=question or f"{name} has {a} apples and gets {b} more. How many now?"),
+            Message(role="assistant", content=f"{a} + {b} = {a + b}. Answer: {a + b}"),
+        ],
+        task="math",
+        answer=str(a + b),
+    )
+
+
+def strategy(cluster: int = 0) -> Strategy:
+    return Strategy(
+        cluster=cluster,
+        category_name=f"category {cluster}",
+        strategy_name=f"strategy {cluster}",
+        generation_approach="Write sums about fruit.",
+        key_elements=["two numbers"],
+    )
+
+
+def batch(size: int = 2, of: Strategy | None = None, name: str = "batch") -> Batch:
+    return Batch(
+        id=name,
+        group=f"cluster-{of.cluster}" if of else "errors",
+        strategy=of,
+        seeds=[
+            Seed(sample=math_sample(f"train-{i}"), wrong_reply=None if of else "2 + 3 = 6. Answer: 6")
+            for i in range(size)
+        ],
+    )
+
+
+def candidate(of: Batch, index: int = 0, question: str = "", reply: str = "4 + 5 = 9. Answer: 9", attempt: int = 0):
+    seed = of.seeds[index]
+    return Candidate(
+        id=f"{of.id}-{attempt}-{index}",
+        batch=of.id,
+        group=of.group,
+        strategy_name=of.strategy.strategy_name if of.strategy else None,
+        seed_id=seed.sample.id,
+        attempt=attempt,
+        messages=[
+            WrittenMessage(role="user", content=question or f"Zoe {of.id} {index} finds 4 nuts, then 5. Together?"),
+            WrittenMessage(role="assistant", content=reply),
+        ],
+        answer=None,
+    )
+
+
+class ScriptedLlm:
+    """Answers with the next of `replies` (a JSON value, a text, or a function of the request), the last for ever."""
+
+    def __init__(self, *replies: object):
+        self.replies = list(replies)
+        self.requests: list[ChatRequest] = []
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        reply = self.replies[min(len(self.requests), len(self.replies) - 1)]
+        self.requests.append(request)
+        if isinstance(reply, Callable):
+            reply = reply(request)
+        return ChatReply(text=reply if isinstance(reply, str) else json.dumps(reply), cut_off=False)

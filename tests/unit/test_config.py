@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pada_ray.config import Config, check_config, dump_config, load_config
+from pada_ray.errors import ConfigError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+MINIMAL = {
+    "data": {"demo": {}},
+    "llm": {
+        "teacher": {"base_url": "offline", "model": "a"},
+        "judge": {"base_url": "offline", "model": "b"},
+    },
+}
+
+
+def with_values(**dotted):
+    raw = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    for path, value in dotted.items():
+        *parents, last = path.split("__")
+        node = raw
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return raw
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.rglob("*.yaml")), ids=lambda f: str(f.relative_to(CONFIGS)))
+def test_every_shipped_config_loads(file):
+    config = load_config(str(file))
+    assert check_config(yaml.safe_load(dump_config(config)), "dumped") == config
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (with_values(sed=1), r"^c.yaml: sed: unknown key; allowed here: name, runs, seed, "),
+        (with_values(fine_tune__lora__rank=8), r"fine_tune.lora.rank: unknown key; allowed here: r, alpha, "),
+        (with_values(offline__wrong=1), r"offline.wrong: unknown key; allowed here: seed, "),
+        (with_values(seed="many"), r"seed: .*integer.*\(given: 'many'\)"),
+        (with_values(fine_tune__gpus_per_worker="all"), r"fine_tune.gpus_per_worker: "),
+        (with_values(fine_tune__restart="never"), r"fine_tune.restart: .*'base' or 'previous'"),
+        (with_values(fine_tune__workers=3), r"fine_tune: batch_size \(8\) must be a multiple of"),
+        (with_values(quality_control__threshold=11), r"quality_control.threshold: .*less than or equal to 10"),
+        (with_values(data__train="a.jsonl"), r"data: give either `demo` or the files"),
+        (with_values(data={"train": "a.jsonl"}), r"data: give the files `train` and `val`"),
+        (with_values(llm__teacher={"model": "a"}), r"llm.teacher.base_url: this key is required"),
+        (with_values(llm__teacher__api_key_env="sk-abc-1"), r"llm.teacher.api_key_env: "),
+        (
+            with_values(pattern_analysis__enabled=False, data_generation__error_share=0),
+            r"config: both branches are off",
+        ),
+        (with_values(pattern_analysis__min_clusters=11), r"min_clusters \(11\) is above max_clusters \(10\)"),
+    ],
+)
+def test_a_wrong_config_is_one_clear_line(raw, message):
+    with pytest.raises(ConfigError, match=message) as e:
+        check_config(raw, "c.yaml")
+    assert "\n" not in str(e.value)
+
+
+def test_a_secret_in_place_of_its_variable_is_not_repeated():
+    with pytest.raises(ConfigError) as e:
+        check_config(with_values(llm__teacher__api_key_env="sk-abc-1"), "c.yaml")
+    assert "sk-abc-1" not in str(e.value)
+
+
+def test_overrides(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump(MINIMAL))
+    config = load_config(str(file), ["seed=7", "data.regime=300", "fine_tune.lora.r=8", "student.model=demo"])
+    assert (config.seed, config.data.regime, config.fine_tune.lora.r) == (7, 300, 8)
+
+
+@pytest.mark.parametrize("override", ["seed", "=3", "seed.a=1", "seed=[", "sed=1"])
+def test_wrong_overrides(tmp_path, override):
+    file = tmp_path / "c.yaml"
+    file.write_text(yaml.safe_dump(MINIMAL | {"seed": 3}))
+    with pytest.raises(ConfigError):
+        load_config(str(file), [override])
+
+
+@pytest.mark.parametrize("content", ["- a list", "a: [", "just text"])
+def test_a_file_that_is_no_config(tmp_path, content):
+    file = tmp_path / "c.yaml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"c\.yaml"):
+        load_config(str(file))
+
+
+def test_no_such_file():
+    with pytest.raises(ConfigError, match="no such config file"):
+        load_config("nowhere.yaml")
+
+
+def test_the_papers_settings():
+    """Every number of section 3.2, as the defaults and in the shipped config."""
+    paper = load_config(str(CONFIGS / "paper" / "gsm8k.yaml"))
+    for config in (paper, Config.model_validate(MINIMAL)):
+        assert config.pattern_analysis.max_failures == 50
+        assert (config.pattern_analysis.min_clusters, config.pattern_analysis.max_clusters) == (2, 10)
+        assert config.pattern_analysis.embedding.endswith("all-mpnet-base-v2")
+        assert config.data_generation.ratio == 0.5
+        assert config.data_generation.temperature == 0.7
+        assert config.quality_control.threshold == 7
+        assert config.quality_control.max_regenerations == 3
+        assert (config.fine_tune.lora.r, config.fine_tune.lora.alpha, config.fine_tune.lora.dropout) == (32, 32, 0.05)
+        assert (config.fine_tune.epochs, config.fine_tune.learning_rate) == (5, 2e-4)
+        assert config.student.model == "meta-llama/Llama-3.2-1B-Instruct"
+        assert config.data.eval_samples == 500
+    assert paper.data.regime == 1000
+    assert "llama-3.3-70b" in paper.llm.teacher.model.lower()
+    assert "haiku" in paper.llm.judge.model.lower()
