@@ -1,0 +1,35 @@
+"""Connect to Ray: the cluster that RAY_ADDRESS names (as under `ray job submit`), else one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def connected(verbose: bool) -> Iterator[None]:
+    """Ray for the length of a block. Its chatter goes to its log files, with `verbose` to the terminal as well."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import ray
+
+    level = logging.INFO if verbose else logging.ERROR
+    common = {"log_to_driver": verbose, "logging_level": level}
+    if "RAY_ADDRESS" in os.environ:
+        ray.init(**common)
+    else:
+        ray.init(address="local", dashboard_host="127.0.0.1", **common)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def log_folder() -> str:
+    """Where Ray's logs of this session lie."""
+    import ray
+
+    return os.path.join(ray._private.worker._global_node.get_session_dir_path(), "logs")

@@ -1,0 +1,37 @@
+"""How every program ends: an error that the user can mend is one line and exit code 2."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from pada_ray.errors import PadaError
+
+F = Callable[..., Any]
+
+
+def command(function: F) -> F:
+    """Turns a PadaError that leaves `function` into its line on stderr and exit code 2."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except PadaError as e:
+            Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(e))}", highlight=False)
+            raise typer.Exit(2) from None
+
+    return wrapped
+
+
+def main(function: F) -> None:
+    """Runs `function` as a program of its own."""
+    typer.run(command(function))
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("[", "\\[")

@@ -1,0 +1,113 @@
+"""Say what is there and what is missing: `pada doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.metadata
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from jobs.command import main
+from pada_ray.config import Config, EndpointConfig, load_config
+from pada_ray.errors import PadaError
+
+_PACKAGES = (
+    "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
+)  # fmt: skip
+
+
+def doctor(
+    config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Also check this config.")] = None,
+) -> None:
+    """Check what is installed, the accelerator, and with CONFIG also its data, its endpoints and its model.
+
+    Example: pada doctor configs/demo.yaml
+    """
+    console = Console()
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: sys.version.split()[0],
+        **{name: functools.partial(importlib.metadata.version, name) for name in _PACKAGES},
+        "processor": lambda: f"{len(os.sched_getaffinity(0))} cores",
+        "accelerator": _accelerator,
+        "sandbox": _sandbox,
+    }
+    if config is not None:
+        loaded = load_config(config)
+        checks |= {
+            "config": lambda: f"{config} is valid",
+            "data": lambda: _data(loaded),
+            "teacher endpoint": lambda: _endpoint(loaded, "teacher", loaded.llm.teacher),
+            "judge endpoint": lambda: _endpoint(loaded, "judge", loaded.llm.judge),
+            "student": lambda: _student(loaded),
+        }
+    failed = 0
+    for name, check in checks.items():
+        try:
+            console.print(f"[green]ok[/]      {name}: {escape(check())}", highlight=False, soft_wrap=True)
+        except Exception as e:  # a doctor reports whatever it finds
+            failed += 1
+            what = f"{type(e).__name__}: {e}" if not isinstance(e, PadaError) else str(e)
+            console.print(f"[red]missing[/] {name}: {escape(' '.join(what.split()))}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _accelerator() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none seen by torch; training and evaluation run on the CPU"
+    devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return ", ".join(f"{d.name}, {d.total_memory / 2**30:.0f} GiB" for d in devices)
+
+
+def _sandbox() -> str:
+    from pada_ray.sandbox import run_python
+
+    if not run_python("assert 1 + 1 == 2").passed:
+        raise RuntimeError("a program that is right does not pass in the sandbox")
+    network = "bubblewrap found" if shutil.which("bwrap") else "no bubblewrap: the network is not closed to tested code"
+    return f"runs code with limits; {network}"
+
+
+def _data(config: Config) -> str:
+    from jobs.preparation import read_data
+
+    return ", ".join(f"{split} {len(samples)}" for split, samples in read_data(config).items())
+
+
+def _endpoint(config: Config, role: str, endpoint: EndpointConfig) -> str:
+    from pada_ray.llm.gateway import LlmGateway
+
+    if endpoint.base_url == "offline":
+        return "the embedded teacher, started with each run"
+
+    async def check(folder: str) -> None:
+        await LlmGateway(endpoint, role, config.name, f"{folder}/replies.sqlite").check()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(check(folder))
+    return f"{endpoint.base_url} answers ({endpoint.model})"
+
+
+def _student(config: Config) -> str:
+    from pada_ray.records import Message
+    from pada_ray.student import Student
+
+    student = Student(config.student)
+    student.encoder.conversation([Message(role="user", content="Hello"), Message(role="assistant", content="Hi")])
+    millions = sum(p.numel() for p in student.model.parameters()) / 1e6
+    return f"{config.student.model} loads: {millions:,.1f} M parameters, chat template with an end of turn"
+
+
+if __name__ == "__main__":
+    main(doctor)

@@ -1,0 +1,28 @@
+"""Print a run's tables again: `pada show RUN`."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from jobs.command import main
+from jobs.preparation import read_config
+from jobs.resume import Run
+from pada_ray.errors import ConfigError
+from pada_ray.report import print_report
+from pada_ray.state import FILE
+from pada_ray.storage import Folder
+
+
+def show(run: Run) -> None:
+    """Print RUN's tables: accuracy, patterns, strategies, quality control, calls, files.
+
+    Example: pada show runs/demo
+    """
+    read_config(run)
+    if not Folder(run).exists(FILE):
+        raise ConfigError(f"{run}: nothing to show yet; `pada resume {run}` starts it")
+    print_report(Folder(run), Console())
+
+
+if __name__ == "__main__":
+    main(show)

@@ -1,0 +1,41 @@
+"""Say where a run stands: `pada status RUN`."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+
+from jobs.command import main
+from jobs.preparation import read_config
+from jobs.progress import clock, describe
+from jobs.resume import Run
+from pada_ray.state import FILE, RunState
+from pada_ray.storage import Folder
+
+
+def status(run: Run) -> None:
+    """Say where RUN stands, from its state on disk.
+
+    Example: pada status runs/demo
+    """
+    config = read_config(run)
+    folder = Folder(run)
+    console = Console()
+    if not folder.exists(FILE):
+        console.print(f"{run}: prepared, not started; `pada resume {run}` starts it", soft_wrap=True)
+        return
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    ago = clock(time.time() - folder.modified(FILE))
+    console.print(f"{run}: {state.status}, last change {ago} ago", soft_wrap=True, highlight=False)
+    if state.error:
+        console.print(f"error: {state.error}", soft_wrap=True, highlight=False, markup=False)
+    if state.status != "done":
+        console.print(describe(state, config.iterations, 0), soft_wrap=True, highlight=False)
+    for name, scores in state.scores.items():
+        accuracies = ", ".join(f"{split} {100 * score.accuracy:.1f}" for split, score in scores.items())
+        console.print(f"  {name}: {accuracies}", highlight=False)
+
+
+if __name__ == "__main__":
+    main(status)

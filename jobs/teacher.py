@@ -1,0 +1,57 @@
+"""Run the embedded teacher alone: `pada teacher`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import yaml
+from pydantic import ValidationError
+
+from jobs.command import main
+from pada_ray.errors import ConfigError
+from pada_ray.teacher.settings import FAULT_NAMES, TeacherSettings
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting: "
+        + ", ".join(name for name in TeacherSettings.model_fields if name != "faults")
+        + ", or faults.NAME=RATE with NAME one of "
+        + ", ".join(FAULT_NAMES)
+        + ".",
+    ),
+]
+
+
+def teacher(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8100,
+    set_: Settings = None,
+) -> None:
+    """Serve the rule-based teacher as an OpenAI-compatible endpoint, to rehearse without a key.
+
+    Example: pada teacher --port 8100 --set wrong_rate=0.3 --set faults.rate_limit=0.1
+    """
+    from pada_ray.teacher.server import serve
+
+    values: dict[str, object] = {}
+    faults: dict[str, object] = {}
+    for setting in set_ or []:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: write it as KEY=VALUE")
+        into, name = (faults, key.removeprefix("faults.")) if key.startswith("faults.") else (values, key)
+        into[name] = yaml.safe_load(value)
+    try:
+        settings = TeacherSettings.model_validate(values | ({"faults": faults} if faults else {}))
+    except ValidationError as e:
+        first = e.errors()[0]
+        raise ConfigError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    serve(settings, host, port)
+
+
+if __name__ == "__main__":
+    main(teacher)
