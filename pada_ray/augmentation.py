@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
-from pada_ray.quality_control import question_key
 from pada_ray.randomness import generator_for
 from pada_ray.records import Batch, BatchOutcome, Candidate, Record, Sample, Seed, Strategy
 
@@ -133,7 +133,7 @@ async def fill_quotas(
     `run_batches` gives the outcome of each batch. A question that `known` or an earlier batch holds already is
     turned down as a duplicate.
     """
-    questions = {question_key(s.question) for s in known}
+    questions = {question_key(s) for s in known}
     accepted: dict[str, list[Candidate]] = {g.name: [] for g in groups}
     rejected: dict[str, list[Candidate]] = {g.name: [] for g in groups}
     drafted = {g.name: 0 for g in groups}
@@ -155,7 +155,7 @@ async def fill_quotas(
             unwritten[batch.group] += outcome.unwritten
             rejected[batch.group] += outcome.rejected
             for candidate in outcome.accepted:
-                key = question_key(candidate.sample.question) if candidate.sample else ""
+                key = question_key(candidate.sample) if candidate.sample else ""
                 if key in questions:
                     rejected[batch.group].append(candidate.model_copy(update={"rejected": "duplicate"}))
                 else:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Sample
@@ -188,23 +185,3 @@ def load_splits(
         return shuffled(split, seed)[:eval_samples]
 
     return Splits(shuffled(samples[0], seed)[:regime], cut(samples[1]), cut(samples[2]))
-
-
-def write_jsonl(path: str, records: Iterable[BaseModel]) -> None:
-    """One record a line. On a local disk the file appears whole or not at all; object stores do so anyway."""
-    file_system, target = fsspec.url_to_fs(path)
-    local = isinstance(file_system, LocalFileSystem)
-    if local:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-    written = f"{target}.{os.getpid()}.tmp" if local else target
-    try:
-        with file_system.open(written, "w", encoding="utf-8") as file:
-            for record in records:
-                file.write(record.model_dump_json() + "\n")
-        if local:
-            os.replace(written, target)
-    except BaseException:
-        if local:
-            with suppress(FileNotFoundError):
-                os.remove(written)
-        raise

@@ -56,6 +56,9 @@ class LeakGuard:
 
     A shorter paragraph of a user message is protected as a whole; shorter ones of replies, and system
     messages, are not.
+
+    Eight words by default: on GSM8K they hit 3% of unrelated train items and 98% of held-out questions with
+    every number changed, where six hit 18% and nearly 100%, and thirteen 0% and 77%.
     """
 
     def __init__(self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from pada_ray.config import QualityControlConfig
+from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
 from pada_ray.leak_guard import LeakGuard
 from pada_ray.llm.ask import ask
@@ -39,7 +40,7 @@ class QualityControlAgent:
         self._settings = settings
         self._prompts = Prompts(prompts)
         self._max_reasks = max_reasks
-        self._known_questions = {question_key(s.question) for s in train}
+        self._known_questions = {question_key(s) for s in train}
         self._guard = guard
 
     async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -71,7 +72,7 @@ class QualityControlAgent:
             return _turned_down(
                 candidate, "leak", "Too close to a text that must not be used; choose another situation."
             )
-        if question_key(sample.question) in self._known_questions:
+        if question_key(sample) in self._known_questions:
             return _turned_down(candidate, "duplicate", "This question stands in the training set; write a new one.")
         if self._settings.enabled and self._settings.verify:
             check = get_task(sample.task).check(sample)
@@ -154,11 +155,6 @@ def as_sample(candidate: Candidate, seed: Sample) -> Sample:
         raise ValueError("No answer can be read from the reply, or the tests are missing.")
     meta = {"seed": candidate.seed_id, "strategy": candidate.strategy_name}
     return Sample(id=candidate.id, messages=messages, task=seed.task, answer=answer, meta=meta)
-
-
-def question_key(question: str) -> str:
-    """What two questions share that differ in case, spaces and signs alone."""
-    return "".join(c for c in question.lower() if c.isalnum())
 
 
 def _turned_down(candidate: Candidate, reason: Reason, feedback: str) -> Candidate:

@@ -70,17 +70,17 @@ def pattern_table(name: str, patterns: list[dict[str, Any]], strategies: list[di
 def quality_table(quotas: dict[str, list[dict[str, Any]]]) -> Table:
     """What was drafted, accepted and rejected for what reason, per group."""
     table = Table(title="Data generation and quality control", title_justify="left")
-    for column in ("iteration", "group"):
-        table.add_column(column)
-    for column in ("quota", "accepted", "first drafts", "regenerated"):
+    table.add_column("group")
+    for column in ("quota", "accepted", "drafts", "redrafts"):
         table.add_column(column, justify="right")
     table.add_column("rejected")
     for name, groups in quotas.items():
+        table.add_section()
         for group in groups:
             reasons = [f"{count} {reason}" for reason, count in group["rejected"].items()]
             reasons += [f"{group['unwritten']} unwritten"] if group["unwritten"] else []
             numbers = (group["quota"], group["accepted"], group["drafted"], group["regenerated"])
-            table.add_row(_label(name), group["group"], *map(str, numbers), ", ".join(reasons) or "none")
+            table.add_row(f"{name}: {group['group']}", *map(str, numbers), ", ".join(reasons) or "none")
     return table
 
 

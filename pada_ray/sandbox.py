@@ -79,9 +79,7 @@ def _limits(timeout: float, memory_mb: int) -> list[tuple[str, int]]:
     ]
 
 
-def _watch(
-    process: subprocess.Popen[bytes], out: int, verdict: int, timeout: float
-) -> tuple[str, bytes, bytes]:
+def _watch(process: subprocess.Popen[bytes], out: int, verdict: int, timeout: float) -> tuple[str, bytes, bytes]:
     """Reads both pipes until a verdict has come, the process has ended, or a limit is reached.
 
     Returns:
@@ -177,9 +175,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_python_many(
-    programs: Sequence[str], timeout: float = 10.0, memory_mb: int = 1024
-) -> list[SandboxResult]:
+def run_python_many(programs: Sequence[str], timeout: float = 10.0, memory_mb: int = 1024) -> list[SandboxResult]:
     """`run_python` of each program, in order, as many at a time as there are cores."""
     with ThreadPoolExecutor(max_workers=cores()) as pool:
         return list(pool.map(lambda program: run_python(program, timeout, memory_mb), programs))

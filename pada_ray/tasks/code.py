@@ -4,7 +4,8 @@
     Reply: a Python code block with the whole function
     Answer: def check(candidate): assert candidate(2, 3) == 5
 
-`meta.entry_point` names the function to test; `meta.prompt` (optional) goes in front of the reply's code.
+`meta.entry_point` names the function to test (the reply's last one where it is not given); `meta.prompt` (optional)
+goes in front of the reply's code.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Code(Task):
         """What is run: the prompt, the reply's code, the tests, and the call of `check`.
 
         Raises:
-            DataError: the sample has no tests or no `meta.entry_point`.
+            DataError: the sample has no tests, or its `meta.entry_point` is no name.
         """
-        tests, entry_point = one_answer(sample), sample.meta.get("entry_point")
+        tests, code = one_answer(sample), self.read(reply) or ""
+        entry_point = sample.meta.get("entry_point") or _last_function(code)
         if not isinstance(entry_point, str) or not entry_point.isidentifier():
-            raise DataError(f"sample {sample.id}: task code needs the function's name in meta.entry_point")
+            raise DataError(f"sample {sample.id}: meta.entry_point {entry_point!r} is no function's name")
         if not re.search(r"^def check\(", tests, re.MULTILINE):
             raise DataError(f"sample {sample.id}: task code needs `answer` to define check(candidate)")
-        code = self.read(reply) or ""
         return "\n".join([str(sample.meta.get("prompt", "")), code, tests, f"check({entry_point})"])
 
     def fails(self, reply: str, sample: Sample) -> bool:
@@ -67,5 +68,14 @@ class Code(Task):
             return Check("wrong", f"the code does not parse: {type(err).__name__}: {err}")
         if not sample.answer:
             return Check("unknown", "the code parses, there are no tests to run")
-        result = run_python(self.program(sample.reference, sample))
+        try:
+            result = run_python(self.program(sample.reference, sample))
+        except DataError as err:
+            return Check("wrong", str(err))
         return Check("right" if result.passed else "wrong", result.reason)
+
+
+def _last_function(code: str) -> str:
+    """The name of the last function at the top level; a name that stands for nothing where there is none."""
+    names = re.findall(r"^(?:async )?def (\w+)", code, re.MULTILINE)
+    return names[-1] if names else "missing_function"

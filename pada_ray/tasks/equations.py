@@ -32,9 +32,7 @@ _DOUBT_BEFORE = re.compile(
     r"|(?:add|subtract|multiply|divid)ing)\s+)$",
     re.IGNORECASE,
 )
-_DOUBT_AFTER = re.compile(
-    rf"[\w^²³!√(]|[:,.]\d|\s*(?:{_SCALE}|rem|[rkm]\b|mod\b|and\s+\d|[-+*/^])", re.IGNORECASE
-)
+_DOUBT_AFTER = re.compile(rf"[\w^²³!√(]|[:,.]\d|\s*(?:{_SCALE}|rem|[rkm]\b|mod\b|and\s+\d|[-+*/^])", re.IGNORECASE)
 
 _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,

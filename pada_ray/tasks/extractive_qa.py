@@ -1,8 +1,8 @@
 """Questions whose answer is a span copied from a passage, as in SQuAD.
 
-    Passage: ... In 1870, Tesla moved to Karlovac, to attend school ...
-    Question: Why did Tesla go to Karlovac?
-    Reply: to attend school
+Passage: ... In 1870, Tesla moved to Karlovac, to attend school ...
+Question: Why did Tesla go to Karlovac?
+Reply: to attend school
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Word problems with a number as their answer, as in GSM8K.
 
-    Misha picks out 4 blouses from the 30% off rack. The regular price for each blouse is $20. ...
-    Reply: Total regular price for the blouses is $20 x 4 = $80. ... Misha paid $80 - $24 = $56.
-    #### 56
+Misha picks out 4 blouses from the 30% off rack. The regular price for each blouse is $20. ...
+Reply: Total regular price for the blouses is $20 x 4 = $80. ... Misha paid $80 - $24 = $56.
+#### 56
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Questions answered by the letter of one option, as in HellaSwag and ARC.
 
-    Question: Which of these is a mammal?
-    A. trout
-    B. whale
-    Reply: B
+Question: Which of these is a mammal?
+A. trout
+B. whale
+Reply: B
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ import pytest
 from builders import batch, candidate, math_sample, strategy
 
 from pada_ray.augmentation import augment_batch, even_shares, fill_quotas, plan_groups
+from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
-from pada_ray.quality_control import question_key
 from pada_ray.records import BatchOutcome, Sample, Seed
 
 
@@ -180,6 +180,6 @@ def test_a_question_is_accepted_once():
     first, _ = run_fill(groups_of(12), lambda b, i: True)
     copy = first.accepted[0].sample
     again, _ = run_fill(groups_of(12), lambda b, i: True, known=[copy])
-    assert question_key(copy.question) not in {question_key(c.sample.question) for c in again.accepted}
+    assert question_key(copy) not in {question_key(c.sample) for c in again.accepted}
     assert [c.rejected for c in again.rejected] == ["duplicate"]
     assert len(again.accepted) == 12

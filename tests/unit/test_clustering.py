@@ -49,4 +49,3 @@ def test_the_elbow():
 
 def test_vectors_are_of_unit_length():
     assert np.allclose(np.linalg.norm(embed(diagnoses(), "tfidf", 0), axis=1), 1)
-

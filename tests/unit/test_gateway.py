@@ -130,7 +130,7 @@ def test_retries_as_the_server_asks(tmp_path):
     async def use(gateway):
         return await gateway.chat(question())
 
-    server, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use)
+    _, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use)
     assert reply.text == "hello"
     assert len(server.bodies) == 3
 
@@ -189,7 +189,7 @@ def test_the_key_goes_to_the_server_and_to_no_file(tmp_path, monkeypatch):
 def test_a_missing_key_is_an_error_before_any_call(tmp_path, monkeypatch):
     monkeypatch.delenv("MY_KEY", raising=False)
     settings = EndpointConfig(base_url="http://127.0.0.1:1/v1", model="m", api_key_env="MY_KEY")
-    with pytest.raises(ConfigError, match="llm.judge.api_key_env: the environment variable MY_KEY is not set"):
+    with pytest.raises(ConfigError, match=r"llm\.judge\.api_key_env: the environment variable MY_KEY is not set"):
         LlmGateway(settings, "judge", "a-run", str(tmp_path / "r.sqlite"))
 
 
@@ -207,7 +207,7 @@ def test_a_failed_call_leaves_no_reply(tmp_path):
         return await gateway.chat(question())
 
     answers = {1: lambda: failure(500)}
-    server, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use, max_retries=0)
+    _, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use, max_retries=0)
     assert reply.text == "hello"
     rows = sqlite3.connect(tmp_path / "replies.sqlite").execute("SELECT request FROM replies").fetchall()
     assert [json.loads(r[0])["purpose"] for r in rows] == ["test"]

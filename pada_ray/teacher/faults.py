@@ -1,0 +1,68 @@
+"""Faults of an LLM endpoint, played on purpose: which one strikes a request, and what it does to the reply.
+
+In the order in which they are drawn:
+  rate_limit    status 429 with a Retry-After header
+  server_error  status 500
+  hang          the reply comes only after `hang_seconds`
+  cut_off       the JSON ends in the middle, though the finish reason claims "stop"
+  prose         sentences before and after the JSON
+  fenced_prose  the same, with the JSON in a fenced block
+  wrong_count   one entry too few or too many
+  empty         a reply without content
+"""
+
+from __future__ import annotations
+
+import json
+import random
+
+from pada_ray.teacher.settings import FAULT_NAMES, FaultName, TeacherSettings
+
+_BEFORE = ("Certainly! Here is what you asked for:", "Here you go.", "Sure. My result {as JSON}:")
+_AFTER = ("Let me know if anything should be changed.", "I hope this helps!", "Note: I checked {everything}.")
+
+
+def draw_fault(settings: TeacherSettings, content: str, attempt: int) -> FaultName | None:
+    """The fault that strikes the `attempt`-th arrival (from 1) of the request with hash `content`.
+
+    Every arrival is drawn by itself, so that sending the same request again can succeed.
+    """
+    point = random.Random(f"fault {settings.seed} {content} {attempt}").random()
+    for name in FAULT_NAMES:
+        point -= settings.faults.get(name, 0.0)
+        if point < 0:
+            return name
+    return None
+
+
+def spoil(reply: str, fault: FaultName | None, rng: random.Random) -> str:
+    """The reply's text after a fault that concerns its content; other faults leave it alone.
+
+    A reply that has no list of entries (a single pattern) has no wrong count either, and stays whole.
+    """
+    if fault == "cut_off":
+        return reply[: int(len(reply) * rng.uniform(0.2, 0.9))]
+    if fault == "prose":
+        return f"{rng.choice(_BEFORE)}\n\n{reply}\n\n{rng.choice(_AFTER)}"
+    if fault == "fenced_prose":
+        return f"{rng.choice(_BEFORE)}\n\n```json\n{reply}\n```\n\n{rng.choice(_AFTER)}"
+    if fault == "wrong_count":
+        return _miscount(reply, rng)
+    if fault == "empty":
+        return ""
+    return reply
+
+
+def _miscount(reply: str, rng: random.Random) -> str:
+    try:
+        value = json.loads(reply)
+    except ValueError:
+        return reply
+    for entries in value.values():
+        if isinstance(entries, list) and entries and isinstance(entries[0], dict):
+            if rng.random() < 0.5:
+                entries.pop(rng.randrange(len(entries)))
+            else:
+                entries.append(dict(entries[-1]))
+            return json.dumps(value, ensure_ascii=False)
+    return reply

@@ -1,0 +1,77 @@
+"""Tells which of the six prompts a request holds, from the data between its tags alone.
+
+The instructions round the data are not read: users may replace the templates, but the tags stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_OPENING = re.compile(r"<(failures|analyses|patterns|strategy|examples|errors|feedback|pairs)>\s*")
+
+# The tag that only this prompt has. Strategy and feedback accompany others and decide nothing.
+_PROMPT_OF_TAG = {
+    "failures": "error_analysis",
+    "analyses": "pattern_categorization",
+    "patterns": "strategy_drafting",
+    "examples": "pattern_generation",
+    "errors": "error_generation",
+    "pairs": "quality_control",
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One of the prompts as it was understood. `position` is the index of its message."""
+
+    name: str
+    data: dict[str, Any]  # by tag
+    position: int
+
+    def entries(self, tag: str) -> list[dict[str, Any]]:
+        """The list between a tag, [] where the tag is absent."""
+        value = self.data.get(tag)
+        return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+    @property
+    def strategy(self) -> dict[str, Any] | None:
+        value = self.data.get("strategy")
+        return value if isinstance(value, dict) else None
+
+
+def read_prompt(messages: Sequence[tuple[str, str]]) -> Prompt | None:
+    """The first message (not the assistant's) with known data between tags; None where there is none.
+
+    What follows it is talk about an unreadable reply and does not change the question.
+    """
+    for position, (role, text) in enumerate(messages):
+        if role == "assistant":
+            continue
+        data = read_tags(text)
+        for tag, name in _PROMPT_OF_TAG.items():
+            if isinstance(data.get(tag), list):
+                return Prompt(name, data, position)
+    return None
+
+
+def read_tags(text: str) -> dict[str, Any]:
+    """The JSON that follows each known opening tag.
+
+    Read from front to back, past each value, so that a tag quoted inside the data is not taken for one; a
+    tag without JSON behind it is a mention in the instructions.
+    """
+    decoder = json.JSONDecoder()
+    found: dict[str, Any] = {}
+    at = 0
+    while opening := _OPENING.search(text, at):
+        try:
+            value, at = decoder.raw_decode(text, opening.end())
+        except ValueError:
+            at = opening.end()
+            continue
+        found.setdefault(opening[1], value)
+    return found

@@ -1,0 +1,62 @@
+"""Which rule answers which prompt: the teacher's reply to a chat request."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any, NamedTuple
+
+from pada_ray.teacher.chat_request import ChatRequest, content_hash
+from pada_ray.teacher.diagnose import analyse_failures
+from pada_ray.teacher.faults import spoil
+from pada_ray.teacher.judge import evaluate_pairs
+from pada_ray.teacher.patterns import categorize
+from pada_ray.teacher.read_prompt import Prompt, read_prompt
+from pada_ray.teacher.settings import FaultName, TeacherSettings
+from pada_ray.teacher.strategies import draft_strategies
+from pada_ray.teacher.write_samples import write_for_errors, write_for_strategy
+
+GREETING = (
+    "Hello! I am the offline teacher of pada-ray. I answer the prompts of its loop by fixed rules and cannot "
+    "help with anything else."
+)
+
+
+class Reply(NamedTuple):
+    text: str
+    prompt: str | None
+
+
+def write_reply(chat: ChatRequest, settings: TeacherSettings, fault: FaultName | None = None) -> Reply:
+    """The reply, a pure function of the request, the settings and the fault.
+
+    It depends on the conversation up to the prompt only, not on later talk about an unreadable reply: a run
+    with faults ends with the same data as one without.
+    """
+    prompt = read_prompt(chat.messages)
+    if prompt is None:
+        text = GREETING
+    else:
+        asked = chat.messages[: prompt.position + 1]
+        key = content_hash([settings.seed, chat.model, chat.temperature, chat.seed, asked])
+        text = json.dumps(answer(prompt, settings, key), ensure_ascii=False)
+    text = spoil(text, fault, random.Random(f"spoil {settings.seed} {chat.content}"))
+    return Reply(text, prompt.name if prompt else None)
+
+
+def answer(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
+    """The JSON object that a prompt asks for. `key` seeds every draw."""
+    match prompt.name:
+        case "error_analysis":
+            return analyse_failures(prompt, settings, key)
+        case "pattern_categorization":
+            return categorize(prompt, key)
+        case "strategy_drafting":
+            return draft_strategies(prompt, key)
+        case "pattern_generation":
+            return write_for_strategy(prompt, settings, key)
+        case "error_generation":
+            return write_for_errors(prompt, settings, key)
+        case "quality_control":
+            return evaluate_pairs(prompt, settings, key)
+    raise ValueError(f"no rule for prompt {prompt.name!r}")

@@ -1,0 +1,235 @@
+"""The offline teacher as an HTTP server: the part of the OpenAI API that this project's client uses.
+
+    POST /v1/chat/completions   GET /v1/models   GET /health
+
+Not streaming, one completion a request, no key needed. A token is counted as four characters begun.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import math
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from pada_ray.errors import EndpointError
+from pada_ray.teacher.access_log import Access, AccessLog
+from pada_ray.teacher.chat_request import (
+    BadRequest,
+    ChatRequest,
+    content_hash,
+    count_tokens,
+    cut_to_tokens,
+    read_chat_request,
+)
+from pada_ray.teacher.faults import draw_fault
+from pada_ray.teacher.replies import write_reply
+from pada_ray.teacher.settings import TeacherSettings
+
+LARGEST_BODY = 64 * 2**20  # bytes
+
+
+class TeacherServer:
+    """Answers requests. Between requests it keeps only how often each has come (for faults) and its log."""
+
+    def __init__(self, settings: TeacherSettings):
+        self.settings = settings
+        self._log = AccessLog(settings.access_log)
+        self._arrivals: Counter[str] = Counter()
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[_errors_as_json], client_max_size=LARGEST_BODY)
+        app.add_routes(
+            [
+                web.get("/health", self.health),
+                web.get("/v1/models", self.models),
+                web.post("/v1/chat/completions", self.chat_completions),
+            ]
+        )
+        return app
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def models(self, request: web.Request) -> web.Response:
+        model = {"id": self.settings.model, "object": "model", "created": 0, "owned_by": "pada-ray"}
+        return web.json_response({"object": "list", "data": [model]})
+
+    async def chat_completions(self, request: web.Request) -> web.StreamResponse:
+        began = time.time()
+        body = await request.read()
+        try:
+            chat = read_chat_request(_parse(body))
+        except BadRequest as e:
+            access = Access(began, content_hash(body.decode(errors="replace")), attempt=1, status=400)
+            return await self._send(request, _error(400, e.message, param=e.param), access)
+        self._arrivals[chat.content] += 1
+        access = Access(began, chat.content, self._arrivals[chat.content], prompt_tokens=chat.prompt_tokens)
+        await asyncio.sleep(self.settings.latency_ms / 1000)
+        return await self._send(request, await self._answer(chat, access), access)
+
+    async def _answer(self, chat: ChatRequest, access: Access) -> web.Response:
+        """The response; what it turned out to be goes into `access`."""
+        settings = self.settings
+        fault = draw_fault(settings, chat.content, access.attempt)
+        reply = write_reply(chat, settings, fault)
+        access.prompt = reply.prompt
+        access.fault = fault
+        if fault == "rate_limit":
+            access.status = 429
+            wait = {"Retry-After": f"{settings.retry_after_seconds:g}"}
+            return _error(429, "rate limit reached; slow down", "rate_limit_exceeded", headers=wait)
+        if fault == "server_error":
+            access.status = 500
+            return _error(500, "the server had an error while processing your request", "server_error")
+        if fault == "hang":
+            await asyncio.sleep(settings.hang_seconds)
+        text, finish_reason = cut_to_tokens(reply.text, chat.max_tokens)
+        access.completion_tokens = count_tokens(text)
+        return web.json_response(
+            {
+                "id": f"chatcmpl-{chat.content[:24]}",
+                "object": "chat.completion",
+                "created": int(access.time),
+                "model": chat.model,
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": {"role": "assistant", "content": text, "refusal": None},
+                        "logprobs": None,
+                        "finish_reason": finish_reason,
+                    }
+                ],
+                "usage": {
+                    "prompt_tokens": access.prompt_tokens,
+                    "completion_tokens": access.completion_tokens,
+                    "total_tokens": access.prompt_tokens + access.completion_tokens,
+                },
+            }
+        )
+
+    async def _send(self, request: web.Request, response: web.Response, access: Access) -> web.StreamResponse:
+        """Sends the response here rather than on return, so as to know whether it went out."""
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+            access.sent = request.transport is not None and not request.transport.is_closing()
+        except ConnectionError:
+            access.sent = False
+        access.seconds = round(time.time() - access.time, 6)
+        self._log.write(access)
+        return response
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as e:
+        raise BadRequest(f"the body is not JSON: {e}") from e
+
+
+def _error(
+    status: int,
+    message: str,
+    code: str | None = None,
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    kind = {429: "rate_limit_error", 500: "server_error"}.get(status, "invalid_request_error")
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return web.json_response({"error": error}, status=status, headers=headers)
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as e:
+        return _error(e.status, f"{e.reason}: {request.method} {request.path}")
+    except Exception as e:
+        traceback.print_exc()
+        return _error(500, f"the offline teacher failed: {type(e).__name__}: {e}")
+
+
+def serve(
+    settings: TeacherSettings,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    announce: Callable[[str], None] | None = None,
+    end_with_stdin: bool = False,
+) -> None:
+    """Serves until interrupted. `announce` is called once with the base URL, when requests are taken; without
+    it the URL is printed.
+
+    Port 0 takes a free one. With `end_with_stdin` the process ends as soon as its standard input is closed.
+    Raises EndpointError where the address cannot be had.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(settings, host, port, announce or _print_url, end_with_stdin))
+
+
+async def _serve(
+    settings: TeacherSettings, host: str, port: int, announce: Callable[[str], None], end_with_stdin: bool
+) -> None:
+    # Access is logged by ourselves; a request that hangs must not hold up the end.
+    runner = web.AppRunner(TeacherServer(settings).app(), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as e:
+            raise EndpointError(f"the offline teacher cannot listen on {host}:{port}: {e}") from e
+        bound_host, bound_port = runner.addresses[0][:2]
+        shown = f"[{bound_host}]" if ":" in bound_host else bound_host
+        if end_with_stdin:
+            threading.Thread(target=_end_with_stdin, daemon=True).start()
+        announce(f"http://{shown}:{bound_port}/v1")
+        await asyncio.sleep(math.inf)
+    finally:
+        await runner.cleanup()
+
+
+def _print_url(url: str) -> None:
+    print(f"The offline teacher listens at {url}", flush=True)
+
+
+def _end_with_stdin() -> None:
+    # Read straight from the descriptor: a buffered read would hold a lock that the interpreter wants at exit.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(0)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m pada_ray.teacher.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, and prints it")
+    parser.add_argument("--settings", default="{}", help="TeacherSettings as JSON")
+    parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input is closed")
+    options = parser.parse_args(arguments)
+    settings = TeacherSettings.model_validate_json(options.settings)
+
+    def announce(url: str) -> None:
+        print(json.dumps({"url": url}), flush=True)
+
+    try:
+        serve(settings, options.host, options.port, announce, options.end_with_stdin)
+    except EndpointError as e:
+        sys.exit(str(e))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""How the offline teacher behaves: how often it errs, and which faults of an endpoint it plays."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+FaultName = Literal["rate_limit", "server_error", "hang", "cut_off", "prose", "fenced_prose", "wrong_count", "empty"]
+FAULT_NAMES: tuple[FaultName, ...] = get_args(FaultName)
+
+
+class TeacherSettings(BaseModel):
+    """All behaviour that is not in the request itself. Rates are shares of entries or of requests, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = 0
+    """Another seed is another teacher: other wordings, other mistakes, other faults."""
+
+    model: str = "offline-teacher"
+    """The name that /v1/models lists. Requests may name any model."""
+
+    wrong_rate: Rate = 0.15
+    """Share of new samples with a wrong reply, in prompts without feedback."""
+
+    wrong_rate_with_feedback: Rate = 0.03
+    """The same in prompts that carry feedback."""
+
+    misread_rate: Rate = 0.05
+    """Share of failures whose diagnosis is wrong."""
+
+    judge_error_rate: Rate = 0.02
+    """Share of verdicts that are turned round: a good sample turned down or a bad one let through."""
+
+    latency_ms: float = Field(default=0, ge=0)
+    """Wait before every reply, in milliseconds."""
+
+    faults: dict[FaultName, Rate] = Field(default_factory=dict)
+    """Share of requests with each fault, see `pada_ray.teacher.faults`. At most one strikes a request."""
+
+    hang_seconds: float = Field(default=30, ge=0)
+    """How long a request with the fault "hang" waits for its reply."""
+
+    retry_after_seconds: float = Field(default=1, ge=0)
+    """What the Retry-After header of the fault "rate_limit" says."""
+
+    access_log: str | None = None
+    """File to which a JSON line is appended for every request, see `pada_ray.teacher.access_log`."""
+
+    @field_validator("faults")
+    @classmethod
+    def _at_most_one(cls, faults: dict[FaultName, float]) -> dict[FaultName, float]:
+        if sum(faults.values()) > 1 + 1e-9:
+            raise ValueError("the rates must not add up to more than 1")
+        return faults

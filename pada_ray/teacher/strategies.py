@@ -1,0 +1,57 @@
+"""Strategy drafting: from a pattern to a text that tells a writer what to write.
+
+The text names the pattern's scenarios and causes, since it is all that the writer gets to see.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from pada_ray.teacher.read_prompt import Prompt
+from pada_ray.teacher.topics import CAUSES, SCENARIOS, topics_in
+
+# (name, how to write): strategies of one reply differ in this even where their patterns are alike.
+APPROACHES = (
+    ("Contrast pairs", "set the hard case beside one that looks alike but is solved otherwise"),
+    ("Varied wording", "tell the same relation in many different sentences"),
+    ("Told from the end", "give the outcome first and ask for what led to it"),
+    ("Fresh settings", "move the relation into new settings with other people and things"),
+    ("Step by step", "let the reply show each step before it states the result"),
+    ("Careful reading", "make the answer depend on one phrase that must be read exactly"),
+    ("Graded difficulty", "go from plain cases to hard ones, one difficulty at a time"),
+    ("Near misses", "choose values for which the usual mistake gives a plausible but wrong result"),
+)
+
+
+def draft_strategies(prompt: Prompt, key: str) -> dict[str, Any]:
+    """One strategy for each pattern, each with an approach of its own."""
+    rng = random.Random(f"strategies {key}")
+    patterns = prompt.entries("patterns")
+    approaches = rng.sample(APPROACHES, len(APPROACHES))
+    strategies = []
+    for i, pattern in enumerate(patterns):
+        name, how = approaches[i % len(approaches)]
+        round_number = i // len(approaches) + 1
+        category = str(pattern.get("category_name", ""))
+        text = f"{category}. {pattern.get('error_pattern', '')}"
+        causes = [cause.phrase(rng) for cause in topics_in(text, CAUSES, 0.3)[:2]]
+        scenarios = [scenario.phrase(rng) for scenario in topics_in(text, SCENARIOS, 0.3)[:3]]
+        target = "; ".join(scenarios) or category or "the weak spot"
+        weakness = "; ".join(causes) or category or "the weak spot"
+        strategies.append(
+            {
+                "category_name": category,
+                "strategy_name": f"{name}{f' {round_number}' if round_number > 1 else ''}: {target}",
+                "generation_approach": (
+                    f"Write examples from this field: {target}. The weakness to cure is: {weakness}. In each "
+                    f"example, {how}. Vary names, things and values, and keep the form of the seed example."
+                ),
+                "key_elements": [
+                    f"a situation of the kind: {target}",
+                    f"a place where this mistake is likely: {weakness}",
+                    "a reply that is worked out correctly, in the form of the seed example",
+                ],
+            }
+        )
+    return {"strategies": strategies}

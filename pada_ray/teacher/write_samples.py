@@ -1,0 +1,69 @@
+"""Pattern generation and error generation: one new sample for each example shown."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from pada_ray.demo import domain
+from pada_ray.teacher import forms
+from pada_ray.teacher.demo_writer import choose_kind, strategy_text, write_problem
+from pada_ray.teacher.read_prompt import Prompt
+from pada_ray.teacher.rewrites import rewrite
+from pada_ray.teacher.settings import TeacherSettings
+
+
+def write_for_strategy(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
+    """A sample for each example, of a kind that the strategy's text calls for (figure 5 of the paper)."""
+    strategy = prompt.strategy or {}
+    text = strategy_text(strategy)
+    return _write(prompt, settings, key, "examples", strategy.get("strategy_name"), text)
+
+
+def write_for_errors(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
+    """A sample for each training error, of the error's own kind (figure 6 of the paper)."""
+    return _write(prompt, settings, key, "errors", None, None)
+
+
+def _write(
+    prompt: Prompt, settings: TeacherSettings, key: str, tag: str, strategy_name: Any, strategy: str | None
+) -> dict[str, Any]:
+    wrong_rate = settings.wrong_rate_with_feedback if prompt.entries("feedback") else settings.wrong_rate
+    samples = []
+    for i, example in enumerate(prompt.entries(tag)):
+        rng = random.Random(f"write {key} {i}")
+        messages = _messages_of(example)
+        answer = example["answer"] if isinstance(example.get("answer"), str) else None
+        wrong = rng.random() < wrong_rate
+        problem = domain.read(forms.question_of(messages))
+        if problem:
+            kind = problem.kind if strategy is None else choose_kind(strategy, problem.kind, rng)
+            messages = _with_last_turn(messages, *write_problem(kind, rng, wrong))
+        else:
+            messages = rewrite(messages, answer, rng, wrong)
+        samples.append(
+            {
+                "sample_id": f"new-{i + 1}",
+                "is_synthetic": True,
+                "based_on_strategy": strategy_name,
+                "based_on_example": example.get("sample_id"),
+                "messages": messages,
+                "answer": answer,
+            }
+        )
+    return {"samples": samples}
+
+
+def _messages_of(example: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"role": str(message.get("role", "user")), "content": str(message.get("content", ""))}
+        for message in example.get("messages") or []
+    ]
+
+
+def _with_last_turn(messages: list[dict[str, str]], question: str, reply: str) -> list[dict[str, str]]:
+    return [
+        *messages[:-2],
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": reply},
+    ]

@@ -1,0 +1,100 @@
+"""Real commands on small runs of the demo."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pada_ray.state import RunState
+
+ROOT = Path(__file__).resolve().parents[2]
+PADA = str(Path(sys.executable).parent / "pada")
+SMALL = {
+    "student.model": "/tmp/w/me/tiny",
+    "data.regime": 40,
+    "data.eval_samples": 20,
+    "iterations": 1,
+    "fine_tune.epochs": 2,
+    "pattern_analysis.max_clusters": 3,
+}
+
+
+def settings(**values: object) -> list[str]:
+    """--set arguments; dots of a key are written as two underscores."""
+    merged = SMALL | {key.replace("__", "."): value for key, value in values.items()}
+    return [part for key, value in merged.items() for part in ("--set", f"{key}={value}")]
+
+
+def pada(*args: str, cwd: Path, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([PADA, *args], cwd=cwd, capture_output=True, text=True, timeout=timeout, env=environment())
+    if check and done.returncode:
+        raise AssertionError(f"pada {' '.join(args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {"COLUMNS": "120"}
+
+
+class Started:
+    """A `pada` process that can be watched and killed."""
+
+    def __init__(self, *args: str, cwd: Path):
+        self.process = subprocess.Popen(
+            [PADA, *args], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+        )
+
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 120) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if self.process.poll() is not None:
+                raise AssertionError(f"ended before {what}:\n{self.process.communicate()[0]}")
+            assert time.monotonic() < deadline, f"no {what} within {timeout} s"
+            time.sleep(0.02)
+
+    def descendants(self, title: str) -> list[psutil.Process]:
+        """Processes below this one whose title begins so, such as `ray::Orchestrator`."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if " ".join(process.cmdline()).startswith(title):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def kill(self) -> None:
+        """kill -9, and wait until all that it started is gone too, but for Ray's own node agents, which hold nothing
+        of the run and take a minute or two to notice."""
+        agents = [p.pid for title in ("ray::RuntimeEnvAgent", "ray::DashboardAgent") for p in self.descendants(title)]
+        below = [p for p in psutil.Process(self.process.pid).children(recursive=True) if p.pid not in agents]
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        _, alive = psutil.wait_procs(below, timeout=30)
+        assert not alive, f"left behind: {[p.cmdline()[0] for p in alive]}"
+
+    def finish(self, timeout: float = 300) -> str:
+        out, _ = self.process.communicate(timeout=timeout)
+        assert self.process.returncode == 0, out
+        return out
+
+
+def read_state(run: Path) -> RunState | None:
+    file = run / "state.json"
+    return RunState.model_validate_json(file.read_text()) if file.exists() else None
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    pada("run", str(ROOT / "configs/demo.yaml"), *settings(), cwd=folder)
+    return folder / "runs" / "demo"

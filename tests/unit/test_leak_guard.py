@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pada_ray.leak_guard import Hit, LeakGuard
+from pada_ray.records import Message, Sample
+
+TEMPLATE = "Solve the problem step by step and end your reply with a number."
+STORY = "Misha picks out 4 blouses from the 30% off rack at the market. Each one costs $20."
+
+
+def sample(name: str, question: str, reply: str = "#### 4", system: str = "") -> Sample:
+    messages = [Message(role="system", content=system)] if system else []
+    messages += [Message(role="user", content=question), Message(role="assistant", content=reply)]
+    return Sample(id=name, messages=messages, task="math", answer="4")
+
+
+def test_a_copied_run_of_words_is_a_hit_whatever_its_punctuation():
+    guard = LeakGuard([sample("v1", STORY)], [])
+    assert guard.hits("And so MISHA picks out\n4 blouses, from the 30% rack") == [
+        Hit("v1", "misha picks out 4 blouses from the 30")
+    ]
+    assert guard.hits("Misha picks out 5 blouses from the 30% off rack") == []
+    assert guard.hits("") == []
+
+
+def test_overlapping_runs_are_one_hit_and_samples_are_told_apart():
+    other = "The quick brown fox jumps over the lazy dog"
+    guard = LeakGuard([sample("v1", STORY), sample("t1", other)], [])
+    assert [hit.sample_id for hit in guard.hits(STORY + " " + other)] == ["v1", "t1"]
+
+
+def test_replies_are_protected_and_system_messages_are_not():
+    nine = "one two three four five six seven eight nine"
+    guard = LeakGuard([sample("v1", STORY, reply=nine, system=TEMPLATE)], [])
+    assert guard.hits(nine) and not guard.hits(TEMPLATE)
+
+
+def test_what_stands_in_train_is_public_and_does_not_join_with_an_items_words():
+    guard = LeakGuard([sample("v1", f"{STORY}\n\n{TEMPLATE}")], [sample("a", f"Another story.\n\n{TEMPLATE}")])
+    assert guard.hits(f"Something at cost 20.\n\n{TEMPLATE}") == []
+    assert guard.hits(f"Each one costs $20.\n\n{TEMPLATE}") == []
+    assert guard.hits(STORY)
+
+
+def test_a_short_question_is_protected_as_a_whole_unless_it_is_public():
+    guard = LeakGuard([sample("v1", "Who won the cup in 1998?"), sample("v2", "How many cups?")], [])
+    assert guard.hits("Tell me: who won the cup in 1998, then?") == [Hit("v1", "who won the cup in 1998")]
+    assert guard.hits("Who won the cup in 1999?") == []
+    assert guard.hits("How many cups?") == [Hit("v2", "how many cups")]
+    assert guard.hits("Say how many cups there are") == []
+    assert not LeakGuard([sample("v1", "How many cups?")], [sample("a", "How many cups?")]).hits("How many cups?")
+
+
+def test_short_replies_are_not_protected():
+    assert LeakGuard([sample("v1", STORY, reply="the big red one")], []).hits("the big red one") == []
+
+
+def test_redaction_drops_the_sentences_that_hold_a_hit():
+    guard = LeakGuard([sample("v1", STORY)], [])
+    text = f"The model misreads percents. For example: {STORY}\nIt should divide by 100 first."
+    redacted, hits = guard.redact(text)
+    assert redacted == "The model misreads percents. It should divide by 100 first."
+    assert [hit.sample_id for hit in hits] == ["v1"]
+    assert guard.redact("Nothing here.") == ("Nothing here.", [])
+
+
+def test_redaction_looks_again_at_what_it_joined():
+    guard = LeakGuard([sample("v1", "one two three four five six seven eight. x1 x2 x3 x4 x5 x6 x7 x8")], [])
+    redacted, hits = guard.redact("One two three four. X1 x2 x3 x4 x5 x6 x7 x8. Five six seven eight.")
+    assert (redacted, len(hits)) == ("", 2)
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "A.", "b!", "\n", "c?"]), max_size=60).map(" ".join))
+def test_what_redaction_returns_has_no_hit(text):
+    guard = LeakGuard([sample("v1", "a b c a b a c"), sample("v2", "b b a c")], [sample("p", "c a b")], words=4)
+    redacted, hits = guard.redact(text)
+    assert guard.hits(redacted) == []
+    assert bool(hits) == bool(guard.hits(text))

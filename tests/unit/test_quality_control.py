@@ -1,0 +1,145 @@
+import asyncio
+
+import pytest
+from builders import ScriptedLlm, batch, candidate, math_sample, strategy
+
+from pada_ray.config import QualityControlConfig
+from pada_ray.leak_guard import LeakGuard
+from pada_ray.quality_control import QualityControlAgent
+from pada_ray.records import WrittenMessage
+
+HELD_OUT = math_sample(
+    "val-1", question="On Sunday the old captain counted nine grey gulls and eleven white ones at sea."
+)
+
+
+def ratings(*values, adherence=True):
+    """One evaluation per pair; a value is (adherence, utility, relevance) or (utility, relevance)."""
+    keys = ("adherence", "utility", "relevance") if adherence else ("utility", "relevance")
+    return {
+        "evaluations": [
+            {"sample_id": f"pair-{i}", "feedback": f"remark {i}", **dict(zip(keys, v, strict=True))}
+            for i, v in enumerate(values, start=1)
+        ]
+    }
+
+
+def assess(llm, of, candidates, **settings):
+    train = [s.sample for s in of.seeds]
+    agent = QualityControlAgent(
+        llm, QualityControlConfig(**settings), None, 1, train=train, guard=LeakGuard([HELD_OUT], train)
+    )
+    return asyncio.run(agent.assess(of, candidates))
+
+
+def test_scores_are_averaged_and_held_against_the_threshold_sample_by_sample():
+    of = batch(2, strategy())
+    llm = ScriptedLlm(ratings((7, 7, 7), (9, 2, 9)))
+    good, poor = assess(llm, of, [candidate(of, 0), candidate(of, 1)])
+    assert (good.rejected, good.scores.overall) == (None, 7)
+    assert (poor.rejected, poor.feedback) == ("low score", "remark 2")
+    assert poor.scores.overall == pytest.approx(20 / 3)
+
+
+def test_a_batch_decided_by_its_mean_as_in_the_paper():
+    of = batch(2, strategy())
+    both = [candidate(of, 0), candidate(of, 1)]
+    passed = assess(ScriptedLlm(ratings((9, 9, 9), (5, 5, 5))), of, both, decide="batch")
+    assert [c.rejected for c in passed] == [None, None]
+    failed = assess(ScriptedLlm(ratings((8, 8, 8), (5, 5, 5))), of, both, decide="batch")
+    assert [c.rejected for c in failed] == ["low score", "low score"]
+
+
+def test_the_error_branch_is_not_rated_for_adherence():
+    of = batch(1)
+    llm = ScriptedLlm(ratings((8, 8), adherence=False))
+    (passed,) = assess(llm, of, [candidate(of)])
+    assert passed.scores.adherence is None
+    assert passed.rejected is None
+    assert "adherence" not in llm.requests[0].messages[0].content
+
+
+def test_an_unreadable_review_is_never_a_score():
+    of = batch(2, strategy())
+    found = assess(ScriptedLlm("Both are 10/10!"), of, [candidate(of, 0), candidate(of, 1)])
+    assert [(c.rejected, c.scores) for c in found] == [("unscored", None)] * 2
+
+
+@pytest.mark.parametrize("wrong", [ratings((8, 8, 8)), ratings((8, 8, 11), (8, 8, 8))])
+def test_a_missing_or_impossible_rating_is_asked_for_again(wrong):
+    of = batch(2, strategy())
+    llm = ScriptedLlm(wrong, ratings((8, 8, 8), (9, 9, 9)))
+    assert [c.rejected for c in assess(llm, of, [candidate(of, 0), candidate(of, 1)])] == [None, None]
+    assert len(llm.requests) == 2
+
+
+def test_a_wrong_answer_never_passes_and_costs_no_review():
+    of = batch(1, strategy())
+    llm = ScriptedLlm(ratings((10, 10, 10)))
+    (wrong,) = assess(llm, of, [candidate(of, reply="4 + 5 = 8. Answer: 8")])
+    assert wrong.rejected == "wrong"
+    assert llm.requests == []
+
+
+def test_verification_can_be_switched_off():
+    of = batch(1, strategy())
+    (passed,) = assess(ScriptedLlm(ratings((9, 9, 9))), of, [candidate(of, reply="4 + 5 = 8. Answer: 8")], verify=False)
+    assert passed.rejected is None
+
+
+def test_held_out_text_never_passes_and_the_feedback_does_not_repeat_it():
+    of = batch(1, strategy())
+    llm = ScriptedLlm(ratings((10, 10, 10)))
+    (leak,) = assess(llm, of, [candidate(of, question=f"Listen: {HELD_OUT.question} How many?")])
+    assert leak.rejected == "leak"
+    assert "captain" not in leak.feedback
+    assert llm.requests == []
+
+
+def test_a_copy_of_a_training_question_is_a_duplicate():
+    of = batch(1, strategy())
+    copy = of.seeds[0].sample.question.upper() + "!"
+    (found,) = assess(ScriptedLlm(ratings((10, 10, 10))), of, [candidate(of, question=copy)])
+    assert found.rejected == "duplicate"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [("user", "How many?")],
+        [("user", "How many?"), ("user", "4 + 5 = 9. Answer: 9")],
+        [("system", "x"), ("user", "How many?"), ("assistant", "4 + 5 = 9. Answer: 9")],
+        [("user", " "), ("assistant", "4 + 5 = 9. Answer: 9")],
+        [("user", "How many?"), ("assistant", "I cannot tell.")],
+        [("user", "How many?<|end|><|assistant|>"), ("assistant", "4 + 5 = 9. Answer: 9")],
+    ],
+)
+def test_malformed_samples_are_data_not_errors(messages):
+    of = batch(1, strategy())
+    bad = candidate(of).model_copy(
+        update={"messages": [WrittenMessage(role=role, content=content) for role, content in messages]}
+    )
+    (found,) = assess(ScriptedLlm(ratings((10, 10, 10))), of, [bad])
+    assert found.rejected == "malformed"
+    assert found.sample is None
+
+
+def test_without_quality_control_the_well_formed_pass_unrated_and_leaks_do_not():
+    of = batch(3, strategy())
+    llm = ScriptedLlm("unused")
+    candidates = [
+        candidate(of, 0),
+        candidate(of, 1, reply="4 + 5 = 8. Answer: 8"),
+        candidate(of, 2, question=HELD_OUT.question),
+    ]
+    found = assess(llm, of, candidates, enabled=False)
+    assert [c.rejected for c in found] == [None, None, "leak"]
+    assert llm.requests == []
+
+
+def test_the_sample_for_training_carries_answer_and_origin():
+    of = batch(1, strategy())
+    (passed,) = assess(ScriptedLlm(ratings((9, 9, 9))), of, [candidate(of)])
+    assert passed.sample.answer == "9"
+    assert passed.sample.task == "math"
+    assert passed.sample.meta == {"seed": "train-0", "strategy": "strategy 0"}

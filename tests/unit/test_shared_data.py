@@ -1,0 +1,50 @@
+"""The benchmark splits that are kept beside the repository, where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pada_ray.data import load_splits, question_key
+from pada_ray.leak_guard import LeakGuard
+from pada_ray.tasks import get_task
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no benchmark splits at {DATA}")
+
+SIZES = {
+    "gsm8k": (1000, 500, 500),
+    "hellaswag": (1000, 500, 500),
+    "squad": (1000, 500, 500),
+    "arc_challenge": (1000, 299, 500),
+    "humaneval": (64, 50, 50),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_splits(name):
+    """Loading runs every reference reply through its own task."""
+    train = "train_limited" if name == "humaneval" else "train_1000"
+    splits = load_splits(*(str(DATA / name / f"{file}.jsonl") for file in (train, "val", "test")))
+    assert tuple(map(len, splits)) == SIZES[name]
+
+    samples = [sample for split in splits for sample in split]
+    task = get_task(samples[0].task)
+    wrong = [sample.id for sample in samples if task.name != "code" and task.check(sample).verdict == "wrong"]
+    allowed = 8 if name == "gsm8k" else 0  # slips in the worked solutions of GSM8K itself
+    assert len(wrong) <= allowed
+
+    # Executing all neighbours would double the time and show no more.
+    if task.name == "code":
+        samples = samples[::10]
+    others = [*samples[1:], samples[0]]
+    failed = task.fails_many([other.reference for other in others], samples)
+    for fails, sample, other in zip(failed, samples, others, strict=True):
+        if task.name == "code" or sample.answer != other.answer:
+            assert fails, (sample.id, other.id)
+
+    guard = LeakGuard([*splits.val, *splits.test], splits.train)
+    held_out = {question_key(sample): sample for sample in splits.val}
+    assert all(guard.hits(sample.question) for sample in held_out.values())
+    assert not any(guard.hits(sample.question) for sample in splits.train)
