@@ -130,7 +130,7 @@ def test_retries_as_the_server_asks(tmp_path):
     async def use(gateway):
         return await gateway.chat(question())
 
-    _, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use)
+    server, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use)
     assert reply.text == "hello"
     assert len(server.bodies) == 3
 
