@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.augmentation import augment_batches
 from actors.data_generation import DataGenerationActor
@@ -12,7 +13,7 @@ from actors.llm_gateway import LlmGatewayActor
 from actors.pattern_analysis import PatternAnalysisActor
 from actors.quality_control import QualityControlActor
 from actors.remote import ACTOR_OPTIONS, RemoteAgent, RemoteTask
-from pada_ray.config import Config
+from pada_ray.config import Config, EndpointConfig
 from pada_ray.evaluation import evaluate
 from pada_ray.fine_tune import fine_tune
 from pada_ray.orchestrator import Orchestrator, Workers
@@ -21,34 +22,38 @@ OrchestratorActor = ray.remote(**ACTOR_OPTIONS)(Orchestrator)
 
 
 class Cast:
-    """The actors of one run. Whoever creates them owns them: they go when it goes.
+    """The actors of one run, named after its folder. Whoever creates them owns them: they go when it goes.
 
     `cache` is the file of the replies; `offline` is where the embedded teacher listens, if the config asks for it.
     """
 
     def __init__(self, config: Config, folder: str, cache: str, offline: str | None):
-        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=False
-        )
+        run = folder.rstrip("/").rpartition("/")[2]
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
-        def gateway(role: str, endpoint: Any) -> Any:
+        def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
+            return actor.options(name=f"{run}: {role}", **options).remote(*args)
+
+        def gateway(role: str, endpoint: EndpointConfig) -> Any:
             address = offline if endpoint.base_url == "offline" else None
             # The cache and the embedded teacher are on this machine.
-            return LlmGatewayActor.options(scheduling_strategy=here).remote(endpoint, role, config.name, cache, address)
+            args = (endpoint, role, config.name, cache, address)
+            return create(LlmGatewayActor, f"{role} gateway", *args, scheduling_strategy=here)
 
-        self.teacher = gateway("teacher", config.llm.teacher)
-        self.judge = gateway("judge", config.llm.judge)
-        teacher, judge = RemoteAgent(self.teacher), RemoteAgent(self.judge)
+        self.gateways = [gateway("teacher", config.llm.teacher), gateway("judge", config.llm.judge)]
+        teacher, judge = RemoteAgent(f"{run}: teacher gateway"), RemoteAgent(f"{run}: judge gateway")
         common = (config.prompts, config.llm.max_reasks, config.seed)
-        pattern_analysis = PatternAnalysisActor.remote(teacher, config.pattern_analysis, *common)
-        data_generation = DataGenerationActor.remote(teacher, config.data_generation, *common)
-        quality_control = QualityControlActor.remote(judge, config, folder)
+        self._agents = [
+            create(PatternAnalysisActor, "pattern analysis", teacher, config.pattern_analysis, *common),
+            create(DataGenerationActor, "data generation", teacher, config.data_generation, *common),
+            create(QualityControlActor, "quality control", judge, config, folder),
+        ]
         workers = Workers(
-            pattern_analysis=RemoteAgent(pattern_analysis),
+            pattern_analysis=RemoteAgent(f"{run}: pattern analysis"),
             augment=RemoteTask(
                 augment_batches,
-                generator=RemoteAgent(data_generation),
-                judge=RemoteAgent(quality_control),
+                generator=RemoteAgent(f"{run}: data generation"),
+                judge=RemoteAgent(f"{run}: quality control"),
                 max_regenerations=config.quality_control.max_regenerations,
                 in_flight=config.llm.teacher.max_in_flight,
             ),
@@ -56,4 +61,4 @@ class Cast:
             evaluate=RemoteTask(evaluate),
             account=teacher,
         )
-        self.orchestrator = OrchestratorActor.remote(config, folder, workers)
+        self.orchestrator = create(OrchestratorActor, "orchestrator", config, folder, workers)

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ray
+
 # An actor lost with its node or its process comes back, and the calls that it left are made again. They may be: what
 # costs money is answered from the reply cache, and what an agent holds follows from its constructor.
 ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_restarts": 3, "max_task_retries": 3}
 
 
 class RemoteAgent:
-    """`await agent.method(...)` on an actor's handle."""
+    """`await agent.method(...)` on the actor of this name. It holds the name alone, so that an actor which is made
+    again after a crash finds the others in its arguments."""
 
-    def __init__(self, handle: Any):
-        self._handle = handle
+    def __init__(self, name: str):
+        self._name = name
+        self._handle: Any = None
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        if method.startswith("_"):  # as pickle asks for, before the handle is there
+        if method.startswith("_"):  # as pickle asks for, before there is anything
             raise AttributeError(method)
+        if self._handle is None:
+            self._handle = ray.get_actor(self._name)
         remote: Callable[..., Any] = getattr(self._handle, method).remote
         return remote
+
+    def __reduce__(self) -> tuple[type[RemoteAgent], tuple[str]]:
+        return RemoteAgent, (self._name,)
 
 
 class RemoteTask:
@@ -31,7 +40,5 @@ class RemoteTask:
         self._bound = bound
 
     async def __call__(self, *args: Any) -> Any:
-        import ray
-
         task = ray.remote(num_cpus=0, max_retries=3)(self._function)
         return await task.remote(*args, **self._bound)

@@ -5,12 +5,30 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 
 
 @contextmanager
-def connected(verbose: bool) -> Iterator[None]:
-    """Ray for the length of a block. Its chatter goes to its log files, with `verbose` to the terminal as well."""
+def connected(verbose: bool, log: str) -> Iterator[None]:
+    """Ray for the length of a block. What Ray and others print goes to the file `log`, with `verbose` to the terminal.
+
+    Only a Console that was given its file before the block still reaches the terminal.
+    """
+    with ExitStack() as outputs:
+        if not verbose:
+            file = outputs.enter_context(open(log, "a", encoding="utf-8"))
+            outputs.enter_context(redirect_stdout(file))
+            outputs.enter_context(redirect_stderr(file))
+        _start(verbose)
+        try:
+            yield
+        finally:
+            import ray
+
+            ray.shutdown()
+
+
+def _start(verbose: bool) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -22,10 +40,6 @@ def connected(verbose: bool) -> Iterator[None]:
         ray.init(**common)
     else:
         ray.init(address="local", dashboard_host="127.0.0.1", **common)
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def log_folder() -> str:

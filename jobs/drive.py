@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 
@@ -27,8 +29,10 @@ def drive(run: str, verbose: bool) -> RunState:
     """Takes the run in folder `run` to its end. Raises RunFailed, or the PadaError that stopped it."""
     config = read_config(run)
     folder = Folder(run)
-    console = Console()
-    with _offline_teacher(config) as address, connected(verbose):
+    console = Console(file=sys.stdout)
+    log = str(Path(cache_file(config, run)).with_name("driver.log"))
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with _offline_teacher(config) as address, connected(verbose, log):
         state = _watch(config, folder, address, Progress(console, config, folder.url))
     print_report(folder, console)
     return state
@@ -41,7 +45,7 @@ def _watch(config: Config, folder: Folder, offline: str | None, progress: Progre
 
     cast = Cast(config, folder.url, cache_file(config, folder.url), offline)
     try:
-        ray.get([cast.teacher.check.remote(), cast.judge.check.remote()])
+        ray.get([gateway.check.remote() for gateway in cast.gateways])
         ending = cast.orchestrator.run.remote()
         with progress:
             while not ray.wait([ending], timeout=POLL_SECONDS)[0]:

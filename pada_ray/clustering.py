@@ -67,7 +67,9 @@ def elbow(inertia: dict[int, float]) -> int:
         return ks[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # kneed warns when there is no knee
-        knee = KneeLocator(ks, [inertia[k] for k in ks], curve="convex", direction="decreasing").knee
+        # Sensitivity 0 takes the point farthest below the chord: the curve has nine points at most, too few for a
+        # higher one to tell a bend from noise.
+        knee = KneeLocator(ks, [inertia[k] for k in ks], S=0, curve="convex", direction="decreasing").knee
     return int(knee) if knee is not None else ks[0]
 
 
