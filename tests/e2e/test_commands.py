@@ -63,7 +63,7 @@ def test_mistakes_in_the_data(tmp_path):
         "run", "mine.yaml", "--set", "data.regime=5", cwd=tmp_path
     )
     assert "nowhere.jsonl" in mistake("run", "mine.yaml", "--set", "data.val=nowhere.jsonl", cwd=tmp_path)
-    assert "train.jsonl:1: the same question" in mistake(
+    assert "the same question stands at train.jsonl" in mistake(
         "run", "mine.yaml", "--set", "data.val=train.jsonl", cwd=tmp_path
     )
     (tmp_path / "val.jsonl").write_text(json.dumps(lines[2] | {"answer": "7"}) + "\n")
