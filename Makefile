@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e lint format demo-student demo-evidence clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke lint format demo-student demo-evidence clean
 
 help: ## List what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -27,7 +27,10 @@ test-integration: .venv/installed ## Tests on one small Ray
 	$(BIN)/python -m pytest tests/integration
 
 test-e2e: .venv/installed ## Real commands, real servers, killed and resumed
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/e2e -m "not slow"
+
+smoke: .venv/installed ## The whole loop on items of all five benchmarks
+	$(BIN)/python -m pytest tests/e2e/test_real_input.py
 
 lint: .venv/installed ## ruff and mypy
 	$(BIN)/ruff check .

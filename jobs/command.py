@@ -15,7 +15,7 @@ F = Callable[..., Any]
 
 
 def command(function: F) -> F:
-    """Turns a PadaError that leaves `function` into its line on stderr and exit code 2."""
+    """Turns a PadaError that leaves `function` into its line on stderr and its exit code."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -23,7 +23,7 @@ def command(function: F) -> F:
             return function(*args, **kwargs)
         except PadaError as e:
             Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(e))}", highlight=False)
-            raise typer.Exit(2) from None
+            raise typer.Exit(e.exit_code) from None
 
     return wrapped
 

@@ -22,7 +22,9 @@ POLL_SECONDS = 1.0
 
 
 class RunFailed(PadaError, RuntimeError):
-    """A run that ended with an error: what, where its logs are, and that it can be gone on with."""
+    """A run that ended before its end: what, where its logs are, and that it can be gone on with."""
+
+    exit_code = 1
 
 
 def drive(run: str, verbose: bool) -> RunState:
@@ -53,6 +55,8 @@ def _watch(config: Config, folder: Folder, offline: str | None, progress: Progre
                     progress.show(*ray.get(cast.orchestrator.status.remote()))
         state: RunState = ray.get(ending)
         return state
+    except KeyboardInterrupt:
+        raise RunFailed(f"stopped; go on with `pada resume {folder.url}`") from None
     except ray.exceptions.RayError as e:
         raise _explained(e, folder.url) from None
 

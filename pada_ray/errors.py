@@ -6,7 +6,9 @@ boundaries by pickle.
 
 
 class PadaError(Exception):
-    """Something the user can mend. The command line prints it as one line and exits with 2."""
+    """Something the user can mend. The command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 2
 
 
 class ConfigError(PadaError, ValueError):

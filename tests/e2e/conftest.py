@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,14 +47,20 @@ def environment() -> dict[str, str]:
 
 
 class Started:
-    """A `pada` process that can be watched and killed."""
+    """A `pada` process that can be watched and killed. All that it starts carries a mark in its environment."""
 
     def __init__(self, *args: str, cwd: Path):
+        self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
-            [PADA, *args], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+            [PADA, *args],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment() | {"PADA_TEST_MARK": self._mark},
         )
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 120) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 180) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if self.process.poll() is not None:
@@ -60,26 +68,23 @@ class Started:
             assert time.monotonic() < deadline, f"no {what} within {timeout} s"
             time.sleep(0.02)
 
-    def descendants(self, title: str) -> list[psutil.Process]:
-        """Processes below this one whose title begins so, such as `ray::Orchestrator`."""
+    def below(self, title: str = "") -> list[psutil.Process]:
+        """What this process started and is still alive, with titles that begin so, such as `ray::Orchestrator`."""
         found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if " ".join(process.cmdline()).startswith(title):
-                    found.append(process)
-            except psutil.Error:
-                continue
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("PADA_TEST_MARK") == self._mark and process.pid != self.process.pid:
+                    found += [process] if " ".join(process.cmdline()).startswith(title) else []
         return found
 
     def kill(self) -> None:
         """kill -9, and wait until all that it started is gone too, but for Ray's own node agents, which hold nothing
         of the run and take a minute or two to notice."""
-        agents = [p.pid for title in ("ray::RuntimeEnvAgent", "ray::DashboardAgent") for p in self.descendants(title)]
-        below = [p for p in psutil.Process(self.process.pid).children(recursive=True) if p.pid not in agents]
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        _, alive = psutil.wait_procs(below, timeout=30)
-        assert not alive, f"left behind: {[p.cmdline()[0] for p in alive]}"
+        agents = {p.pid for title in ("ray::RuntimeEnvAgent", "ray::DashboardAgent") for p in self.below(title)}
+        _, alive = psutil.wait_procs([p for p in self.below() if p.pid not in agents], timeout=30)
+        assert not alive, f"left behind: {[p.name() for p in alive]}"
 
     def finish(self, timeout: float = 300) -> str:
         out, _ = self.process.communicate(timeout=timeout)

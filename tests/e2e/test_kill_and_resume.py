@@ -50,7 +50,7 @@ def test_killed_in_every_stage(tmp_path, uninterrupted):
     log = tmp_path / "teacher.jsonl"
     run = tmp_path / "runs" / "demo"
     kills = []
-    with start_teacher(TeacherSettings(latency_ms=700, access_log=str(log))) as teacher:
+    with start_teacher(TeacherSettings(latency_ms=1000, access_log=str(log))) as teacher:
         endpoint = settings(llm__teacher__base_url=teacher.url, llm__judge__base_url=teacher.url)
         started = Started("run", str(ROOT / "configs/demo.yaml"), *endpoint, cwd=tmp_path)
         for stage in STAGES:
@@ -95,8 +95,8 @@ def test_lost_processes_come_back(tmp_path, uninterrupted):
         ("iteration-1: fine-tuning", "ray::Orchestrator"),
     ]:
         started.wait_until(lambda s=stage: stage_is(run, s), stage)
-        started.wait_until(lambda t=title: bool(started.descendants(t)), title)
-        for process in started.descendants(title):
+        started.wait_until(lambda t=title: bool(started.below(t)), title)
+        for process in started.below(title):
             process.kill()
     started.finish()
     assert_same_outcome(run, uninterrupted)

@@ -33,7 +33,10 @@ ARTEFACTS = [
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("name", ["gsm8k", "arc_challenge", "hellaswag", "squad", "humaneval"])
+@pytest.mark.parametrize(
+    "name",
+    ["gsm8k", "humaneval", *(pytest.param(n, marks=pytest.mark.slow) for n in ("arc_challenge", "hellaswag", "squad"))],
+)
 def test_from_the_first_to_the_last_stage(tmp_path, name):
     folder = SHARED / name
     if not folder.is_dir():
