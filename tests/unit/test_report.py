@@ -1,0 +1,49 @@
+from rich.console import Console
+
+from pada_ray.report import print_report
+from pada_ray.state import FILE, RunState, Score
+from pada_ray.storage import Folder
+
+
+def shown(folder) -> str:
+    console = Console(width=100, record=True, quiet=True)
+    console.quiet = False
+    with open("/dev/null", "w") as nowhere:
+        console.file = nowhere
+        print_report(folder, console)
+    return console.export_text()
+
+
+def test_the_tables_of_a_run(tmp_path):
+    folder = Folder(str(tmp_path))
+    score = lambda failures: {"val": Score(samples=200, failures=failures, truncated=0)}  # noqa: E731
+    state = RunState(
+        name="a",
+        status="done",
+        best="iteration-1",
+        scores={"base": score(200), "iteration-0": score(100), "iteration-1": score(50)},
+        counts={"iteration-0": {"training_samples": 30}, "iteration-1": {"training_samples": 45}},
+    )
+    folder.write_text(FILE, state.model_dump_json())
+    folder.write_yaml(
+        "iteration-1/patterns.yaml",
+        [{"cluster": 0, "category_name": "Sums [bold]", "error_pattern": "off by one", "size": 7}],
+    )
+    folder.write_yaml("iteration-1/strategies.yaml", [])
+    group = {"group": "cluster-0", "quota": 15, "accepted": 14, "drafted": 45, "regenerated": 9, "unwritten": 2}
+    folder.write_yaml("iteration-1/quotas.yaml", [group | {"rejected": {"wrong": 3, "leak": 1}}])
+    text = shown(folder)
+    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if line.count("│") > 2}
+    assert "0.0" in rows["base model"]
+    assert "50.0" in rows["vanilla fine-tuning"]
+    assert "75.0" in rows["PaDA iteration 1 (best on val)"]
+    assert "45" in rows["PaDA iteration 1 (best on val)"]
+    assert "Sums [bold]" in text  # what an LLM wrote is text, never markup
+    assert "3 wrong, 1 leak, 2 unwritten" in text
+    assert "iteration-1/adapter" in text
+
+
+def test_a_run_that_has_only_begun(tmp_path):
+    folder = Folder(str(tmp_path))
+    folder.write_text(FILE, RunState(name="a").model_dump_json())
+    assert "Accuracy" in shown(folder)

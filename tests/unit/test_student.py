@@ -1,0 +1,66 @@
+"""The shipped student: encoding, labels, replies."""
+
+import pytest
+
+from pada_ray.config import StudentConfig
+from pada_ray.errors import ConfigError
+from pada_ray.records import Message
+from pada_ray.student import IGNORED, ChatEncoder, Student, end_of_turn_ids
+
+SETTINGS = StudentConfig(model="demo", max_length=256)
+QUESTION = Message(role="user", content="Ann has 3 apples and gets 4 more. How many now?")
+REPLY = Message(role="assistant", content="3 + 4 = 7. Answer: 7")
+
+
+@pytest.fixture(scope="module")
+def student():
+    return Student(SETTINGS)
+
+
+def test_only_the_reply_and_its_end_carry_loss(student):
+    ids, labels = student.encoder.conversation([QUESTION, REPLY])
+    prompt = student.encoder.prompt([QUESTION])
+    assert ids[: len(prompt)] == prompt
+    assert set(labels[: len(prompt)]) == {IGNORED}
+    assert labels[len(prompt) :] == ids[len(prompt) :]
+    assert ids[-1] in end_of_turn_ids(student.model, student.tokenizer)
+    assert student.tokenizer.decode(ids[len(prompt) : -1]).strip() == REPLY.content
+
+
+def test_a_template_that_ends_no_turn_is_refused(student):
+    encoder = ChatEncoder(student.tokenizer, {}, end_of_turn={10**6})
+    with pytest.raises(ConfigError, match="ends no reply"):
+        encoder.conversation([QUESTION, REPLY])
+
+
+def test_a_prompt_that_is_no_prefix_is_refused(student, monkeypatch):
+    monkeypatch.setattr(
+        student.tokenizer,
+        "chat_template",
+        "{{ messages | length }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}",
+    )
+    with pytest.raises(ConfigError, match="not the beginning"):
+        student.encoder.conversation([QUESTION, REPLY])
+
+
+def test_replies_do_not_depend_on_their_neighbours(student):
+    prompts = [
+        [Message(role="user", content=f"Ann has {i} apples and gets {i} more." + " How many now?" * i)]
+        for i in (1, 5, 2)
+    ]
+    together = student.replies(prompts, max_new_tokens=12, batch_size=3)
+    alone = [student.replies([p], max_new_tokens=12, batch_size=1)[0] for p in prompts]
+    assert together == alone
+
+
+def test_a_prompt_without_room_for_a_reply_gets_an_empty_one(student):
+    long = [Message(role="user", content="many words " * 300)]
+    (reply,) = student.replies([long], max_new_tokens=8, batch_size=1)
+    assert reply == ("", True)
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_a_model_that_cannot_be_loaded_is_an_error_of_the_config(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"student\.model"):
+        Student(StudentConfig(model=str(tmp_path / folder)))
