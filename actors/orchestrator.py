@@ -7,15 +7,13 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.augmentation import augment_batches
+from actors.computation import ComputationActor
 from actors.data_generation import DataGenerationActor
 from actors.llm_gateway import LlmGatewayActor
 from actors.pattern_analysis import PatternAnalysisActor
 from actors.quality_control import QualityControlActor
-from actors.remote import ACTOR_OPTIONS, RemoteAgent, RemoteTask
+from actors.remote import ACTOR_OPTIONS, RemoteAgent
 from pada_ray.config import Config, EndpointConfig
-from pada_ray.evaluation import evaluate
-from pada_ray.fine_tune import fine_tune
 from pada_ray.orchestrator import Orchestrator, Workers
 
 OrchestratorActor = ray.remote(**ACTOR_OPTIONS)(Orchestrator)
@@ -48,17 +46,17 @@ class Cast:
             create(DataGenerationActor, "data generation", teacher, config.data_generation, *common),
             create(QualityControlActor, "quality control", judge, config, folder),
         ]
+        self._computation = create(
+            ComputationActor,
+            "computation",
+            RemoteAgent(f"{run}: data generation"),
+            RemoteAgent(f"{run}: quality control"),
+            config.quality_control.max_regenerations,
+            config.llm.teacher.max_in_flight,
+        )
         workers = Workers(
             pattern_analysis=RemoteAgent(f"{run}: pattern analysis"),
-            augment=RemoteTask(
-                augment_batches,
-                generator=RemoteAgent(f"{run}: data generation"),
-                judge=RemoteAgent(f"{run}: quality control"),
-                max_regenerations=config.quality_control.max_regenerations,
-                in_flight=config.llm.teacher.max_in_flight,
-            ),
-            fine_tune=RemoteTask(fine_tune),
-            evaluate=RemoteTask(evaluate),
+            computation=RemoteAgent(f"{run}: computation"),
             account=teacher,
         )
         self.orchestrator = create(OrchestratorActor, "orchestrator", config, folder, workers)

@@ -30,15 +30,3 @@ class RemoteAgent:
 
     def __reduce__(self) -> tuple[type[RemoteAgent], tuple[str]]:
         return RemoteAgent, (self._name,)
-
-
-class RemoteTask:
-    """`await task(...)` on a function that runs as a Ray task and blocks there, not in an actor's event loop."""
-
-    def __init__(self, function: Callable[..., Any], **bound: Any):
-        self._function = function
-        self._bound = bound
-
-    async def __call__(self, *args: Any) -> Any:
-        task = ray.remote(num_cpus=0, max_retries=3)(self._function)
-        return await task.remote(*args, **self._bound)

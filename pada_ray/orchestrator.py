@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pada_ray import run_files
 from pada_ray.algorithm import pada_agent
@@ -46,19 +45,23 @@ class PatternAnalysis(Protocol):
     async def strategy_drafting(self, patterns: Sequence[Pattern]) -> list[Strategy]: ...
 
 
+class Computation(Protocol):
+    """What the cluster does: generation under quality control for many batches at once, training, evaluation."""
+
+    async def augment(self, batches: list[Batch]) -> list[BatchOutcome]: ...
+    async def fine_tune(self, job: FineTuneJob) -> FineTuneReport: ...
+    async def evaluate(self, job: EvaluationJob) -> list[Prediction]: ...
+
+
 class Account(Protocol):
     async def usage(self) -> list[Usage]: ...
 
 
-@dataclass(frozen=True)
-class Workers:
+class Workers(NamedTuple):
     """Who does the work that the orchestrator coordinates."""
 
     pattern_analysis: PatternAnalysis
-    augment: Callable[[list[Batch]], Awaitable[list[BatchOutcome]]]
-    """Data generation and quality control over many batches at once."""
-    fine_tune: Callable[[FineTuneJob], Awaitable[FineTuneReport]]
-    evaluate: Callable[[EvaluationJob], Awaitable[list[Prediction]]]
+    computation: Computation
     account: Account
 
 
@@ -115,7 +118,7 @@ class Orchestrator:
 
         async def work() -> FineTuneReport:
             self._folder.write_text(job.training_set, lines)
-            return await self._workers.fine_tune(job)
+            return await self._workers.computation.fine_tune(job)
 
         report_file = f"{run_files.model(iteration)}/fine_tune.yaml"
         report = await self._keeper.stage(
@@ -228,7 +231,7 @@ class Orchestrator:
         async def work() -> Augmentation:
             return await fill_quotas(
                 groups,
-                self._workers.augment,
+                self._workers.computation.augment,
                 iteration=iteration,
                 batch_size=settings.batch_size,
                 candidate_budget=settings.candidate_budget,
@@ -271,7 +274,7 @@ class Orchestrator:
         predictions = await self._keeper.stage(
             f"{name}: evaluation",
             file,
-            lambda: self._workers.evaluate(job),
+            lambda: self._workers.computation.evaluate(job),
             save=lambda p: self._folder.write_records(file, p),
             load=lambda: self._folder.read_records(file, Prediction),
         )

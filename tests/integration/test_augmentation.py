@@ -7,9 +7,8 @@ import asyncio
 import pytest
 import ray
 
-from actors.augmentation import augment_batches
 from actors.orchestrator import Cast
-from actors.remote import RemoteAgent, RemoteTask
+from actors.remote import RemoteAgent
 from pada_ray import run_files
 from pada_ray.augmentation import fill_quotas, plan_groups
 from pada_ray.config import check_config
@@ -47,20 +46,18 @@ def cast_of(run, teacher) -> Cast:
     return Cast(config, run.url, f"{run.url}/replies.sqlite", teacher.url)
 
 
+async def _awaited(reference):
+    return await reference
+
+
 def augment(run, quota=24, meanwhile=lambda: None):
     train = run.read_records(run_files.split("train"), Sample)
     errors = [Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in train[:4]]
     name = run.url.rpartition("/")[2]
-    task = RemoteTask(
-        augment_batches,
-        generator=RemoteAgent(f"{name}: data generation"),
-        judge=RemoteAgent(f"{name}: quality control"),
-        max_regenerations=3,
-        in_flight=8,
-    )
+    computation = RemoteAgent(f"{name}: computation")
 
     async def run_batches(batches):
-        under_way = asyncio.ensure_future(task(batches))
+        under_way = asyncio.ensure_future(_awaited(computation.augment(batches)))
         await asyncio.sleep(1.5)
         meanwhile()
         return await under_way
@@ -97,7 +94,7 @@ def test_agents_that_die_come_back(run, teacher):
     cast = cast_of(other, teacher)
 
     def kill():
-        for actor in [cast.gateways[0], *cast._agents]:
+        for actor in [cast.gateways[0], cast._computation, *cast._agents]:
             ray.kill(actor, no_restart=False)
 
     assert augment(other, meanwhile=kill) == expected

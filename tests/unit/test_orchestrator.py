@@ -87,7 +87,7 @@ class World:
         return []
 
     def workers(self):
-        return Workers(self, self.augment, self.fine_tune, self.evaluate, self)
+        return Workers(self, self, self)
 
 
 def prepared(tmp_path, name="run"):
