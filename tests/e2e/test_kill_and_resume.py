@@ -16,7 +16,6 @@ from pada_ray.teacher.settings import TeacherSettings
 STAGES = [
     "base: evaluation",
     "iteration-0: fine-tuning",
-    "iteration-0: evaluation",
     "iteration-1: error analysis",
     "iteration-1: pattern categorization",
     "iteration-1: strategy drafting",
