@@ -35,7 +35,7 @@ def settings(**values: object) -> list[str]:
     return [part for key, value in merged.items() for part in ("--set", f"{key}={value}")]
 
 
-def pada(*args: str, cwd: Path, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def pada(*args: str, cwd: Path, check: bool = True, timeout: float = 580) -> subprocess.CompletedProcess[str]:
     done = subprocess.run([PADA, *args], cwd=cwd, capture_output=True, text=True, timeout=timeout, env=environment())
     if check and done.returncode:
         raise AssertionError(f"pada {' '.join(args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
@@ -60,7 +60,7 @@ class Started:
             env=environment() | {"PADA_TEST_MARK": self._mark},
         )
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 180) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 300) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if self.process.poll() is not None:
@@ -86,7 +86,7 @@ class Started:
         _, alive = psutil.wait_procs([p for p in self.below() if p.pid not in agents], timeout=30)
         assert not alive, f"left behind: {[p.name() for p in alive]}"
 
-    def finish(self, timeout: float = 300) -> str:
+    def finish(self, timeout: float = 580) -> str:
         out, _ = self.process.communicate(timeout=timeout)
         assert self.process.returncode == 0, out
         return out

@@ -44,7 +44,7 @@ def assert_same_outcome(run: Path, undisturbed: Path) -> None:
     assert read_state(run).scores == read_state(undisturbed).scores
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_killed_in_every_stage(tmp_path, uninterrupted):
     log = tmp_path / "teacher.jsonl"
     run = tmp_path / "runs" / "demo"
@@ -80,7 +80,7 @@ def stage_is(run: Path, stage: str) -> bool:
     return state is not None and state.status == "running" and state.stage == stage
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_lost_processes_come_back(tmp_path, uninterrupted):
     """The orchestrator, an agent, the gateway and a training worker are killed; the run goes on by itself."""
     run = tmp_path / "runs" / "demo"

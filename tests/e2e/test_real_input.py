@@ -32,7 +32,7 @@ ARTEFACTS = [
 ]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "name",
     ["gsm8k", "humaneval", *(pytest.param(n, marks=pytest.mark.slow) for n in ("arc_challenge", "hellaswag", "squad"))],
@@ -48,7 +48,7 @@ def test_from_the_first_to_the_last_stage(tmp_path, name):
         "data.test": folder / "test.jsonl",
     }
     args = [part for key, value in data.items() for part in ("--set", f"{key}={value}")]
-    done = pada("run", str(ROOT / f"configs/smoke/{name}.yaml"), *args, cwd=tmp_path, timeout=350)
+    done = pada("run", str(ROOT / f"configs/smoke/{name}.yaml"), *args, cwd=tmp_path, timeout=800)
     run = tmp_path / "runs" / f"smoke-{name}"
     missing = [file for file in ARTEFACTS if not (run / file).is_file()]
     assert not missing
