@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke lint format demo-student demo-evidence clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke lint format demo-student demo-evidence demo-table clean
 
 help: ## List what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -29,8 +29,8 @@ test-integration: .venv/installed ## Tests on one small Ray
 test-e2e: .venv/installed ## Real commands, real servers, killed and resumed
 	$(BIN)/python -m pytest tests/e2e -m "not slow"
 
-smoke: .venv/installed ## The whole loop on items of all five benchmarks
-	$(BIN)/python -m pytest tests/e2e/test_real_input.py
+smoke: .venv/installed ## The whole loop on items of all five benchmarks, and on replies that a judge rates
+	$(BIN)/python -m pytest tests/e2e/test_real_input.py tests/e2e/test_judged.py
 
 lint: .venv/installed ## ruff and mypy
 	$(BIN)/ruff check .
@@ -46,6 +46,13 @@ demo-student: .venv/installed ## Pretrain the embedded student again
 
 demo-evidence: .venv/installed ## PaDA against vanilla over five seeds, some twenty minutes
 	$(BIN)/python -m jobs.evidence configs/demo_1000.yaml --seeds 10,11,12,13,14
+
+runs/second-student: .venv/installed
+	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --out $@
+
+demo-table: runs/second-student ## PaDA beside other methods over seeds, settings and two students, many hours
+	$(BIN)/pada sweep configs/demo_table.yaml
+	$(BIN)/pada report runs/demo-table
 
 clean: ## Remove the environment and all runs
 	rm -rf .venv runs

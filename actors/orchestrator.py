@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import ray
@@ -9,12 +10,22 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.computation import ComputationActor
 from actors.data_generation import DataGenerationActor
-from actors.llm_gateway import LlmGatewayActor
+from actors.grading import GraderActor
+from actors.llm_gateway import gateway_name, hold_gateway
 from actors.pattern_analysis import PatternAnalysisActor
 from actors.quality_control import QualityControlActor
 from actors.remote import ACTOR_OPTIONS, RemoteAgent
+from actors.stage_claims import claims_name
+from pada_ray import run_files
 from pada_ray.config import Config, EndpointConfig
+from pada_ray.grading import is_judged
+from pada_ray.llm.chat import Experiment
+from pada_ray.llm.client import GatewayLlm
 from pada_ray.orchestrator import Orchestrator, Workers
+from pada_ray.storage import Folder
+
+# Enough that the gateway's limits are what holds calls back.
+_BATCHES_UNDER_WAY = 64
 
 OrchestratorActor = ray.remote(**ACTOR_OPTIONS)(Orchestrator)
 
@@ -29,34 +40,69 @@ class Cast:
         run = folder.rstrip("/").rpartition("/")[2]
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
-        def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
-            return actor.options(name=f"{run}: {role}", **options).remote(*args)
+        self._folder = folder
+        self._claims = _claims(config.shared_stages)
+        self._actors: list[Any] = []
 
-        def gateway(role: str, endpoint: EndpointConfig) -> Any:
+        def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
+            self._actors.append(actor.options(name=f"{run}: {role}", **options).remote(*args))
+            return self._actors[-1]
+
+        self.gateways: list[Any] = []
+
+        def llm(role: str, endpoint: EndpointConfig) -> GatewayLlm:
             address = offline if endpoint.base_url == "offline" else None
             # The cache and the embedded teacher are on this machine.
-            args = (endpoint, role, config.name, cache, address)
-            return create(LlmGatewayActor, f"{role} gateway", *args, scheduling_strategy=here)
+            self.gateways.append(hold_gateway(endpoint, cache, address, here))
+            gateway = RemoteAgent(gateway_name(endpoint, cache, address))
+            return GatewayLlm(gateway, Experiment(name=folder, budget=config.budget), role)
 
-        self.gateways = [gateway("teacher", config.llm.teacher), gateway("judge", config.llm.judge)]
-        teacher, judge = RemoteAgent(f"{run}: teacher gateway"), RemoteAgent(f"{run}: judge gateway")
+        teacher, judge = llm("teacher", config.llm.teacher), llm("judge", config.llm.judge)
         common = (config.prompts, config.llm.max_reasks, config.seed)
         self._agents = [
             create(PatternAnalysisActor, "pattern analysis", teacher, config.pattern_analysis, *common),
             create(DataGenerationActor, "data generation", teacher, config.data_generation, *common),
             create(QualityControlActor, "quality control", judge, config, folder),
         ]
+        judged = is_judged(s for members in run_files.read_samples(Folder(folder)).values() for s in members)
+        if judged:
+            grading = (judge, config.grading, config.prompts, config.llm.max_reasks)
+            self._agents.append(create(GraderActor, "grading", *grading))
         self._computation = create(
             ComputationActor,
             "computation",
             RemoteAgent(f"{run}: data generation"),
             RemoteAgent(f"{run}: quality control"),
             config.quality_control.max_regenerations,
-            config.llm.teacher.max_in_flight,
+            config.llm.teacher.max_in_flight or _BATCHES_UNDER_WAY,
         )
         workers = Workers(
             pattern_analysis=RemoteAgent(f"{run}: pattern analysis"),
             computation=RemoteAgent(f"{run}: computation"),
             account=teacher,
+            claims=self._claims,
+            grader=RemoteAgent(f"{run}: grading") if judged else None,
         )
         self.orchestrator = create(OrchestratorActor, "orchestrator", config, folder, workers)
+
+    def start(self) -> Any:
+        """Takes the run on; the reference that comes back is ready when the run has ended."""
+        ray.get([gateway.check.remote() for gateway in self.gateways])
+        return self.orchestrator.run.remote()
+
+    def close(self) -> None:
+        """Ends the actors of this run, and what they hold up for others. Calls under way are waited for: they will be
+        paid for, so their replies are to be stored."""
+        for actor in self._actors:
+            ray.kill(actor)
+        if self._claims is not None:
+            ray.get(self._claims.release_all(self._folder))
+        with contextlib.suppress(ray.exceptions.RayActorError):  # then nothing is under way
+            ray.get([gateway.finish.remote(self._folder) for gateway in self.gateways])
+
+
+def _claims(shared_stages: str | None) -> RemoteAgent | None:
+    """The claims on a store of stages, held by whoever runs those that share it."""
+    if shared_stages is None:
+        return None
+    return RemoteAgent(claims_name(shared_stages))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import typer
 
 from jobs.command import command
+from jobs.convert import convert
 from jobs.doctor import doctor
+from jobs.plan import plan
+from jobs.report import report
 from jobs.resume import resume
 from jobs.run import run
 from jobs.show import show
 from jobs.status import status
+from jobs.sweep import sweep
 from jobs.teacher import teacher
 
 app = typer.Typer(
@@ -19,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for job in (run, resume, status, show, teacher, doctor):
+for job in (run, sweep, plan, resume, status, show, report, teacher, convert, doctor):
     app.command()(command(job))
 
 

@@ -39,6 +39,8 @@ def _start(verbose: bool) -> None:
     if "RAY_ADDRESS" in os.environ:
         ray.init(**common)
     else:
+        # One machine of one's own is not taken away: spare each fine-tuning the process that watches for it.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         ray.init(address="local", dashboard_host="127.0.0.1", **common)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import importlib.metadata
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -45,8 +44,8 @@ def doctor(
         checks |= {
             "config": lambda: f"{config} is valid",
             "data": lambda: _data(loaded),
-            "teacher endpoint": lambda: _endpoint(loaded, "teacher", loaded.llm.teacher),
-            "judge endpoint": lambda: _endpoint(loaded, "judge", loaded.llm.judge),
+            "teacher endpoint": lambda: _endpoint(loaded.llm.teacher),
+            "judge endpoint": lambda: _endpoint(loaded.llm.judge),
             "student": lambda: _student(loaded),
         }
     failed = 0
@@ -71,12 +70,13 @@ def _accelerator() -> str:
 
 
 def _sandbox() -> str:
-    from pada_ray.sandbox import run_python
+    from pada_ray.sandbox import describe_level, run_python
 
-    if not run_python("assert 1 + 1 == 2").passed:
+    if not run_python("def two(): return 1 + 1", "assert two() == 2").passed:
         raise RuntimeError("a program that is right does not pass in the sandbox")
-    network = "bubblewrap found" if shutil.which("bwrap") else "no bubblewrap: the network is not closed to tested code"
-    return f"runs code with limits; {network}"
+    if run_python("def two(): return 1", "assert two() == 2").passed:
+        raise RuntimeError("a program that is wrong passes in the sandbox")
+    return describe_level()
 
 
 def _data(config: Config) -> str:
@@ -85,14 +85,18 @@ def _data(config: Config) -> str:
     return ", ".join(f"{split} {len(samples)}" for split, samples in read_data(config).items())
 
 
-def _endpoint(config: Config, role: str, endpoint: EndpointConfig) -> str:
+def _endpoint(endpoint: EndpointConfig) -> str:
     from pada_ray.llm.gateway import LlmGateway
 
     if endpoint.base_url == "offline":
         return "the embedded teacher, started with each run"
 
     async def check(folder: str) -> None:
-        await LlmGateway(endpoint, role, config.name, f"{folder}/replies.sqlite").check()
+        gateway = LlmGateway(endpoint, f"{folder}/replies.sqlite")
+        try:
+            await gateway.check()
+        finally:
+            await gateway.close()
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(check(folder))

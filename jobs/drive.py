@@ -1,11 +1,12 @@
-"""Drive a run from wherever it stands to its end: start Ray, create the actors, show progress, print the tables."""
+"""Drive runs from wherever they stand to their ends: start Ray, create the actors, show progress, gather failures."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -15,8 +16,11 @@ from jobs.progress import Progress
 from pada_ray.config import Config
 from pada_ray.errors import PadaError
 from pada_ray.report import print_report
-from pada_ray.state import RunState
+from pada_ray.state import RunState, read_state
 from pada_ray.storage import Folder
+
+if TYPE_CHECKING:
+    from actors.orchestrator import Cast
 
 POLL_SECONDS = 1.0
 
@@ -28,37 +32,84 @@ class RunFailed(PadaError, RuntimeError):
 
 
 def drive(run: str, verbose: bool) -> RunState:
-    """Takes the run in folder `run` to its end. Raises RunFailed, or the PadaError that stopped it."""
-    config = read_config(run)
-    folder = Folder(run)
+    """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
+    it."""
     console = Console(file=sys.stdout)
-    log = str(Path(cache_file(config, run)).with_name("driver.log"))
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with _offline_teacher(config) as address, connected(verbose, log):
-        state = _watch(config, folder, address, Progress(console, config, folder.url))
+    failures = drive_all([run], 1, verbose, console)
+    if failures:
+        raise failures[Folder(run).url]
+    folder = Folder(run)
     print_report(folder, console)
-    return state
+    return read_state(folder)
 
 
-def _watch(config: Config, folder: Folder, offline: str | None, progress: Progress) -> RunState:
+def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Console) -> dict[str, PadaError]:
+    """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on.
+
+    Returns what stopped those that failed, by their folders.
+    """
+    configs = {Folder(run).url: read_config(run) for run in runs}
+    first, config = next(iter(configs.items()))
+    log = str(Path(cache_file(config, first)).with_name("driver.log"))
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress(console, configs)
+    with _offline_teachers(configs.values()) as teachers, connected(verbose, log):
+        return _conduct(configs, parallel, teachers, progress)
+
+
+def _conduct(
+    configs: dict[str, Config], parallel: int, teachers: dict[str, str], progress: Progress
+) -> dict[str, PadaError]:
     import ray
 
     from actors.orchestrator import Cast
+    from actors.stage_claims import hold_claims
 
-    cast = Cast(config, folder.url, cache_file(config, folder.url), offline)
+    stores = {config.shared_stages for config in configs.values() if config.shared_stages}
+    claims = [hold_claims(store) for store in sorted(stores)]
+    gateways: list[Any] = []  # held until the last run has ended, since later runs use those that earlier ones made
+    waiting = list(configs)
+    casts: dict[str, Cast] = {}
+    endings: dict[Any, str] = {}  # what is ready when a run has ended
+    failures: dict[str, PadaError] = {}
+
+    def begin(run: str) -> None:
+        config = configs[run]
+        casts[run] = Cast(config, run, cache_file(config, run), teachers.get(_settings(config)))
+        gateways.extend(casts[run].gateways)
+        try:
+            endings[casts[run].start()] = run
+        except ray.exceptions.RayError as e:
+            end(run, e)
+
+    def end(run: str, e: BaseException | None) -> None:
+        if e is not None:
+            failures[run] = _explained(e, run)
+        casts.pop(run).close()
+        progress.ended(run, failures.get(run))
+
     try:
-        ray.get([gateway.check.remote() for gateway in cast.gateways])
-        ending = cast.orchestrator.run.remote()
         with progress:
-            while not ray.wait([ending], timeout=POLL_SECONDS)[0]:
-                with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
-                    progress.show(*ray.get(cast.orchestrator.status.remote()))
-        state: RunState = ray.get(ending)
-        return state
+            while waiting or endings:
+                while waiting and len(endings) < parallel:
+                    begin(waiting.pop(0))
+                for ending in ray.wait(list(endings), timeout=POLL_SECONDS)[0] if endings else []:
+                    run = endings.pop(ending)
+                    try:
+                        ray.get(ending)
+                    except ray.exceptions.RayError as e:
+                        end(run, e)
+                    else:
+                        end(run, None)
+                for run, cast in casts.items():
+                    with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
+                        progress.show(run, *ray.get(cast.orchestrator.status.remote()))
     except KeyboardInterrupt:
-        raise RunFailed(f"stopped; go on with `pada resume {folder.url}`") from None
-    except ray.exceptions.RayError as e:
-        raise _explained(e, folder.url) from None
+        raise RunFailed("stopped; go on with `pada resume`, or a sweep with the same `pada sweep`") from None
+    finally:
+        for holder in claims:
+            ray.kill(holder)
+    return failures
 
 
 def _explained(e: BaseException, run: str) -> PadaError:
@@ -87,12 +138,22 @@ def root_cause(e: BaseException) -> BaseException:
 
 
 @contextlib.contextmanager
-def _offline_teacher(config: Config) -> Iterator[str | None]:
-    """The embedded teacher's address while the run lasts, if the config asks for it."""
-    if "offline" not in (config.llm.teacher.base_url, config.llm.judge.base_url):
-        yield None
-        return
-    from pada_ray.teacher.process import start_teacher
+def _offline_teachers(configs: Iterable[Config]) -> Iterator[dict[str, str]]:
+    """An embedded teacher for each way in which configs want one to behave, while the block lasts: its address by
+    `_settings`."""
+    wanted = {
+        _settings(config): config.offline
+        for config in configs
+        if "offline" in (config.llm.teacher.base_url, config.llm.judge.base_url)
+    }
+    with contextlib.ExitStack() as teachers:
+        addresses = {}
+        for key, settings in wanted.items():
+            from pada_ray.teacher.process import start_teacher
 
-    with start_teacher(config.offline) as teacher:
-        yield teacher.url
+            addresses[key] = teachers.enter_context(start_teacher(settings)).url
+        yield addresses
+
+
+def _settings(config: Config) -> str:
+    return config.offline.model_dump_json()

@@ -17,7 +17,7 @@ from jobs.run import ConfigPath, Overrides
 from pada_ray import run_files
 from pada_ray.config import load_config
 from pada_ray.errors import ConfigError
-from pada_ray.state import FILE, RunState
+from pada_ray.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 
 
@@ -46,7 +46,7 @@ def _state_of(config: str, seed: int, overrides: list[str]) -> RunState:
     if not folder.exists(run_files.CONFIG):
         return drive(prepare(loaded), verbose=False)
     if folder.exists(FILE):
-        state = RunState.model_validate_json(folder.read_text(FILE))
+        state = read_state(folder)
         if state.status == "done":
             return state
     return drive(folder.url, verbose=False)

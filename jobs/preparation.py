@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pada_ray import run_files
-from pada_ray.config import Config, check_config, dump_config
+from pada_ray.benchmarks import benchmark_files
+from pada_ray.config import Config, DataConfig, check_config, dump_config, lay_over
 from pada_ray.data import load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
 from pada_ray.prompts import Prompts
 from pada_ray.records import Sample, Split
+from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
 from pada_ray.tasks import get_task
+from pada_ray.tasks.code import Code
 
 Samples = dict[Split, list[Sample]]
 
 
 def prepare(config: Config) -> str:
-    """Checks all that can be checked here and writes a new run's folder, whose path or URL it returns.
+    """Checks all that can be checked here and lays out a new run, whose folder or URL it returns.
 
     Raises ConfigError or DataError.
     """
+    samples = read_data(config)
+    check(config, samples)
+    return lay_out(config, samples, _new_folder(config))
+
+
+def check(config: Config, samples: Samples) -> None:
+    """Raises ConfigError unless all holds that can be checked before anything is spent."""
     Prompts(config.prompts)
     _check_keys(config)
     _check_student(config)
-    samples = read_data(config)
-    folder = _new_folder(config)
-    folder.write_text(run_files.CONFIG, dump_config(config))
+    if any(s.task == Code.name for members in samples.values() for s in members):
+        check_level(config.sandbox.require)
+
+
+def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
+    """Writes a run's config and samples into its folder, whose path or URL it returns."""
     for split, members in samples.items():
         folder.write_records(run_files.split(split), members)
+    folder.write_text(run_files.CONFIG, dump_config(config))
     return folder.url
 
 
@@ -39,7 +54,22 @@ def read_config(run: str) -> Config:
     folder = Folder(run)
     if not folder.exists(run_files.CONFIG):
         raise ConfigError(f"{run}: no run here (it has no {run_files.CONFIG})")
-    return check_config(folder.read_yaml(run_files.CONFIG), folder.at(run_files.CONFIG))
+    return run_files.read_config(folder)
+
+
+def change_config(run: str, overrides: list[str]) -> None:
+    """Lays overrides over an existing run's config, where they cannot make it another experiment.
+
+    Raises ConfigError.
+    """
+    for override in overrides:
+        if override.partition(".")[0] not in ("llm", "budget"):
+            raise ConfigError(f"--set {override}: a run goes on with its own settings; only llm and budget may change")
+    folder = Folder(run)
+    raw = read_config(run).model_dump(mode="json")
+    for override in overrides:
+        lay_over(raw, override)
+    folder.write_text(run_files.CONFIG, dump_config(check_config(raw, folder.at(run_files.CONFIG))))
 
 
 def read_data(config: Config) -> Samples:
@@ -55,13 +85,29 @@ def read_data(config: Config) -> Samples:
             absent=data.demo.absent,
         )
         return {split: [Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test")}
+    train, val, test = data.train, data.val, data.test
+    if data.benchmark is not None:
+        if data.task is not None:
+            raise ConfigError("data.task: a benchmark has a task of its own; leave it out")
+        files = benchmark_files(data.benchmark, data.folder)
+        train, val, test = files["train"], files["val"], files["test"]
     if data.task is not None:
         get_task(data.task)
-    assert data.train is not None
-    assert data.val is not None
-    splits = load_splits(data.train, data.val, data.test, data.task, data.regime, data.eval_samples, config.seed)
+    assert train is not None
+    assert val is not None
+    splits = load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed)
     samples: Samples = {"train": splits.train, "val": splits.val}
     return samples | ({"test": splits.test} if splits.test else {})
+
+
+def read_each(configs: Iterable[Config]) -> Iterator[Samples]:
+    """The samples of each config; data that several have in common are read and checked once. Raises DataError."""
+    known: dict[tuple[DataConfig, int], Samples] = {}
+    for config in configs:
+        key = (config.data, config.seed)
+        if key not in known:
+            known[key] = read_data(config)
+        yield known[key]
 
 
 def cache_file(config: Config, run: str) -> str:

@@ -10,7 +10,7 @@ from jobs.command import main
 from jobs.preparation import read_config
 from jobs.progress import clock, describe
 from jobs.resume import Run
-from pada_ray.state import FILE, RunState
+from pada_ray.state import FILE, read_state
 from pada_ray.storage import Folder
 
 
@@ -25,13 +25,13 @@ def status(run: Run) -> None:
     if not folder.exists(FILE):
         console.print(f"{run}: prepared, not started; `pada resume {run}` starts it", soft_wrap=True)
         return
-    state = RunState.model_validate_json(folder.read_text(FILE))
+    state = read_state(folder)
     ago = clock(time.time() - folder.modified(FILE))
     console.print(f"{run}: {state.status}, last change {ago} ago", soft_wrap=True, highlight=False)
     if state.error:
         console.print(f"error: {state.error}", soft_wrap=True, highlight=False, markup=False)
     if state.status != "done":
-        console.print(describe(state, config.iterations, 0), soft_wrap=True, highlight=False)
+        console.print(describe(state, config, 0), soft_wrap=True, highlight=False)
     for name, scores in state.scores.items():
         accuracies = ", ".join(f"{split} {100 * score.accuracy:.1f}" for split, score in scores.items())
         console.print(f"  {name}: {accuracies}", highlight=False)

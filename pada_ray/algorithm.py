@@ -6,24 +6,9 @@ Each step is a method of `Steps`; where and how it runs is the orchestrator's bu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from pada_ray.records import Analysis, Failure, Pattern, Sample, Strategy
-
-
-class Steps(Protocol):
-    """The agents' and the model's work. `iteration` 0 is the initial fine-tuning."""
-
-    async def fine_tune(self, iteration: int, training_set: Sequence[Sample]) -> None: ...
-    async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]: ...
-    async def error_analysis(self, iteration: int, failures: Sequence[Failure]) -> list[Analysis]: ...
-    async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]: ...
-    async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]: ...
-    async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]: ...
-    async def generate(
-        self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
-    ) -> list[Sample]: ...
-    async def best_on_val(self) -> int: ...
+from pada_ray.records import Sample
+from pada_ray.steps import Steps
 
 
 async def pada_agent(train: Sequence[Sample], steps: Steps, max_iterations: int) -> int:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from rapidfuzz.distance import Indel
+
 from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
 from pada_ray.randomness import generator_for
-from pada_ray.records import Batch, BatchOutcome, Candidate, Record, Sample, Seed, Strategy
+from pada_ray.records import Batch, BatchOutcome, Candidate, Instruction, Record, Sample, Seed, Strategy
 
 ERRORS = "errors"  # the group of the error branch
 
@@ -50,12 +52,16 @@ async def augment_batch(batch: Batch, generator: Generator, judge: Judge, max_re
 
 
 class Group(Record):
-    """A cluster's strategy with the training set to draw from, or the training errors; and its share of 𝒟_syn."""
+    """What to write and what to draw from (a cluster's strategy with the training set, the training errors, or another
+    method's), and its share of 𝒟_syn."""
 
     name: str
-    strategy: Strategy | None
+    instruction: Instruction
+    strategy: Strategy | None = None
     pool: list[Seed]
     quota: int
+    reviewed: bool = True
+    max_overlap: float = 1.0  # ROUGE-L with a known question above which a new one counts as its duplicate
 
 
 class GroupReport(Record):
@@ -104,11 +110,11 @@ def plan_groups(
         for_errors = round(total * error_share)
     whole = [Seed(sample=s) for s in train]
     groups = [
-        Group(name=f"cluster-{s.cluster}", strategy=s, pool=whole, quota=share)
+        Group(name=f"cluster-{s.cluster}", instruction="pattern_generation", strategy=s, pool=whole, quota=share)
         for s, share in zip(strategies, even_shares(total - for_errors, len(strategies)), strict=True)
     ]
     if for_errors:
-        groups.append(Group(name=ERRORS, strategy=None, pool=errors, quota=for_errors))
+        groups.append(Group(name=ERRORS, instruction="error_generation", pool=errors, quota=for_errors))
     return groups
 
 
@@ -130,14 +136,15 @@ async def fill_quotas(
     """Rounds of batches until every group has its quota of accepted samples, or has used up its budget of
     `candidate_budget` first drafts per sample of its quota.
 
-    `run_batches` gives the outcome of each batch. A question that `known` or an earlier batch holds already is
-    turned down as a duplicate.
+    `run_batches` gives the outcome of each batch. A question that `known` or an earlier batch holds already, or that
+    overlaps with one by more than its group allows, is turned down as a duplicate.
     """
-    questions = {question_key(s) for s in known}
+    questions = KnownQuestions(known)
     accepted: dict[str, list[Candidate]] = {g.name: [] for g in groups}
     rejected: dict[str, list[Candidate]] = {g.name: [] for g in groups}
     drafted = {g.name: 0 for g in groups}
     unwritten = {g.name: 0 for g in groups}
+    by_name = {g.name: g for g in groups}
     round_number = 0
     while True:
         batches: list[Batch] = []
@@ -155,12 +162,10 @@ async def fill_quotas(
             unwritten[batch.group] += outcome.unwritten
             rejected[batch.group] += outcome.rejected
             for candidate in outcome.accepted:
-                key = question_key(candidate.sample) if candidate.sample else ""
-                if key in questions:
-                    rejected[batch.group].append(candidate.model_copy(update={"rejected": "duplicate"}))
-                else:
-                    questions.add(key)
+                if candidate.sample and questions.add(candidate.sample, by_name[batch.group].max_overlap):
                     accepted[batch.group].append(candidate)
+                else:
+                    rejected[batch.group].append(candidate.model_copy(update={"rejected": "duplicate"}))
         round_number += 1
     return Augmentation(
         accepted=[c for g in groups for c in accepted[g.name]],
@@ -169,18 +174,55 @@ async def fill_quotas(
     )
 
 
+class KnownQuestions:
+    """The questions of `samples`, to tell new ones from repetitions."""
+
+    def __init__(self, samples: Iterable[Sample]):
+        self._by_key = {question_key(s): _words(s) for s in samples}
+
+    def add(self, sample: Sample, max_overlap: float) -> bool:
+        """Whether the sample's question is new; then it counts as known from now on.
+
+        With `max_overlap` below 1 it is not new either when its ROUGE-L (F1 over words) with a known one is higher.
+        """
+        key = question_key(sample)
+        words = _words(sample)
+        if key in self._by_key or (max_overlap < 1 and self._overlap(words) > max_overlap):
+            return False
+        self._by_key[key] = words
+        return True
+
+    def _overlap(self, words: list[str]) -> float:
+        # On words, one minus the normalised insertions and deletions is twice the longest common subsequence over the
+        # sum of the lengths, which is ROUGE-L's F1.
+        return max((Indel.normalized_similarity(words, known) for known in self._by_key.values()), default=0.0)
+
+
+def _words(sample: Sample) -> list[str]:
+    return sample.question.lower().split()
+
+
 def _draw(group: Group, wanted: int, iteration: int, round_number: int, batch_size: int, seed: int) -> list[Batch]:
     """Batches of seeds drawn at random from the group's pool, no seed twice in a batch."""
     order = generator_for(seed, "seeds", iteration, group.name, round_number)
     drawn: list[Batch] = []
     queue: list[Seed] = []
-    while wanted > 0:
+    while wanted > 0 and group.pool:
         if not queue:
             queue = order.sample(group.pool, len(group.pool))
         size = min(batch_size, wanted, len(queue))
         seeds, queue = queue[:size], queue[size:]
         name = f"iteration-{iteration}-{group.name}-round-{round_number}-{len(drawn)}"
-        drawn.append(Batch(id=name, group=group.name, strategy=group.strategy, seeds=seeds))
+        drawn.append(
+            Batch(
+                id=name,
+                group=group.name,
+                instruction=group.instruction,
+                strategy=group.strategy,
+                seeds=seeds,
+                reviewed=group.reviewed,
+            )
+        )
         wanted -= size
     return drawn
 

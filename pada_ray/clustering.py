@@ -13,6 +13,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 
 from pada_ray.errors import ConfigError
 
@@ -25,15 +26,22 @@ def cluster(texts: Sequence[str], embedding: str, min_clusters: int, max_cluster
     """
     if not texts:
         return []
-    vectors = embed(texts, embedding, seed)
+    return cluster_vectors(embed(texts, embedding, seed), min_clusters, max_clusters, seed)
+
+
+def cluster_vectors(vectors: np.ndarray[Any, Any], min_clusters: int, max_clusters: int, seed: int) -> list[int]:
+    """As `cluster`, for texts that are embedded already: one row each, at least one."""
     distinct = len(np.unique(vectors.round(6), axis=0))
-    fits = {
-        k: KMeans(n_clusters=k, n_init=10, random_state=seed).fit(vectors)
-        for k in range(min(min_clusters, distinct), min(max_clusters, distinct) + 1)
-    }
+    fewest, most = min(min_clusters, distinct), min(max_clusters, distinct)
+    # The curve starts one cluster early: a bend at the fewest allowed shows only against what lies before it.
+    with threadpool_limits(1):  # on so few points threads cost more than they give
+        fits = {
+            k: KMeans(n_clusters=k, n_init=10, random_state=seed).fit(vectors)
+            for k in range(max(1, fewest - 1), most + 1)
+        }
     nothing_left = dict.fromkeys(range(distinct, max_clusters + 1), 0.0)  # every distinct text its own cluster
     best = elbow({k: float(fit.inertia_) for k, fit in fits.items()} | nothing_left)
-    return _by_size(fits[min(best, max(fits))].labels_.tolist())
+    return _by_size(fits[min(max(best, fewest), most)].labels_.tolist())
 
 
 def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, Any]:
@@ -58,6 +66,13 @@ def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, An
             "`tfidf` needs no weights"
         ) from None
     return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
+
+
+def nearest(queries: Sequence[str], texts: Sequence[str], k: int, embedding: str, seed: int) -> list[list[int]]:
+    """For each query the positions in `texts` of the `k` most similar ones (cosine), the nearest first."""
+    vectors = embed([*queries, *texts], embedding, seed)
+    similarity = vectors[: len(queries)] @ vectors[len(queries) :].T
+    return np.argsort(-similarity, axis=1, kind="stable")[:, :k].tolist()
 
 
 def elbow(inertia: dict[int, float]) -> int:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pada_ray.benchmarks import BenchmarkName
 from pada_ray.errors import ConfigError
+from pada_ray.methods import MethodName
 from pada_ray.teacher.settings import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -31,13 +33,17 @@ class DemoData(Section):
 
 
 class DataConfig(Section):
-    """Where train, val and test come from: three JSONL files, or the embedded demo domain."""
+    """Where train, val and test come from: three JSONL files, a benchmark, or the embedded demo domain."""
 
     train: str | None = None
     val: str | None = None
     test: str | None = None
     """Paths or fsspec URLs. `test` may be left out; then the report shows val only."""
     demo: DemoData | None = None
+    benchmark: BenchmarkName | None = None
+    """A benchmark of section 3.1 of the paper."""
+    folder: str | None = None
+    """Where the benchmark's files lie, as NAME/{train_1000,val,test}.jsonl. None: they are drawn from the Hub."""
     task: str | None = None
     """The task of lines that name none: a task's name, or `module:Class` for your own."""
     regime: int | None = Field(default=None, ge=1)
@@ -47,11 +53,13 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
-        files = [self.train, self.val]
-        if self.demo is not None and any([*files, self.test]):
-            raise ValueError("give either `demo` or the files `train`, `val` (and `test`), not both")
-        if self.demo is None and not all(files):
-            raise ValueError("give the files `train` and `val` (and `test`), or `demo: {}`")
+        sources = [self.demo is not None, self.benchmark is not None, any([self.train, self.val, self.test])]
+        if sum(sources) > 1:
+            raise ValueError("give either `demo` or the files `train`, `val` (and `test`) or `benchmark`, not two")
+        if not any(sources[:2]) and not all([self.train, self.val]):
+            raise ValueError("give the files `train` and `val` (and `test`), or `benchmark: gsm8k`, or `demo: {}`")
+        if self.folder is not None and self.benchmark is None:
+            raise ValueError("`folder` is where the files of a benchmark lie; name it with `benchmark`")
         return self
 
 
@@ -130,6 +138,8 @@ class PatternAnalysisConfig(Section):
     """A sentence-transformers model (Hub id or folder), or `tfidf`, which needs no weights."""
     min_clusters: int = Field(default=2, ge=1)
     max_clusters: int = Field(default=10, ge=1)
+    leave_out: int | None = Field(default=None, ge=0)
+    """A cluster (0 is the largest) whose strategy is drafted but not used: what is it worth?"""
 
     @model_validator(mode="after")
     def _ordered(self) -> PatternAnalysisConfig:
@@ -162,11 +172,42 @@ class QualityControlConfig(Section):
     answers)."""
     verify: bool = True
     """Whether an answer that can be computed or executed is checked; a wrong one never passes."""
+    for_all_methods: bool = False
+    """Whether the methods that PaDA-Agent is compared with get its quality control as well. They have none of their
+    own."""
+
+
+class GradingConfig(Section):
+    """How the judge decides what fails, in the tasks that leave it to one (`task: judged`)."""
+
+    rubric: str = (
+        "10: right, complete and helpful, in the form that was asked for; 7: serves its purpose, with small faults; "
+        "4: partly right, or something asked for is missing; 1: wrong, beside the point or unreadable."
+    )
+    """What to rate a reply by, 1 to 10. A sample's own `meta.rubric` goes before it."""
+    threshold: float = Field(default=7, ge=1, le=10)
+    """A reply rated lower fails."""
+    batch_size: int = Field(default=10, ge=1)
+    """Replies per judge's call."""
+
+
+class SandboxConfig(Section):
+    """The sandbox for code that a model wrote, in the tasks that run any (`task: code`)."""
+
+    require: Literal["strong", "basic"] = "basic"
+    """The weakest level to run code at; see docs/sandbox.md. `strong` refuses to start where the machine holds less."""
 
 
 class LeakGuardConfig(Section):
     words: int = Field(default=8, ge=4)
     """A run of so many words of a val or test text is a leak, unless it stands in the training set too."""
+
+
+class Price(Section):
+    """USD per million tokens."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
 
 
 class EndpointConfig(Section):
@@ -177,11 +218,18 @@ class EndpointConfig(Section):
     model: str
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the key."""
-    max_in_flight: int = Field(default=16, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """Of prompts and replies together."""
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Calls at a time. A limit that is not given is found: up in steps, down by a share when the endpoint refuses."""
     max_retries: int = Field(default=8, ge=0)
-    """For lost connections, 408, 409, 429 and 5xx, with growing waits, or as long as Retry-After says."""
+    """Of one call, after a lost connection, a timeout, 408, 409, 429 or 5xx, with growing waits or as long as
+    Retry-After says. A 429 counts for a tenth while the endpoint answers others."""
     timeout: float = Field(default=120, gt=0)
     """Seconds for one call."""
+    price: Price | None = None
+    """Without it there is no account of money: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16)
     """For one reply."""
     headers: dict[str, str] = Field(default_factory=dict)
@@ -198,8 +246,17 @@ class LlmConfig(Section):
     max_reasks: int = Field(default=3, ge=0)
     """How often a reply that cannot be read is asked for again, with the parser's error."""
     cache: str | None = None
-    """Local folder for the replies already paid for. None: in the run's folder if that is local, else under
-    the user's cache folder."""
+    """Local folder for the replies already paid for, which runs may share. None: in the run's folder if that is local,
+    else under the user's cache folder."""
+
+
+class Budget(Section):
+    """What a run may spend on LLM calls in all, over every resumption. At the limit it pauses."""
+
+    usd: float | None = Field(default=None, gt=0)
+    """Needs `price` at both endpoints."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Of prompts and replies together."""
 
 
 class Config(Section):
@@ -210,8 +267,10 @@ class Config(Section):
     runs: str = "runs"
     """Folder or fsspec URL under which runs are kept."""
     seed: int = 0
-    iterations: int = Field(default=2, ge=0)
-    """Rounds of augmentation after the initial fine-tuning; 0 is vanilla fine-tuning."""
+    method: MethodName = "pada"
+    """PaDA-Agent, a method to compare it with, or a control: `pada_ray/methods`."""
+    iterations: int = Field(default=2, ge=1)
+    """Rounds of augmentation after the initial fine-tuning."""
     data: DataConfig
     student: StudentConfig = StudentConfig()
     fine_tune: FineTuneConfig = FineTuneConfig()
@@ -220,18 +279,32 @@ class Config(Section):
     data_generation: DataGenerationConfig = DataGenerationConfig()
     quality_control: QualityControlConfig = QualityControlConfig()
     leak_guard: LeakGuardConfig = LeakGuardConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    grading: GradingConfig = GradingConfig()
     llm: LlmConfig
+    budget: Budget = Budget()
     offline: TeacherSettings = TeacherSettings()
     """How the embedded teacher (`base_url: offline`) behaves."""
+    shared_stages: str | None = None
+    """Folder of fine-tunings and evaluations that runs have in common and do once; a sweep sets it."""
     prompts: str | None = None
     """Folder with templates of your own, named like those in `pada_ray/prompts`."""
 
     @model_validator(mode="after")
+    def _money_is_counted(self) -> Config:
+        unpriced = [role for role in ("teacher", "judge") if getattr(self.llm, role).price is None]
+        if self.budget.usd is not None and unpriced:
+            raise ValueError(
+                f"budget.usd needs llm.{unpriced[0]}.price: {{prompt: ..., completion: ...}} in USD per million tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _some_branch(self) -> Config:
-        if self.iterations and not self.pattern_analysis.enabled and self.data_generation.error_share == 0:
+        if not self.pattern_analysis.enabled and self.data_generation.error_share == 0:
             raise ValueError(
                 "both branches are off (pattern_analysis.enabled: false, data_generation.error_share: 0); "
-                "set iterations: 0 for vanilla fine-tuning"
+                "set method: vanilla for vanilla fine-tuning"
             )
         return self
 
@@ -241,6 +314,16 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
 
     Raises ConfigError, in one line, with the key's path and what is allowed there.
     """
+    raw = read_raw(path)
+    if "grid" in raw:
+        raise ConfigError(f"{path}: this file has a grid; run it with `pada sweep {path}`")
+    for override in overrides or []:
+        lay_over(raw, override)
+    return check_config(raw, path)
+
+
+def read_raw(path: str) -> dict[str, Any]:
+    """What a YAML file holds, unchecked. Raises ConfigError when that is no mapping."""
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -249,9 +332,7 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
         raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(e).split())}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a config is a mapping of keys; see configs/demo.yaml")
-    for override in overrides or []:
-        _lay_over(raw, override)
-    return check_config(raw, path)
+    return raw
 
 
 def check_config(raw: dict[str, Any], source: str) -> Config:
@@ -267,22 +348,29 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _lay_over(raw: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
+def lay_over(raw: dict[str, Any], override: str) -> None:
+    """Puts the value of `key.path=value` (YAML) into `raw`. Raises ConfigError."""
+    key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: write it as key.path=value, such as --set data.regime=300")
-    *parents, last = key.strip().split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from None
+    put(raw, key.strip(), value, f"--set {override}")
+
+
+def put(raw: dict[str, Any], key: str, value: Any, source: str) -> None:
+    """Sets a key given by its path, making the sections on its way. Raises ConfigError, naming `source`."""
+    *parents, last = key.split(".")
     node = raw
     for parent in parents:
         if node.get(parent) is None:
             node[parent] = {}
         node = node[parent]
         if not isinstance(node, dict):
-            raise ConfigError(f"--set {override}: {parent} is no section")
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from None
+            raise ConfigError(f"{source}: {parent} is no section")
+    node[last] = value
 
 
 def _first_error(e: ValidationError) -> str:

@@ -1,5 +1,5 @@
 """The Data Generation Agent (section 2.3, appendix A.3): Generate(x_i, strategy_k, feedback_i) and
-Generate(e_i, feedback_i)."""
+Generate(e_i, feedback_i), and what the other methods ask of the same generator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pada_ray.tasks import get_task
 
 
 class DataGenerationAgent:
-    """Writes synthetic samples from training samples: along a strategy, or against a training error."""
+    """Writes synthetic samples from training samples: along a strategy, against a training error, or as another
+    method's instruction says."""
 
     def __init__(self, llm: Llm, settings: DataGenerationConfig, prompts: str | None, max_reasks: int, seed: int):
         self._llm = llm
@@ -32,28 +33,25 @@ class DataGenerationAgent:
         `feedback` maps a seed's sample id to what quality control said of the earlier attempt; empty on the first.
         Raises UnreadableReply when no reply could be read.
         """
-        prefix = "example" if batch.strategy else "error"
-        names = [f"{prefix}-{i}" for i in range(1, len(batch.seeds) + 1)]
+        names = [f"example-{i}" for i in range(1, len(batch.seeds) + 1)]
         remarks = [
             {"sample_id": name, "feedback": feedback[seed.sample.id]}
             for name, seed in zip(names, batch.seeds, strict=True)
             if seed.sample.id in feedback
         ]
         shown = [self._show(name, seed) for name, seed in zip(names, batch.seeds, strict=True)]
-        values: dict[str, Any] = {
-            "feedback": remarks or None,
-            "shows_answer": any("answer" in entry for entry in shown),
-        }
-        if batch.strategy:
-            strategy = batch.strategy.model_dump(exclude={"cluster", "category_name"})
-            prompt = self._prompts.render("pattern_generation", strategy=strategy, examples=shown, **values)
-        else:
-            prompt = self._prompts.render("error_generation", errors=shown, **values)
+        prompt = self._prompts.render(
+            batch.instruction,
+            strategy=batch.strategy.model_dump(exclude={"cluster", "category_name"}) if batch.strategy else None,
+            seeds=shown,
+            feedback=remarks or None,
+            shows_answer=any("answer" in entry for entry in shown),
+        )
         reply = await ask(
             self._llm,
             prompt,
             GenerationReply,
-            purpose="pattern_generation" if batch.strategy else "error_generation",
+            purpose=batch.instruction,
             max_reasks=self._max_reasks,
             temperature=self._settings.temperature,
             seed=number_for(self._seed, batch.id, attempt) % 2**31,
@@ -74,6 +72,8 @@ class DataGenerationAgent:
         }
         if seed.wrong_reply is not None:
             entry["wrong_reply"] = seed.wrong_reply
+        if seed.answered_correctly:
+            entry["answered_correctly"] = [[m.model_dump() for m in s.messages] for s in seed.answered_correctly]
         if get_task(sample.task).answer_of(sample.messages) is None:
             entry["answer"] = sample.answer
         return entry
@@ -85,6 +85,11 @@ class DataGenerationAgent:
 
     @staticmethod
     def _candidate(batch: Batch, seed: Seed, written: SyntheticReply, attempt: int) -> Candidate:
+        messages = [WrittenMessage(role=m.role, content=m.content) for m in written.messages]
+        answer = written.answer
+        if batch.instruction == "rephrasing":  # the label is kept, whatever the LLM made of it
+            messages[-1:] = [WrittenMessage(role="assistant", content=seed.sample.reference)]
+            answer = seed.sample.answer if isinstance(seed.sample.answer, str) else None
         return Candidate(
             id=f"{batch.id}-{attempt}-{batch.seeds.index(seed)}",
             batch=batch.id,
@@ -92,6 +97,6 @@ class DataGenerationAgent:
             strategy_name=batch.strategy.strategy_name if batch.strategy else None,
             seed_id=seed.sample.id,
             attempt=attempt,
-            messages=[WrittenMessage(role=m.role, content=m.content) for m in written.messages],
-            answer=written.answer,
+            messages=messages,
+            answer=answer,
         )

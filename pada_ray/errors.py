@@ -23,6 +23,12 @@ class EndpointError(PadaError, ConnectionError):
     """An LLM endpoint that cannot be reached, refuses the key, or answers with errors to the end."""
 
 
+class BudgetReached(PadaError, RuntimeError):
+    """A run that has spent its budget. It pauses; with a higher budget it goes on."""
+
+    exit_code = 3
+
+
 class UnreadableReply(ValueError):
     """An LLM reply that stayed unreadable after every re-ask. It is a fact about one call, never a
     score, and never ends a run: whoever asked counts it and goes on."""

@@ -1,12 +1,13 @@
 """Evaluate the student by Ray Data: lines 6 and 7 of Algorithm 1.
 
-An actor pool holds the model and replies greedily; the task's Fail decides. Test is evaluated along with the other
-splits, for the report alone.
+An actor pool holds the model and replies greedily; the task's Fail decides, or leaves it to a judge (`grading.py`).
+Test is evaluated along with the other splits, for the report alone.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pada_ray.config import EvaluationConfig, StudentConfig
@@ -25,7 +26,8 @@ class EvaluationJob(Record):
 
 
 def evaluate(job: EvaluationJob) -> list[Prediction]:
-    """A prediction for every sample of every split, in the order of the files."""
+    """A prediction for every sample of every split, in the order of the files. `failed` is None where a judge is to
+    decide."""
     import ray.data
 
     run = Folder(job.run)
@@ -51,7 +53,7 @@ def evaluate(job: EvaluationJob) -> list[Prediction]:
     )
     by_index = {row["index"]: row for row in replies}
     texts = [by_index[i]["reply"] for i in range(len(samples))]
-    failed = _fails(texts, [sample for _, sample in samples])
+    failed = fails_all(texts, [sample for _, sample in samples])
     return [
         Prediction(
             id=sample.id,
@@ -80,18 +82,26 @@ class StudentWorker:
         replies = self._student.replies(
             [s.prompt for s in samples], max(limits.values()), self._job.settings.batch_size
         )
+        texts = [cut(r.text, get_task(s.task).stop) for r, s in zip(replies, samples, strict=True)]
         return {
             "index": batch["index"],
-            "reply": [r.text for r in replies],
-            "truncated": [r.truncated for r in replies],
+            "reply": texts,
+            "truncated": [r.truncated and r.text == text for r, text in zip(replies, texts, strict=True)],
         }
 
 
-def _fails(replies: list[str], samples: list[Sample]) -> list[bool]:
-    """Fail of each pair, task by task, so that a task may check many at once."""
-    failed: dict[int, bool] = {}
+def cut(reply: str, stop: Sequence[str]) -> str:
+    """The reply up to the first of the `stop` texts in it."""
+    ends = [at for at in (reply.find(text) for text in stop) if at >= 0]
+    return reply[: min(ends)].rstrip() if ends else reply
+
+
+def fails_all(replies: Sequence[str], samples: Sequence[Sample]) -> list[bool | None]:
+    """Fail of each pair, task by task, so that a task may check many at once; None where a judge is to decide."""
+    failed: dict[int, bool | None] = {}
     for name in dict.fromkeys(s.task for s in samples):
+        task = get_task(name)
         mine = [i for i, s in enumerate(samples) if s.task == name]
-        verdicts = get_task(name).fails_many([replies[i] for i in mine], [samples[i] for i in mine])
-        failed |= dict(zip(mine, verdicts, strict=True))
+        verdicts = task.fails_many([replies[i] for i in mine], [samples[i] for i in mine])
+        failed |= {i: verdict or (None if task.judged else False) for i, verdict in zip(mine, verdicts, strict=True)}
     return [failed[i] for i in range(len(samples))]

@@ -17,6 +17,7 @@ from pada_ray.resources import gpus_for
 from pada_ray.storage import Folder
 
 CHECKPOINTS = "checkpoints"  # folder in the run's folder for Ray Train's own storage
+REPORT = "fine_tune.yaml"  # file beside the adapter, written last
 
 
 class FineTuneJob(Record):
@@ -33,6 +34,7 @@ class FineTuneJob(Record):
 
 
 class FineTuneReport(Record):
+    job: str  # the job's name
     samples: int
     left_out: int  # samples longer than student.max_length
     steps: int
@@ -40,14 +42,19 @@ class FineTuneReport(Record):
 
 
 def fine_tune(job: FineTuneJob) -> FineTuneReport:
-    """Trains an adapter on `job.training_set` and writes it to `job.adapter`, loadable by plain peft.
+    """Trains an adapter on `job.training_set` and writes it with its report to `job.adapter`, loadable by plain peft.
 
-    Blocks until training ends. Raises what the workers raised when `max_failures` is used up.
+    Blocks until training ends; a job that ended before is not done again. Raises what the workers raised when
+    `max_failures` is used up.
     """
+    run = Folder(job.run)
+    finished = read_report(run, job.adapter)
+    if finished is not None and finished.job == job.name:
+        return finished
+
     from ray import train
     from ray.train.torch import TorchTrainer
 
-    run = Folder(job.run)
     gpus = gpus_for(job.settings.gpus_per_worker)
     resources = {"CPU": job.settings.cpus_per_worker} | ({"GPU": gpus} if gpus else {})
     trainer = TorchTrainer(
@@ -70,14 +77,23 @@ def fine_tune(job: FineTuneJob) -> FineTuneReport:
         trained = Path(checkpoint) / "checkpoint"
         for file in sorted(trained.glob("adapter_*")):
             run.write_bytes(f"{job.adapter}/{file.name}", file.read_bytes())
-    run.remove(f"{CHECKPOINTS}/{job.name}")
     metrics = result.metrics or {}
-    return FineTuneReport(
+    report = FineTuneReport(
+        job=job.name,
         samples=metrics["samples"],
         left_out=metrics["left_out"],
         steps=metrics["steps"],
         final_loss=metrics["loss"],
     )
+    run.write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
+    run.remove(f"{CHECKPOINTS}/{job.name}")
+    return report
+
+
+def read_report(run: Folder, adapter: str) -> FineTuneReport | None:
+    """How the adapter in a run's folder was trained; None if it is not there or not complete."""
+    file = f"{adapter}/{REPORT}"
+    return FineTuneReport.model_validate(run.read_yaml(file)) if run.exists(file) else None
 
 
 def train_on_worker(config: dict[str, Any]) -> None:

@@ -1,22 +1,23 @@
-"""The Central Orchestrator (section 2.1, appendix A.1): it owns the run's state and takes it through Algorithm 1.
+"""The Central Orchestrator (section 2.1, appendix A.1): it owns the run's state and takes it through Algorithm 1, or
+through another method made of the same steps.
 
 A plain class: the agents, and the functions that need the cluster, are handed in.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pada_ray import run_files
-from pada_ray.algorithm import pada_agent
-from pada_ray.augmentation import Augmentation, GroupReport, fill_quotas, plan_groups
+from pada_ray.augmentation import Augmentation, Group, GroupReport, fill_quotas, plan_groups
 from pada_ray.config import Config
 from pada_ray.evaluation import EvaluationJob
-from pada_ray.fine_tune import FineTuneJob, FineTuneReport
+from pada_ray.fine_tune import FineTuneJob, FineTuneReport, read_report
+from pada_ray.grading import is_judged
 from pada_ray.leak_guard import LeakGuard
 from pada_ray.llm.chat import Usage
+from pada_ray.methods import METHODS
 from pada_ray.randomness import generator_for, number_for
 from pada_ray.records import (
     Analysis,
@@ -24,6 +25,7 @@ from pada_ray.records import (
     BatchOutcome,
     Candidate,
     Failure,
+    Instruction,
     LeakHit,
     Pattern,
     Prediction,
@@ -34,6 +36,7 @@ from pada_ray.records import (
     Strategy,
 )
 from pada_ray.redaction import redact_pattern, redact_strategy
+from pada_ray.shared_stages import Claims, StageStore, content_hash
 from pada_ray.state import RunState, Score, StateKeeper
 from pada_ray.storage import Folder
 
@@ -41,6 +44,7 @@ from pada_ray.storage import Folder
 class PatternAnalysis(Protocol):
     async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]: ...
     async def cluster(self, analyses: Sequence[Analysis]) -> list[int]: ...
+    async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]: ...
     async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]: ...
     async def strategy_drafting(self, patterns: Sequence[Pattern]) -> list[Strategy]: ...
 
@@ -53,6 +57,10 @@ class Computation(Protocol):
     async def evaluate(self, job: EvaluationJob) -> list[Prediction]: ...
 
 
+class Grader(Protocol):
+    async def grade(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]: ...
+
+
 class Account(Protocol):
     async def usage(self) -> list[Usage]: ...
 
@@ -63,6 +71,8 @@ class Workers(NamedTuple):
     pattern_analysis: PatternAnalysis
     computation: Computation
     account: Account
+    claims: Claims | None = None  # of the stages shared with other runs, where the config names a folder for them
+    grader: Grader | None = None  # where some task leaves it to a judge what fails
 
 
 class Orchestrator:
@@ -72,9 +82,12 @@ class Orchestrator:
         self._config = config
         self._workers = workers
         self._folder = Folder(folder)
-        self._keeper = StateKeeper(self._folder, config.name)
+        store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
+        self._keeper = StateKeeper(self._folder, config.name, store)
         self._samples = run_files.read_samples(self._folder)
         self._train = self._samples["train"]
+        self._content = content_hash(config.student.model_dump_json())
+        self._adapter_content: dict[int, str] = {}
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._guard = LeakGuard(run_files.held_out(self._samples), self._train, config.leak_guard.words)
 
@@ -82,10 +95,8 @@ class Orchestrator:
         """Takes the run to its end, from wherever it stands."""
         self._keeper.transition(status="running", error=None)
         try:
-            await self._evaluate_model(
-                run_files.BASE, adapter=None, splits=[split for split in self._samples if split != "train"]
-            )
-            best = await pada_agent(self._train, self, self._config.iterations)
+            await self._evaluate_model(run_files.BASE, None, None, [s for s in self._samples if s != "train"])
+            best = await METHODS[self._config.method](self._train, self, self._config.iterations)
         except BaseException as e:
             self._keeper.transition(status="failed", error=" ".join(str(e).split())[:2000])
             raise
@@ -98,19 +109,22 @@ class Orchestrator:
         state = self._keeper.state
         return state.model_copy(update={"usage": await self._workers.account.usage()}), self._keeper.stage_began
 
-    # The steps of Algorithm 1
+    # The steps of Algorithm 1, and of the other methods
 
     async def fine_tune(self, iteration: int, training_set: Sequence[Sample]) -> None:
         self._keeper.state.iteration = iteration
         lines = "".join(s.model_dump_json() + "\n" for s in training_set)
         settings = self._config.fine_tune
-        previous = run_files.adapter(iteration - 1) if settings.restart == "previous" and iteration else None
+        previous = iteration - 1 if settings.restart == "previous" and iteration else None
+        before = None if previous is None else self._adapter_content[previous]
+        content = content_hash(self._content, self._config.seed, settings.model_dump_json(), lines, before)
+        self._adapter_content[iteration] = content
         job = FineTuneJob(
             run=self._folder.url,
             training_set=run_files.training_set(iteration),
             adapter=run_files.adapter(iteration),
-            previous_adapter=previous,
-            name=f"{run_files.model(iteration)}-{hashlib.sha256(lines.encode()).hexdigest()[:12]}",
+            previous_adapter=None if previous is None else run_files.adapter(previous),
+            name=f"{run_files.model(iteration)}-{content[:12]}",
             student=self._config.student,
             settings=settings,
             seed=number_for(self._config.seed, "fine_tune") % 2**31,
@@ -120,20 +134,24 @@ class Orchestrator:
             self._folder.write_text(job.training_set, lines)
             return await self._workers.computation.fine_tune(job)
 
-        report_file = f"{run_files.model(iteration)}/fine_tune.yaml"
         report = await self._keeper.stage(
             f"{run_files.model(iteration)}: fine-tuning",
             job.adapter,
             work,
-            save=lambda r: self._folder.write_yaml(report_file, r.model_dump()),
-            load=lambda: FineTuneReport.model_validate(self._folder.read_yaml(report_file)),
+            save=lambda _: None,
+            load=lambda: read_report(self._folder, job.adapter),
+            content=content,
         )
+        assert report is not None
         self._count(iteration, training_samples=report.samples, left_out_as_too_long=report.left_out)
 
     async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]:
         """ℰ_train and ℰ_val. Test predictions stay in their file."""
         predictions = await self._evaluate_model(
-            run_files.model(iteration), run_files.adapter(iteration), list(self._samples)
+            run_files.model(iteration),
+            run_files.adapter(iteration),
+            self._adapter_content[iteration],
+            list(self._samples),
         )
 
         def failures(split: Split) -> list[Failure]:
@@ -176,6 +194,11 @@ class Orchestrator:
                 file, {a.sample_id: label for a, label in zip(analyses, labels, strict=True)}
             ),
             load=lambda: [self._folder.read_yaml(file)[a.sample_id] for a in analyses],
+            content=content_hash(
+                self._config.pattern_analysis.model_dump_json(),
+                self._config.seed,
+                *(a.model_dump_json() for a in analyses),
+            ),
         )
         return {k: [a for a, label in zip(analyses, labels, strict=True) if label == k] for k in sorted(set(labels))}
 
@@ -208,19 +231,65 @@ class Orchestrator:
         )
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
         self._count(iteration, patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks))
-        return strategies
+        return [s for s in strategies if s.cluster != self._config.pattern_analysis.leave_out]
 
     async def generate(
         self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
     ) -> list[Sample]:
-        settings = self._config.data_generation
         groups = plan_groups(
             strategies,
             self._train,
             [Seed(sample=f.sample, wrong_reply=f.reply) for f in train_failures],
-            total=round(settings.ratio * len(self._train)),
-            error_share=settings.error_share,
+            total=self._synthetic_size,
+            error_share=self._config.data_generation.error_share,
         )
+        return await self._augment(iteration, groups)
+
+    async def write(
+        self,
+        iteration: int,
+        instruction: Instruction,
+        seeds: Sequence[Seed],
+        *,
+        reviewed: bool = False,
+        max_overlap: float = 1.0,
+    ) -> list[Sample]:
+        group = Group(
+            name=instruction,
+            instruction=instruction,
+            pool=list(seeds),
+            quota=self._synthetic_size,
+            reviewed=reviewed or self._config.quality_control.for_all_methods,
+            max_overlap=max_overlap,
+        )
+        return await self._augment(iteration, [group])
+
+    async def contrast(self, failures: Sequence[Failure], correct: Sequence[Sample], k: int) -> list[Seed]:
+        if not failures:
+            return []
+        found = await self._workers.pattern_analysis.nearest(
+            [f.sample.question for f in failures], [s.question for s in correct], k
+        )
+        return [
+            Seed(sample=f.sample, wrong_reply=f.reply, answered_correctly=[correct[i] for i in positions])
+            for f, positions in zip(failures, found, strict=True)
+        ]
+
+    async def repeat(self, iteration: int, train: Sequence[Sample]) -> list[Sample]:
+        order = generator_for(self._config.seed, "repeat", iteration)
+        repeated: list[Sample] = []
+        while len(repeated) < self._synthetic_size:
+            repeated += order.sample(train, min(len(train), self._synthetic_size - len(repeated)))
+        return repeated
+
+    @property
+    def _synthetic_size(self) -> int:
+        """Samples that an iteration adds."""
+        return round(self._config.data_generation.ratio * len(self._train))
+
+    async def _augment(self, iteration: int, groups: Sequence[Group]) -> list[Sample]:
+        """𝒟_syn of an iteration: every group's quota, drafted, screened, reviewed and regenerated."""
+        settings = self._config.data_generation
         earlier = [
             c.sample
             for i in range(1, iteration)
@@ -258,12 +327,17 @@ class Orchestrator:
     async def best_on_val(self) -> int:
         """The iteration with the best val accuracy; the earlier one where two are equal."""
         scores = self._keeper.state.scores
-        return max(range(self._config.iterations + 1), key=lambda i: (scores[run_files.model(i)]["val"].accuracy, -i))
+        iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
+        return max(iterations, key=lambda i: (scores[run_files.model(i)]["val"].accuracy, -i))
 
     # How steps are kept
 
-    async def _evaluate_model(self, name: str, adapter: str | None, splits: Sequence[Split]) -> list[Prediction]:
-        file = run_files.predictions(name)
+    async def _evaluate_model(
+        self, name: str, adapter: str | None, adapter_content: str | None, splits: Sequence[Split]
+    ) -> list[Prediction]:
+        samples = [s for split in splits for s in self._samples[split]]
+        judged = is_judged(samples)
+        file = run_files.replies(name) if judged else run_files.predictions(name)
         job = EvaluationJob(
             run=self._folder.url,
             splits={split: run_files.split(split) for split in splits},
@@ -277,17 +351,40 @@ class Orchestrator:
             lambda: self._workers.computation.evaluate(job),
             save=lambda p: self._folder.write_records(file, p),
             load=lambda: self._folder.read_records(file, Prediction),
+            content=content_hash(
+                self._content,
+                adapter_content,
+                job.settings.model_dump_json(),
+                *(s.model_dump_json() for s in samples),
+            ),
         )
+        if judged:
+            predictions = await self._grade(name, samples, predictions)
         self._keeper.state.scores[name] = {
             split: Score(
                 samples=sum(p.split == split for p in predictions),
-                failures=sum(p.failed for p in predictions if p.split == split),
+                failures=sum(p.failed is True for p in predictions if p.split == split),
                 truncated=sum(p.truncated for p in predictions if p.split == split),
+                unscored=sum(p.failed is None for p in predictions if p.split == split),
             )
             for split in splits
         }
         self._keeper.write()
         return predictions
+
+    async def _grade(self, name: str, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions with the judge's verdicts. What runs have in common here is answered from the reply cache."""
+        grader, file = self._workers.grader, run_files.predictions(name)
+        assert grader is not None
+        graded = await self._keeper.stage(
+            f"{name}: grading",
+            file,
+            lambda: grader.grade(samples, predictions),
+            save=lambda p: self._folder.write_records(file, p),
+            load=lambda: self._folder.read_records(file, Prediction),
+        )
+        await self._take_account()
+        return graded
 
     async def _stage_of_records(
         self, iteration: int, name: str, file: str, kind: type[Any], work: Callable[[], Awaitable[list[Any]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pada_ray.clustering import cluster
+from pada_ray.clustering import cluster, nearest
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
 from pada_ray.llm.ask import ask
@@ -37,6 +37,10 @@ class PatternAnalysisAgent:
         s = self._settings
         texts = [a.text for a in analyses]
         return await asyncio.to_thread(cluster, texts, s.embedding, s.min_clusters, s.max_clusters, self._seed)
+
+    async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
+        """For each query the positions in `texts` of the `k` most similar ones."""
+        return await asyncio.to_thread(nearest, queries, texts, k, self._settings.embedding, self._seed)
 
     async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
         """pattern_k for each cluster C_k, one call each. A cluster whose reply stays unreadable has none."""

@@ -48,7 +48,7 @@ class QualityControlAgent:
         mend. In order."""
         screened = await asyncio.to_thread(self._screen_all, batch, candidates)
         passing = [c for c in screened if c.rejected is None]
-        if not self._settings.enabled or not passing:
+        if not self._settings.enabled or not batch.reviewed or not passing:
             return screened
         size = self._settings.batch_size
         calls = [self._judge(batch, passing[i : i + size]) for i in range(0, len(passing), size)]
@@ -57,9 +57,10 @@ class QualityControlAgent:
 
     def _screen_all(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         seeds = {seed.sample.id: seed.sample for seed in batch.seeds}
-        return [self._screen(c, seeds[c.seed_id]) for c in candidates]
+        verify = self._settings.enabled and self._settings.verify and batch.reviewed
+        return [self._screen(c, seeds[c.seed_id], verify) for c in candidates]
 
-    def _screen(self, candidate: Candidate, seed: Sample) -> Candidate:
+    def _screen(self, candidate: Candidate, seed: Sample, verify: bool) -> Candidate:
         """What can be told without a judge: form, leaks, copies of training data, verifiably wrong answers."""
         try:
             sample = as_sample(candidate, seed)
@@ -74,7 +75,7 @@ class QualityControlAgent:
             )
         if question_key(sample) in self._known_questions:
             return _turned_down(candidate, "duplicate", "This question stands in the training set; write a new one.")
-        if self._settings.enabled and self._settings.verify:
+        if verify:
             check = get_task(sample.task).check(sample)
             if check.verdict == "wrong":
                 return _turned_down(candidate, "wrong", f"The reply is wrong: {check.reason}")

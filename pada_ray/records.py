@@ -6,7 +6,7 @@ cluster, and synthetic samples (section 2 of arXiv 2510.18143).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,8 +60,10 @@ class Prediction(Record):
     id: str
     split: Split
     reply: str
-    failed: bool
+    failed: bool | None  # None is unscored: a judge has yet to rate the reply, or what it said was unreadable
     truncated: bool  # the reply reached the token limit without ending its turn
+    rating: float | None = None  # the judge's, 1 to 10, where the task asks for one
+    feedback: str = ""  # why the judge rates so
 
 
 class Failure(Record):
@@ -119,28 +121,38 @@ class Scores(Record):
         return sum(rated) / len(rated)
 
 
-Branch = Literal["pattern", "error"]
-"""Which of the two branches of section 2.3 a synthetic sample comes from."""
+Instruction = Literal[
+    "pattern_generation",
+    "error_generation",
+    "rephrasing",
+    "similar_questions",
+    "learning_from_errors",
+    "llm2llm",
+]
+"""What the generator is to do with seeds: PaDA-Agent's two branches (section 2.3), then what other methods ask for.
+Each is the name of its prompt."""
+INSTRUCTIONS: tuple[Instruction, ...] = get_args(Instruction)
 
 
 class Seed(Record):
-    """What a synthetic sample is made from: a training sample, and in the error branch the model's wrong reply."""
+    """What a synthetic sample is made from: a training sample, and where the method looks at errors the model's wrong
+    reply, or questions like it that the model got right."""
 
     sample: Sample
     wrong_reply: str | None = None
+    answered_correctly: list[Sample] = Field(default_factory=list)
 
 
 class Batch(Record):
-    """Seeds for one call of the generator: x_i drawn from D̂_train^k for strategy k, or e_i from Ê_train."""
+    """Seeds for one call of the generator: x_i drawn from D̂_train^k for strategy k, e_i from Ê_train, or what another
+    method draws."""
 
     id: str  # unique in the run; what is random about the batch follows from it and the run's seed
-    group: str  # `cluster-3` or `errors`: whose quota its samples count for
-    strategy: Strategy | None  # None in the error branch
+    group: str  # such as `cluster-3` or `errors`: whose quota its samples count for
+    instruction: Instruction
+    strategy: Strategy | None = None  # of pattern_generation alone
     seeds: list[Seed]
-
-    @property
-    def branch(self) -> Branch:
-        return "error" if self.strategy is None else "pattern"
+    reviewed: bool = True  # whether the Quality Control Agent verifies and judges what comes of it
 
 
 Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pada_ray.config import Config, check_config
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
 
@@ -13,6 +14,11 @@ REPORT = "report.yaml"
 def split(name: Split) -> str:
     """The samples of a split as the run uses them."""
     return f"data/{name}.jsonl"
+
+
+def read_config(folder: Folder) -> Config:
+    """The config that a run was made with. Raises ConfigError where it does not hold."""
+    return check_config(folder.read_yaml(CONFIG), folder.at(CONFIG))
 
 
 def read_samples(folder: Folder) -> dict[Split, list[Sample]]:
@@ -44,6 +50,11 @@ def training_set(iteration: int) -> str:
 
 def predictions(model_name: str) -> str:
     return f"{model_name}/predictions.jsonl"
+
+
+def replies(model_name: str) -> str:
+    """The replies before a judge has graded them, for tasks that leave it to one."""
+    return f"{model_name}/replies.jsonl"
 
 
 def analyses(iteration: int) -> str:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from pada_ray.config import Config
 from pada_ray.state import RunState
+from pada_ray.tasks.judged import Judged
 
-# The stages of one iteration after the first, in order. Iteration 0 has only the last two.
-_LATER = (
-    "error analysis",
-    "clustering",
-    "pattern categorization",
-    "strategy drafting",
-    "data generation",
-    "fine-tuning",
-    "evaluation",
-)
+_ANALYSIS = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
 
 
-def seconds_left(state: RunState, iterations: int, stage_seconds: float) -> tuple[float, bool]:
+def seconds_left(state: RunState, config: Config, stage_seconds: float) -> tuple[float, bool]:
     """Seconds until the run ends, and whether that is only a lower bound, because some kind of stage has not been
     seen yet. A stage to come is taken to last as long as the last one of its kind; `stage_seconds` have passed in
     the current one."""
-    kinds = {name: name.partition(": ")[2] for name in [*_planned(iterations), *state.finished]}
+    planned = planned_stages(config)
+    kinds = {name: name.partition(": ")[2] for name in [*planned, *state.finished]}
     last = {kinds[name]: stage.seconds for name, stage in state.finished.items()}
     left, bound = 0.0, False
-    for name in _planned(iterations):
+    for name in planned:
         if name in state.finished:
             continue
         expected = last.get(kinds[name])
@@ -35,6 +29,14 @@ def seconds_left(state: RunState, iterations: int, stage_seconds: float) -> tupl
     return left, bound
 
 
-def _planned(iterations: int) -> list[str]:
-    first = ["base: evaluation", "iteration-0: fine-tuning", "iteration-0: evaluation"]
-    return first + [f"iteration-{i}: {kind}" for i in range(1, iterations + 1) for kind in _LATER]
+def planned_stages(config: Config) -> list[str]:
+    """The names of the stages that a run goes through, in order."""
+    evaluation = ("evaluation", "grading") if config.data.task == Judged.name else ("evaluation",)
+    model = ("fine-tuning", *evaluation)
+    stages = [f"base: {kind}" for kind in evaluation] + [f"iteration-0: {kind}" for kind in model]
+    if config.method == "vanilla":
+        return stages
+    analysis = _ANALYSIS if config.method == "pada" and config.pattern_analysis.enabled else ()
+    generation = () if config.method == "more_steps" else ("data generation",)
+    kinds = (*analysis, *generation, *model)
+    return stages + [f"iteration-{i}: {kind}" for i in range(1, config.iterations + 1) for kind in kinds]

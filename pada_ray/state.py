@@ -3,6 +3,7 @@ transition, beside the files that hold what each stage made."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Split
+from pada_ray.shared_stages import StageStore
 from pada_ray.storage import Folder
 
 T = TypeVar("T")
@@ -26,11 +28,13 @@ class Score(BaseModel):
     samples: int
     failures: int
     truncated: int  # replies that reached the token limit without ending their turn
+    unscored: int = 0  # replies for which no reply of the judge could be read
 
     @property
     def accuracy(self) -> float:
-        """Share of replies that do not fail, 0 to 1."""
-        return 1 - self.failures / self.samples
+        """Share of the scored replies that do not fail, 0 to 1; nan where none is scored."""
+        scored = self.samples - self.unscored
+        return 1 - self.failures / scored if scored else math.nan
 
 
 class FinishedStage(BaseModel):
@@ -60,13 +64,25 @@ class RunState(BaseModel):
     error: str | None = None
 
 
-class StateKeeper:
-    """Runs stages once: what is finished is read back, what is not is done and written down."""
+def read_state(folder: Folder) -> RunState:
+    """The state of the run in `folder`, which has begun."""
+    return RunState.model_validate_json(folder.read_text(FILE))
 
-    def __init__(self, folder: Folder, name: str):
+
+def is_done(folder: Folder) -> bool:
+    """Whether the run in `folder` has come to its end."""
+    return folder.exists(FILE) and read_state(folder).status == "done"
+
+
+class StateKeeper:
+    """Runs stages once: what is finished is read back, what is not is done and written down. With a `store`, what
+    another run has done is taken from there."""
+
+    def __init__(self, folder: Folder, name: str, store: StageStore | None = None):
         self.folder = folder
+        self._store = store
         known = folder.exists(FILE)
-        self.state = RunState.model_validate_json(folder.read_text(FILE)) if known else RunState(name=name)
+        self.state = read_state(folder) if known else RunState(name=name)
         self.stage_began = time.time()
 
     async def stage(
@@ -76,16 +92,30 @@ class StateKeeper:
         work: Callable[[], Awaitable[T]],
         save: Callable[[T], None],
         load: Callable[[], T],
+        content: str | None = None,
     ) -> T:
         """What stage `name` gives: loaded if it is finished, else worked out, saved, and marked as finished.
 
-        `save` writes `output`; a run that dies before the mark does the stage again.
+        `save` writes `output`, a file or folder beside which it writes nothing that `load` needs; a run that dies
+        before the mark does the stage again. `content` is the hash of all that the result depends on, for stages that
+        runs may have in common.
         """
         if name in self.state.finished:
             return load()
         self.transition(stage=name)
-        result = await work()
-        save(result)
+
+        async def work_and_save() -> T:
+            result = await work()
+            save(result)
+            return result
+
+        if self._store is None or content is None:
+            result = await work_and_save()
+        elif await self._store.fetch(content, self.folder, output):
+            result = load()
+        else:
+            async with self._store.working_on(content, self.folder, output):
+                result = await work_and_save()
         seconds = time.time() - self.stage_began
         self.state.finished[name] = FinishedStage(output=output, seconds=round(seconds, 2))
         self.write()

@@ -55,6 +55,15 @@ class Folder:
         if self._fs.exists(target):
             self._fs.rm(target, recursive=True)
 
+    def copy_to(self, path: str, other: Folder, as_path: str) -> None:
+        """Copies a file, or a folder with the files directly in it, into another folder."""
+        source = f"{self._root}/{path}"
+        if self._fs.isdir(source):
+            for name in Folder(self.at(path)).names():
+                self.copy_to(f"{path}/{name}", other, f"{as_path}/{name}")
+        else:
+            other.write_bytes(as_path, self._fs.cat_file(source))
+
     @contextlib.contextmanager
     def local_copy(self, path: str | None) -> Iterator[str | None]:
         """A local path of a folder inside, for libraries that know no URLs; None for None."""

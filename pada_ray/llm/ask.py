@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -13,6 +14,9 @@ from pada_ray.llm.chat import ChatReply, ChatRequest, Llm
 from pada_ray.records import Message
 
 T = TypeVar("T", bound=BaseModel)
+
+# Some models put their thoughts before their answer, and drafts of the answer in them.
+_THOUGHTS = re.compile(r"^\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
 
 
 async def ask(
@@ -61,14 +65,15 @@ async def ask(
 
 
 def read_reply(reply: ChatReply, reply_type: type[T]) -> T:
-    """The first JSON value in a reply that is a `reply_type`; prose and code fences around it are passed over.
+    """The first JSON value in a reply that is a `reply_type`; thoughts before it, prose and code fences around it are
+    passed over.
 
     A bare array stands for the object whose only key would hold it. Raises ValueError, saying what is wrong.
     """
     if not reply.text.strip():
         raise ValueError("It is empty.")
     problem: ValueError | None = None
-    for value in _json_values(reply.text):
+    for value in _json_values(_THOUGHTS.sub("", reply.text)):
         if isinstance(value, list) and len(reply_type.model_fields) == 1:
             value = {next(iter(reply_type.model_fields)): value}
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from pada_ray.config import Budget
 from pada_ray.records import Message, Record
 
 
@@ -22,10 +23,25 @@ class ChatReply(Record):
     cut_off: bool  # the server stopped at the token limit
 
 
+class Completion(NamedTuple):
+    """A reply fresh from the server, with what it took."""
+
+    reply: ChatReply
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class Llm(Protocol):
-    """Who answers a chat request: the gateway, the gateway's actor, or a stub in a test."""
+    """Who answers a chat request: an experiment's handle on a gateway, or a stub in a test."""
 
     async def chat(self, request: ChatRequest) -> ChatReply: ...
+
+
+class Experiment(Record):
+    """Whose call it is: one of many that share a gateway. Its name is its run's folder, which no other has."""
+
+    name: str
+    budget: Budget = Budget()
 
 
 class Usage(Record):
@@ -36,3 +52,4 @@ class Usage(Record):
     calls: int
     prompt_tokens: int
     completion_tokens: int
+    usd: float | None = None  # None where no price is configured

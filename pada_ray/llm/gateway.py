@@ -1,148 +1,103 @@
-"""The gateway to one LLM endpoint: every call of a run to it goes through here.
-
-It limits the calls in flight, retries what a server asks to retry (the openai client's own retries, which honour
-Retry-After), keeps every reply that has arrived, and makes equal calls only once.
-"""
+"""The gateway to one LLM endpoint, which all experiments share: every call to it goes through here."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import Any
-
-import openai
 
 from pada_ray.config import EndpointConfig
-from pada_ray.errors import ConfigError, EndpointError
-from pada_ray.llm.chat import ChatReply, ChatRequest, Usage
+from pada_ray.errors import EndpointError
+from pada_ray.llm.account import Account, Cost, money
+from pada_ray.llm.budget import BudgetKeeper
+from pada_ray.llm.calls import Calls
+from pada_ray.llm.chat import ChatReply, ChatRequest, Experiment, Usage
+from pada_ray.llm.database import open_database, transaction
+from pada_ray.llm.endpoint import Endpoint
+from pada_ray.llm.failures import CallFailed
 from pada_ray.llm.reply_cache import ReplyCache, request_key
-
-# Fields that some servers refuse, and what to send in their place. Learned from the server's own error, once.
-_OPTIONAL_FIELDS = ("response_format", "seed", "temperature")
+from pada_ray.llm.token_estimate import TokenEstimate
 
 
 class LlmGateway:
-    """Answers chat requests from the cache or from the endpoint.
+    """Answers chat requests from the cache or from the endpoint, keeping to its limits and to each experiment's budget.
 
-    `role` is what the endpoint is in the run (teacher, judge). `address` is where the endpoint listens, if that is
-    not its configured base_url (the embedded teacher takes any free port). Raises ConfigError when the variable
+    `cache` is a file on this machine, for the replies and the account. `address` is where the endpoint listens, if that
+    is not its configured base_url (the embedded teacher takes any free port). Raises ConfigError when the variable
     that should hold the key is not set.
     """
 
-    def __init__(self, endpoint: EndpointConfig, role: str, run: str, cache: str, address: str | None = None):
-        self._endpoint = endpoint
-        self._role = role
-        self._cache = ReplyCache(cache, run)
-        self._client = openai.AsyncOpenAI(
-            base_url=address or endpoint.base_url,
-            api_key=_api_key(endpoint, role),
-            max_retries=endpoint.max_retries,
-            timeout=endpoint.timeout,
-            default_headers=endpoint.headers,
-        )
-        self._places = asyncio.Semaphore(endpoint.max_in_flight)
+    def __init__(self, endpoint: EndpointConfig, cache: str, address: str | None = None):
+        self._config = endpoint
+        self._db = open_database(cache)
+        self._replies = ReplyCache(self._db)
+        self._account = Account(self._db)
+        self._budgets = BudgetKeeper(self._account.spent)
+        self._estimate = TokenEstimate(endpoint.max_tokens)
+        self._endpoint = Endpoint(endpoint, address)
+        self._calls = Calls(endpoint, self._endpoint.complete, self._estimate)
         self._under_way: dict[str, asyncio.Task[ChatReply]] = {}
-        self._refused: set[str] = set()
-        self._token_limit_field = "max_tokens"
+        self._payers: dict[str, str] = {}  # of the calls under way
 
-    async def chat(self, request: ChatRequest) -> ChatReply:
-        """The reply to `request`; one that arrived earlier is given again and costs nothing.
+    async def chat(self, request: ChatRequest, experiment: Experiment, role: str) -> ChatReply:
+        """The reply to `request`; one that arrived earlier is given again and costs nothing, and a request like one
+        that is under way waits for that one's reply.
 
-        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing.
+        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing, and BudgetReached when the
+        experiment has spent its budget and none of its calls are under way any more.
         """
-        key = request_key(self._endpoint.base_url, self._endpoint.model, request)
-        cached = self._cache.get(key)
-        if cached is not None:
-            return cached
-        if key not in self._under_way:
-            self._under_way[key] = asyncio.create_task(self._call(key, request))
-            self._under_way[key].add_done_callback(lambda _: self._under_way.pop(key))
-        return await asyncio.shield(self._under_way[key])
+        key = request_key(self._config, request)
+        reply = self._replies.get(key)
+        if reply is None and key not in self._under_way:
+            most = self._most(request)
+            await self._budgets.reserve(experiment, most)
+            reply = self._replies.get(key)  # another may have asked the same meanwhile
+            if reply is not None or key in self._under_way:
+                self._budgets.release(experiment, most)
+            else:
+                self._start(key, request, experiment, role, most)
+        if reply is None:
+            # What was begun will be paid for, so it goes on when whoever waits for it is gone.
+            reply = await asyncio.shield(self._under_way[key])
+        return reply
+
+    async def finish(self, experiment: str) -> None:
+        """Returns when no call of the experiment is under way any more, so that none is paid for and not stored."""
+        while calls := [self._under_way[key] for key, payer in self._payers.items() if payer == experiment]:
+            await asyncio.wait(calls)
+
+    async def usage(self, experiment: str) -> list[Usage]:
+        """What the experiment has paid for at all endpoints that share the cache, over all its resumptions."""
+        return self._account.usage(experiment)
 
     async def check(self) -> None:
         """Raises EndpointError when the endpoint is not there or refuses the key. Costs no tokens."""
         try:
-            await self._client.with_options(max_retries=1).models.list()
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.APIConnectionError) as e:
-            raise self._error(e) from None
-        except openai.APIStatusError:
-            pass  # many servers have no list of models
+            await self._endpoint.check()
+        except CallFailed as e:
+            raise EndpointError(f"{self._config.base_url} ({self._config.model}) {e.message}") from None
 
-    async def usage(self) -> list[Usage]:
-        return self._cache.usage()
+    async def close(self) -> None:
+        await self._endpoint.close()
+        self._db.close()
 
-    async def _call(self, key: str, request: ChatRequest) -> ChatReply:
-        async with self._places:
-            try:
-                completion = await self._complete(request)
-            except openai.APIError as e:
-                raise self._error(e) from None
-        choice = completion.choices[0]
-        reply = ChatReply(text=choice.message.content or "", cut_off=choice.finish_reason == "length")
-        usage = completion.usage
-        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        self._cache.put(key, self._role, request, reply, tokens)
-        return reply
+    def _start(self, key: str, request: ChatRequest, experiment: Experiment, role: str, most: Cost) -> None:
+        def ended(task: asyncio.Task[ChatReply]) -> None:
+            del self._under_way[key], self._payers[key]
+            self._budgets.release(experiment, most)
+            if not task.cancelled():
+                task.exception()  # which may have no one left to go to
 
-    async def _complete(self, request: ChatRequest) -> Any:
-        """One completion; a field that the server refuses is left out from then on."""
-        while True:
-            fields = self._fields(request)
-            try:
-                return await self._client.chat.completions.create(**fields)
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as e:
-                if not self._learn(e, fields):
-                    raise
+        self._under_way[key] = asyncio.create_task(self._call(key, request, experiment.name, role))
+        self._under_way[key].add_done_callback(ended)
+        self._payers[key] = experiment.name
 
-    def _fields(self, request: ChatRequest) -> dict[str, Any]:
-        fields: dict[str, Any] = {
-            "model": self._endpoint.model,
-            "messages": [m.model_dump() for m in request.messages],
-            "temperature": request.temperature,
-            self._token_limit_field: self._endpoint.max_tokens,
-        }
-        if request.seed is not None:
-            fields["seed"] = request.seed
-        if request.reply_schema is not None:
-            schema = {"name": request.purpose, "schema": request.reply_schema, "strict": True}
-            fields["response_format"] = {"type": "json_schema", "json_schema": schema}
-        fields = {name: value for name, value in fields.items() if name not in self._refused}
-        return fields | ({"extra_body": self._endpoint.body} if self._endpoint.body else {})
+    async def _call(self, key: str, request: ChatRequest, experiment: str, role: str) -> ChatReply:
+        completion = await self._calls.call(request, experiment)
+        usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
+        with transaction(self._db):
+            self._replies.put(key, request, completion.reply)
+            self._account.pay(experiment, role, request, key, completion, usd)
+        return completion.reply
 
-    def _learn(self, e: openai.APIStatusError, sent: dict[str, Any]) -> bool:
-        """Whether the server's error names a field that can be sent otherwise or left out."""
-        said = f"{e.param or ''} {e.message}"
-        if "max_completion_tokens" in said and "max_tokens" in sent:
-            self._token_limit_field = "max_completion_tokens"
-            return True
-        named = [f for f in _OPTIONAL_FIELDS if f in sent and (f in said or f == e.param)]
-        if not named and "response_format" in sent and "schema" in said.lower():
-            named = ["response_format"]
-        self._refused.update(named)
-        return bool(named)
-
-    def _error(self, e: openai.APIError) -> EndpointError:
-        where = f"llm.{self._role}: {self._endpoint.base_url} ({self._endpoint.model})"
-        if isinstance(e, openai.AuthenticationError | openai.PermissionDeniedError):
-            variable = self._endpoint.api_key_env
-            source = f"the key in ${variable}" if variable else "a call without a key; name its variable in api_key_env"
-            return EndpointError(f"{where} refuses {source}")
-        if isinstance(e, openai.APITimeoutError):
-            return EndpointError(
-                f"{where} did not answer within {self._endpoint.timeout:g} s; go on with `pada resume`"
-            )
-        if isinstance(e, openai.APIConnectionError):
-            return EndpointError(f"{where} cannot be reached; check base_url and that the server runs")
-        if isinstance(e, openai.APIStatusError):
-            said = " ".join(e.message.split())[:300]
-            return EndpointError(f"{where}: {said}; go on with `pada resume` once it is mended")
-        return EndpointError(f"{where}: {' '.join(str(e).split())[:300]}")
-
-
-def _api_key(endpoint: EndpointConfig, role: str) -> str:
-    if endpoint.api_key_env is None:
-        return "none"  # the client wants one; local servers ignore it
-    key = os.environ.get(endpoint.api_key_env)
-    if not key:
-        raise ConfigError(f"llm.{role}.api_key_env: the environment variable {endpoint.api_key_env} is not set")
-    return key
+    def _most(self, request: ChatRequest) -> Cost:
+        most = self._estimate.most(request)
+        return Cost(most.prompt + most.completion, money(self._config.price, most.prompt, most.completion) or 0.0)

@@ -85,3 +85,15 @@ class PatternQualityReply(QualityReply):
     """Figure 7, in the pattern branch."""
 
     evaluations: list[PatternEvaluationReply] = Field(min_length=1)  # type: ignore[assignment]
+
+
+class GradeReply(BaseModel):
+    reply_id: str
+    feedback: str
+    rating: float = Field(ge=1, le=10)
+
+
+class GradingReply(BaseModel):
+    """The judge's ratings of a model's replies to open-ended questions (section 2.1)."""
+
+    grades: list[GradeReply] = Field(min_length=1)

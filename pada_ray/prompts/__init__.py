@@ -1,7 +1,8 @@
-"""The six prompts (appendix C, figures 2 to 7), as jinja templates in this folder, in our own words.
+"""The prompts (appendix C, figures 2 to 7, and those of the other methods), as jinja templates in this folder, in our
+own words.
 
 Values from data or from a model go in as JSON between tags, so that a text cannot pose as an instruction or
-close its tag. A user's own folder may replace any of the six by a file of the same name.
+close its tag. A user's own folder may replace any of them by a file of the same name.
 """
 
 from __future__ import annotations
@@ -13,15 +14,9 @@ from typing import Any
 import jinja2
 
 from pada_ray.errors import ConfigError
+from pada_ray.records import INSTRUCTIONS
 
-NAMES = (
-    "error_analysis",
-    "pattern_categorization",
-    "strategy_drafting",
-    "pattern_generation",
-    "error_generation",
-    "quality_control",
-)
+NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTRUCTIONS, "quality_control", "grading")
 
 
 class Prompts:

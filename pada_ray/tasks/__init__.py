@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+from importlib.metadata import EntryPoint, entry_points
 
 from pada_ray.errors import ConfigError
 from pada_ray.tasks.base import Check, Task
 from pada_ray.tasks.code import Code
 from pada_ray.tasks.extractive_qa import ExtractiveQA
+from pada_ray.tasks.judged import Judged
 from pada_ray.tasks.math import Math
 from pada_ray.tasks.multiple_choice import MultipleChoice
 
@@ -18,22 +21,24 @@ TASKS: dict[str, type[Task]] = {
     "multiple_choice": MultipleChoice,
     "extractive_qa": ExtractiveQA,
     "code": Code,
+    "judged": Judged,
 }
+ENTRY_POINTS = "pada_ray.tasks"  # the group in which an installed package names tasks of its own
 
 
 def get_task(name: str) -> Task:
-    """The task of this name, or of a user's own class given as `module:Class`.
+    """The task of this name: of those here, of an installed package's entry points, or a class as `module:Class`.
 
     Raises:
         ConfigError: no such task, or the class cannot be imported or is not a Task.
     """
     if name in TASKS:
         return TASKS[name]()
-    if ":" not in name:
-        raise ConfigError(f"task {name!r} is unknown; use one of {', '.join(TASKS)}, or module:Class")
-    module_name, class_name = name.split(":", 1)
+    if name not in _installed() and ":" not in name:
+        known = ", ".join([*TASKS, *_installed()])
+        raise ConfigError(f"task {name!r} is unknown; use one of {known}, or module:Class")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        found = _found(name)
     except (ImportError, AttributeError, ValueError) as err:
         raise ConfigError(f"task {name!r} cannot be imported: {err}; use module:Class") from err
     if not (isinstance(found, type) and issubclass(found, Task)):
@@ -43,3 +48,15 @@ def get_task(name: str) -> Task:
     except TypeError as err:
         raise ConfigError(f"task {name!r} cannot be made without arguments: {err}") from err
     return task
+
+
+def _found(name: str) -> object:
+    if name in _installed():
+        return _installed()[name].load()
+    module_name, class_name = name.split(":", 1)
+    return getattr(importlib.import_module(module_name), class_name)
+
+
+@functools.cache  # every line of a file asks, and to look through all packages takes a while
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -28,6 +28,8 @@ class Task(ABC):
     name: ClassVar[str]
     metric: ClassVar[str]  # what 1 - mean(fails) is called in reports
     max_new_tokens: ClassVar[int]  # room for a reply, in tokens
+    stop: ClassVar[tuple[str, ...]] = ()  # a reply ends before the first of these texts in it
+    judged: ClassVar[bool] = False  # whether a judge's rating decides about replies; `fails` tells what needs none
 
     @abstractmethod
     def read(self, reply: str) -> str | None:

@@ -12,14 +12,42 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Sequence
 
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
 from pada_ray.sandbox import run_python, run_python_many
 from pada_ray.tasks.base import Check, Task, one_answer
+from pada_ray.tasks.own_words import after_thoughts
 
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^([ \t]*)```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
+_FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
+
+
+def code_of(reply: str, entry_point: str | None = None) -> str | None:
+    """The code to run, None if there is none: the last block fenced as Python that defines `entry_point` (any
+    function or class where it is None); else the last such block of any fence; else the last fenced as Python;
+    else the first fenced; else the whole reply. A block loses the indentation of its fence."""
+    reply = after_thoughts(reply)
+    blocks = [(language.lower(), _outdent(code, len(indent))) for indent, language, code in _FENCE.findall(reply)]
+    python = [code for language, code in blocks if language in ("python", "python3", "py")]
+    fenced = [code for _, code in blocks]
+    name = re.escape(entry_point) if entry_point else r"\w+"
+    defines = re.compile(
+        rf"^(?:(?:async )?def|class) {name}\b" + (rf"|^{name}\s*=" if entry_point else ""), re.MULTILINE
+    )
+    for group in (python, fenced):
+        defining = [code for code in group if defines.search(code)]
+        if defining:
+            return defining[-1].rstrip()
+    code = (python[-1:] or fenced[:1] or [reply])[0]
+    return code.rstrip() if code.strip() else None
+
+
+def _outdent(code: str, width: int) -> str:
+    """The code with at most `width` spaces or tabs less before each line."""
+    return re.sub(rf"^[ \t]{{1,{width}}}", "", code, flags=re.MULTILINE) if width else code
 
 
 class Code(Task):
@@ -28,32 +56,37 @@ class Code(Task):
     max_new_tokens = 1024
 
     def read(self, reply: str) -> str | None:
-        """The last block fenced as Python; else the first fenced block; else the whole reply."""
-        blocks = _FENCE.findall(reply)
-        python = [code for language, code in blocks if language.lower() in ("python", "python3", "py")]
-        code = python[-1] if python else blocks[0][1] if blocks else reply
-        return code.rstrip() if code.strip() else None
+        """The last Python block that defines something; see `code_of`."""
+        return code_of(reply)
 
-    def program(self, reply: str, sample: Sample) -> str:
-        """What is run: the prompt, the reply's code, the tests, and the call of `check`.
+    def program(self, reply: str, sample: Sample) -> tuple[str, str]:
+        """What is run, the prompt and the reply's code, and what tests it.
+
+        The tests take the prompt's helpers from the prompt itself, not from what the reply made of them.
 
         Raises:
             DataError: the sample has no tests, or its `meta.entry_point` is no name.
         """
-        tests, code = one_answer(sample), self.read(reply) or ""
-        entry_point = sample.meta.get("entry_point") or _last_function(code)
-        if not isinstance(entry_point, str) or not entry_point.isidentifier():
+        tests, entry_point = one_answer(sample), sample.meta.get("entry_point") or None
+        if entry_point is not None and not (isinstance(entry_point, str) and entry_point.isidentifier()):
             raise DataError(f"sample {sample.id}: meta.entry_point {entry_point!r} is no function's name")
         if not re.search(r"^def check\(", tests, re.MULTILINE):
             raise DataError(f"sample {sample.id}: task code needs `answer` to define check(candidate)")
-        return "\n".join([str(sample.meta.get("prompt", "")), code, tests, f"check({entry_point})"])
+        code = code_of(reply, entry_point) or ""
+        # Python wants these first, also before the prompt.
+        future, code = "".join(_FUTURE.findall(code)), _FUTURE.sub("", code)
+        prompt, entry_point = str(sample.meta.get("prompt", "")), entry_point or _last_function(code)
+        helpers = prompt if _syntax_error(prompt) is None else ""
+        tested = f"{entry_point} = program.{entry_point}"
+        return f"{future}{prompt}\n{code}", "\n".join([helpers, tested, tests, f"check({entry_point})"])
 
     def fails(self, reply: str, sample: Sample) -> bool:
-        return not run_python(self.program(reply, sample)).passed
+        return not run_python(*self.program(reply, sample)).passed
 
     def fails_many(self, replies: Sequence[str], samples: Sequence[Sample]) -> list[bool]:
-        programs = [self.program(reply, sample) for reply, sample in zip(replies, samples, strict=True)]
-        return [not result.passed for result in run_python_many(programs)]
+        pairs = [self.program(reply, sample) for reply, sample in zip(replies, samples, strict=True)]
+        results = run_python_many([program for program, _ in pairs], [tests for _, tests in pairs])
+        return [not result.passed for result in results]
 
     def answer_of(self, messages: Sequence[Message]) -> None:
         """None: a reply holds no tests."""
@@ -62,17 +95,26 @@ class Code(Task):
         code = self.read(sample.reference)
         if code is None:
             return Check("wrong", "the reply holds no code")
-        try:
-            ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as err:
-            return Check("wrong", f"the code does not parse: {type(err).__name__}: {err}")
+        error = _syntax_error(code)
+        if error is not None:
+            return Check("wrong", f"the code does not parse: {type(error).__name__}: {error}")
         if not sample.answer:
             return Check("unknown", "the code parses, there are no tests to run")
         try:
-            result = run_python(self.program(sample.reference, sample))
+            result = run_python(*self.program(sample.reference, sample))
         except DataError as err:
             return Check("wrong", str(err))
         return Check("right" if result.passed else "wrong", result.reason)
+
+
+def _syntax_error(code: str) -> Exception | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in a sample are nothing to show a user
+        try:
+            ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return error
+    return None
 
 
 def _last_function(code: str) -> str:

@@ -14,15 +14,22 @@ from collections.abc import Sequence
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
 from pada_ray.tasks.base import Check, Task
+from pada_ray.tasks.own_words import own_words
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_LABEL = re.compile(r"\A[\s*_]*(?:final\s+)?answer[\s*_]*:[\s*_]*", re.IGNORECASE)
 _PASSAGE = re.compile(r"(?:Passage|Context)\s*:(.*)\n\s*Question\s*:", re.DOTALL | re.IGNORECASE)
 
 
 def normalise(text: str) -> str:
     """Lower case without punctuation, articles and extra spaces, as SQuAD's evaluate-v1.1.py does it."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def _key(text: str) -> str:
+    """What is compared. A text of which normalisation leaves nothing (`%`, `the`) stands for itself."""
+    return normalise(text) or text.strip().lower()
 
 
 def passage_of(question: str) -> str:
@@ -45,22 +52,25 @@ class ExtractiveQA(Task):
     max_new_tokens = 64
 
     def read(self, reply: str) -> str | None:
-        return reply.strip() or None
+        """The first line that is not blank, without a label `Answer:` in front of it."""
+        lines = _LABEL.sub("", own_words(reply)).strip().splitlines()
+        return lines[0].strip() if lines else None
 
     def fails(self, reply: str, sample: Sample) -> bool:
+        """Whether neither the whole reply nor what is read from it equals an accepted answer."""
         accepted = [sample.answer] if isinstance(sample.answer, str) else sample.answer
         if not accepted or not all(answer.strip() for answer in accepted):
             raise DataError(f"sample {sample.id}: task {self.name} needs one or more non-empty answers")
-        answer = self.read(reply)
-        return answer is None or normalise(answer) not in map(normalise, accepted)
+        readings = {_key(text) for text in (own_words(reply), self.read(reply) or "")}
+        return readings.isdisjoint(map(_key, accepted))
 
     def answer_of(self, messages: Sequence[Message]) -> list[str] | None:
-        answer = self.read(messages[-1].content)
-        return None if answer is None else [answer]
+        answer = messages[-1].content.strip()
+        return [answer] if answer else None
 
     def check(self, sample: Sample) -> Check:
-        answer = self.read(sample.reference)
-        if answer is None:
+        answer = sample.reference.strip()
+        if not answer:
             return Check("wrong", "the reply is empty")
         if not is_span(answer, passage_of(sample.question)):
             return Check("wrong", "the answer is not a span of the passage")

@@ -9,44 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
 from pada_ray.tasks.base import Check, Task, one_answer
 from pada_ray.tasks.equations import equations
-from pada_ray.tasks.numerals import number, numbers, show
-
-_STATED = re.compile(r"\banswer(?:\s+is)?\s*(?:[:=]|(?<=is))|\\boxed\s*(?=\{)", re.IGNORECASE)
-
-
-def split_answer(reply: str) -> tuple[str, str | None]:
-    """The reasoning, and the text in which the final answer stands, None if nothing announces it."""
-    if "####" in reply:
-        reasoning, _, answer = reply.rpartition("####")
-        return reasoning, answer
-    stated = list(_STATED.finditer(reply))
-    if stated:
-        return reply[: stated[-1].start()], reply[stated[-1].end() :]
-    return reply, None
-
-
-def final_number(reply: str) -> Fraction | None:
-    """The number after the last `####`; without one, after the last `Answer:`, `the answer is` or
-    `\\boxed{`; without any of them, or with no number there, the last number of the reply. Nothing but
-    `####` makes a reply without a number behind it unreadable."""
-    _, answer = split_answer(reply)
-    if answer is not None:
-        line = next((line for line in answer.splitlines() if line.strip()), "")
-        whole = number(line)
-        if whole is not None:
-            return whole
-        # "3 + 4 = 7 apples" answers 7.
-        found = numbers(line.rpartition("=")[2]) or numbers(line)
-        if found or "####" in reply:
-            return found[0] if found else None
-    found = numbers(reply)
-    return found[-1] if found else None
+from pada_ray.tasks.final_number import final_number, split_answer
+from pada_ray.tasks.numerals import number, show
 
 
 class Math(Task):

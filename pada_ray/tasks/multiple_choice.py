@@ -13,12 +13,8 @@ from collections.abc import Sequence
 
 from pada_ray.records import Message, Sample
 from pada_ray.tasks.base import Check, Task, one_answer
-
-# In this order. A bare letter comes last and leaves out the English words "A" and "I".
-_BARE_REPLY = re.compile(r"\W*([A-Ja-j])\W*")
-_STATED = re.compile(r"\b(?i:answer|choice|option)(?i:\s+is)?\s*:?[\s*(\"'\[]*([A-J])\b(?! [a-z])")
-_MARKED = re.compile(r"\(([A-J])\)|\[([A-J])\]|\{([A-J])\}|\*\*([A-J])\b|(?<![\w.'’])([A-J])[.):](?!\w)")
-_ALONE = re.compile(r"(?<![\w'’-])(?:(A)(?!\s+[a-z]|[\w'’-])|([B-HJ])(?![\w'’-]))")
+from pada_ray.tasks.option_letter import chosen_letter
+from pada_ray.tasks.own_words import own_words
 
 _OPTION_LINE = re.compile(r"^\s*\(?([A-J])[.):](?:[ \t]+(.*)|$)", re.MULTILINE)
 _OPTION_INLINE = re.compile(r"(?:^|\s)\(?([A-J])[.)]\s+(.*?)(?=\s+\(?[A-J][.)]\s|$)", re.MULTILINE)
@@ -38,25 +34,35 @@ def options_of(question: str) -> dict[str, str]:
     return {}
 
 
+def _letter_of_text(reply: str, options: dict[str, str]) -> str | None:
+    """The letter of the one option whose text the whole reply is, up to spaces, final punctuation and, where that
+    leaves no doubt, case."""
+    for plain in (_plain, lambda text: _plain(text).lower()):
+        letters = [letter for letter, text in options.items() if plain(text) and plain(text) == plain(reply)]
+        if letters:
+            return letters[0] if len(letters) == 1 else None
+    return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).strip(" .!*\"'`")
+
+
 class MultipleChoice(Task):
     name = "multiple_choice"
     metric = "accuracy"
     max_new_tokens = 32
 
     def read(self, reply: str) -> str | None:
-        """The letter: the whole reply `b`, `(B)`, `B.`; else the last `answer is B`, `Answer: (B)`; else
-        the first `(B)`, `B.`, `B)`, `**B`; else the first capital that stands alone and is no article."""
-        bare = _BARE_REPLY.fullmatch(reply.strip())
-        if bare:
-            return bare[1].upper()
-        stated = _STATED.findall(reply)
-        if stated:
-            return str(stated[-1])
-        found = _MARKED.search(reply) or _ALONE.search(reply)
-        return next(letter for letter in found.groups() if letter) if found else None
+        return chosen_letter(reply)
 
     def fails(self, reply: str, sample: Sample) -> bool:
-        return self.read(reply) != one_answer(sample).strip().upper()
+        """Whether the reply neither chooses the letter nor is the text of that option."""
+        expected = one_answer(sample).strip().upper()
+        letter = self.read(reply)
+        if letter is None:
+            letter = _letter_of_text(own_words(reply), options_of(sample.question))
+        return letter != expected
 
     def answer_of(self, messages: Sequence[Message]) -> str | None:
         return self.read(messages[-1].content)

@@ -1,24 +1,39 @@
-"""Numbers as people write them, read exactly: `-3`, `$1,250.50`, `3/4`, `2 1/2`, `\\frac{3}{4}`, `25%`."""
+"""Numbers as people write them, read exactly: `-3`, `$1,250.50`, `3/4`, `2 1/2`, `\\frac{3}{4}`, `25%`, `1e3`."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"  # no sign, no fraction
+# Not behind `^`, where a unit such as m^2 has its power.
 _NUMBER = re.compile(
-    rf"(?<![\w.])(-?\$?-?)(?:(\d+)\s+(?=\d+/\d))?(?:\(({PLAIN})\)/\(({PLAIN})\)|({PLAIN})(?:/({PLAIN}))?)"
+    rf"(?<![\w.^])(-?\$?-?)(?:(\d+)\s+(?=\d+/\d))?"
+    rf"(?:\(({PLAIN})\)/\(({PLAIN})\)|({PLAIN}(?:[eE][-+]?\d\d?(?!\w))?)(?:/({PLAIN}))?)"
 )
-_SIGNS = str.maketrans({"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "\u00a0": " ", "\u202f": " "})
+_SIGNS = str.maketrans(
+    {"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "€": "$", "£": "$", "\u00a0": " ", "\u202f": " "}
+    | {"½": " 1/2", "¼": " 1/4", "¾": " 3/4"}
+)
 _REWRITES = [
+    (re.compile(r"(?<=\d)\s*\\[dt]?frac\{(\d+)\}\{(\d+)\}"), r" \1/\2"),
     (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r"(\1)/(\2)"),
     (re.compile(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}"), r" \1 "),
     (re.compile(r"\\(?:times|cdot)\b"), "*"),
     (re.compile(r"\\div\b"), "/"),
     (re.compile(r"\\[,!;: ]|\\[()\[\]]|\\left\b|\\right\b"), ""),
     (re.compile(r"\{,\}(?=\d)"), ","),
+    (re.compile(r"\^\{(\d+)\}"), r"^\1"),
     (re.compile(r"\\([$%])"), r"\1"),
 ]
+_INNER_SPACE = re.compile(r"(?<=\d)\s(?=\d{3}(?!\d))|(?<=^-)\s+|[,$]")
+
+
+class Found(NamedTuple):
+    value: Fraction
+    end: int  # where it ends
 
 
 def tidy(text: str) -> str:
@@ -39,16 +54,24 @@ def _value(match: re.Match[str]) -> Fraction | None:
     return -size if "-" in sign else size
 
 
+def found_numbers(text: str) -> Iterator[Found]:
+    """The numbers in a text, in order, with their places in the tidy text. A percent sign is dropped, a minus
+    counts only if it is attached."""
+    for match in _NUMBER.finditer(tidy(text)):
+        value = _value(match)
+        if value is not None:
+            yield Found(value, match.end())
+
+
 def numbers(text: str) -> list[Fraction]:
-    """The numbers in a text, in order. A percent sign is dropped, a minus counts only if it is attached."""
-    return [value for match in _NUMBER.finditer(tidy(text)) if (value := _value(match)) is not None]
+    return [found.value for found in found_numbers(text)]
 
 
 def number(text: str) -> Fraction | None:
     """The number that the whole text is, None if it is not one. Spaces, `$`, `%`, `*` and a full stop
-    around it are dropped, and so are spaces within it (`1 000`)."""
+    around it are dropped, and so are the commas and the spaces between thousands within it (`1 000`)."""
     text = tidy(text).strip(" \t\r\n*$").rstrip("*%. ")
-    match = _NUMBER.fullmatch(text) or _NUMBER.fullmatch(re.sub(r"[\s,$]", "", text))
+    match = _NUMBER.fullmatch(text) or _NUMBER.fullmatch(_INNER_SPACE.sub("", text))
     return _value(match) if match else None
 
 

@@ -1,4 +1,4 @@
-"""Tells which of the six prompts a request holds, from the data between its tags alone.
+"""Tells which of the prompts a request holds, from the data between its tags alone.
 
 The instructions round the data are not read: users may replace the templates, but the tags stay.
 """
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_OPENING = re.compile(r"<(failures|analyses|patterns|strategy|examples|errors|feedback|pairs)>\s*")
+_OPENING = re.compile(
+    r"<(failures|analyses|patterns|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)>\s*"
+)
 
 # The tag that only this prompt has. Strategy and feedback accompany others and decide nothing.
 _PROMPT_OF_TAG = {
@@ -20,7 +22,10 @@ _PROMPT_OF_TAG = {
     "patterns": "strategy_drafting",
     "examples": "pattern_generation",
     "errors": "error_generation",
+    "exemplars": "similar_questions",
+    "originals": "rephrasing",
     "pairs": "quality_control",
+    "replies": "grading",
 }
 
 

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from pada_ray.teacher.chat_request import ChatRequest, content_hash
 from pada_ray.teacher.diagnose import analyse_failures
 from pada_ray.teacher.faults import spoil
+from pada_ray.teacher.grade import grade_replies
 from pada_ray.teacher.judge import evaluate_pairs
 from pada_ray.teacher.patterns import categorize
 from pada_ray.teacher.read_prompt import Prompt, read_prompt
 from pada_ray.teacher.settings import FaultName, TeacherSettings
 from pada_ray.teacher.strategies import draft_strategies
-from pada_ray.teacher.write_samples import write_for_errors, write_for_strategy
+from pada_ray.teacher.write_samples import rephrase, write_for_strategy, write_more
 
 GREETING = (
     "Hello! I am the offline teacher of pada-ray. I answer the prompts of its loop by fixed rules and cannot "
@@ -56,7 +57,13 @@ def answer(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any
         case "pattern_generation":
             return write_for_strategy(prompt, settings, key)
         case "error_generation":
-            return write_for_errors(prompt, settings, key)
+            return write_more(prompt, settings, key, "errors")
+        case "similar_questions":
+            return write_more(prompt, settings, key, "exemplars")
+        case "rephrasing":
+            return rephrase(prompt, settings, key)
         case "quality_control":
             return evaluate_pairs(prompt, settings, key)
+        case "grading":
+            return grade_replies(prompt, settings, key)
     raise ValueError(f"no rule for prompt {prompt.name!r}")

@@ -56,7 +56,8 @@ def _turn(messages: Messages, question: str, reply: str) -> Messages:
     return [*messages[:-2], {**messages[-2], "content": question}, {**messages[-1], "content": reply}]
 
 
-def _with_opening(question: str, rng: random.Random) -> str:
+def with_opening(question: str, rng: random.Random) -> str:
+    """The question behind another opening sentence; the mildest way to put it otherwise."""
     at = forms.after_label(question)
     return f"{question[:at]}{rng.choice(_OPENINGS)} {question[at:]}"
 
@@ -75,7 +76,7 @@ def _rewrite_choice(messages: Messages, rng: random.Random, wrong: bool) -> Mess
         question = question[: option.start] + options[order[place]].text + question[option.end :]
     # A sentence in front would stand in the way of a text that is to be continued.
     if order == sorted(order) or "Question:" in question:
-        question = _with_opening(question, rng)
+        question = with_opening(question, rng)
     place_of = {options[old].letter: options[place].letter for place, old in enumerate(order)}
     new_letter = place_of.get(letter or "", letter or "")
     if wrong:
@@ -116,7 +117,7 @@ def _rewrite_number(messages: Messages, rng: random.Random, wrong: bool) -> Mess
     question, reply = messages[-2]["content"], messages[-1]["content"]
     if wrong:
         reply = _with_other_result(reply, rng)
-    return _turn(messages, _with_opening(question, rng), reply)
+    return _turn(messages, with_opening(question, rng), reply)
 
 
 def _with_other_result(reply: str, rng: random.Random) -> str:
@@ -139,7 +140,7 @@ def _rewrite_text(messages: Messages, rng: random.Random, wrong: bool) -> Messag
     if wrong:
         words = reply.split()
         reply = " ".join(words[: len(words) // 2]) or "I cannot tell."
-    return _turn(messages, _with_opening(question, rng), reply)
+    return _turn(messages, with_opening(question, rng), reply)
 
 
 def _rewrite_code(messages: Messages, tests: str, rng: random.Random, wrong: bool) -> Messages:

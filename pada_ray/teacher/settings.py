@@ -29,6 +29,9 @@ class TeacherSettings(BaseModel):
     wrong_rate_with_feedback: Rate = 0.03
     """The same in prompts that carry feedback."""
 
+    meaning_lost_rate: Rate = 0.03
+    """Share of rephrased questions that ask something else than their original."""
+
     misread_rate: Rate = 0.05
     """Share of failures whose diagnosis is wrong."""
 

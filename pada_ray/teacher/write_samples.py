@@ -1,4 +1,4 @@
-"""Pattern generation and error generation: one new sample for each example shown."""
+"""Every prompt that asks for samples: one new sample for each example shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pada_ray.demo import domain
 from pada_ray.teacher import forms
 from pada_ray.teacher.demo_writer import choose_kind, strategy_text, write_problem
 from pada_ray.teacher.read_prompt import Prompt
-from pada_ray.teacher.rewrites import rewrite
+from pada_ray.teacher.rewrites import rewrite, with_opening
 from pada_ray.teacher.settings import TeacherSettings
 
 
@@ -20,9 +20,27 @@ def write_for_strategy(prompt: Prompt, settings: TeacherSettings, key: str) -> d
     return _write(prompt, settings, key, "examples", strategy.get("strategy_name"), text)
 
 
-def write_for_errors(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
-    """A sample for each training error, of the error's own kind (figure 6 of the paper)."""
-    return _write(prompt, settings, key, "errors", None, None)
+def write_more(prompt: Prompt, settings: TeacherSettings, key: str, tag: str) -> dict[str, Any]:
+    """A sample for each example or training error (figure 6 of the paper) under `tag`, of its own kind."""
+    return _write(prompt, settings, key, tag, None, None)
+
+
+def rephrase(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
+    """Each example with its question in other words. A share `meaning_lost_rate` comes to ask something else."""
+    samples = []
+    for i, example in enumerate(prompt.entries("originals")):
+        rng = random.Random(f"rephrase {key} {i}")
+        messages = _messages_of(example)
+        question, reply = forms.question_of(messages), forms.reply_of(messages)
+        lost = rng.random() < settings.meaning_lost_rate
+        problem = domain.read(question)
+        if problem:
+            kept = {name: value for name, value in problem.fields.items() if not (lost and isinstance(value, int))}
+            question = domain.make(problem.kind, "teacher", rng, kept).question
+        else:
+            question = with_opening(question, rng)
+        samples.append(_sample(i, example, None, _with_last_turn(messages, question, reply)))
+    return {"samples": samples}
 
 
 def _write(
@@ -41,17 +59,19 @@ def _write(
             messages = _with_last_turn(messages, *write_problem(kind, rng, wrong))
         else:
             messages = rewrite(messages, answer, rng, wrong)
-        samples.append(
-            {
-                "sample_id": f"new-{i + 1}",
-                "is_synthetic": True,
-                "based_on_strategy": strategy_name,
-                "based_on_example": example.get("sample_id"),
-                "messages": messages,
-                "answer": answer,
-            }
-        )
+        samples.append(_sample(i, example, strategy_name, messages))
     return {"samples": samples}
+
+
+def _sample(i: int, example: dict[str, Any], strategy_name: Any, messages: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "sample_id": f"new-{i + 1}",
+        "is_synthetic": True,
+        "based_on_strategy": strategy_name,
+        "based_on_example": example.get("sample_id"),
+        "messages": messages,
+        "answer": example["answer"] if isinstance(example.get("answer"), str) else None,
+    }
 
 
 def _messages_of(example: dict[str, Any]) -> list[dict[str, str]]:

@@ -20,7 +20,6 @@ from pada_ray.state import RunState
 ROOT = Path(__file__).resolve().parents[2]
 PADA = str(Path(sys.executable).parent / "pada")
 SMALL = {
-    "student.model": "/tmp/w/me/tiny",
     "data.regime": 40,
     "data.eval_samples": 20,
     "iterations": 1,
@@ -77,11 +76,15 @@ class Started:
                     found += [process] if " ".join(process.cmdline()).startswith(title) else []
         return found
 
-    def kill(self) -> None:
-        """kill -9, and wait until all that it started is gone too, but for Ray's own node agents, which hold nothing
-        of the run and take a minute or two to notice."""
+    def kill(self, *, driver_only: bool = False) -> None:
+        """kill -9 to this process and all that it started, as of a machine that goes down. With the driver alone, the
+        rest goes on with the run for some seconds before it notices, and is waited for. Ray's own node agents
+        hold nothing of the run and take a minute or two."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        for process in [] if driver_only else self.below():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         agents = {p.pid for title in ("ray::RuntimeEnvAgent", "ray::DashboardAgent") for p in self.below(title)}
         _, alive = psutil.wait_procs([p for p in self.below() if p.pid not in agents], timeout=30)
         assert not alive, f"left behind: {[p.name() for p in alive]}"

@@ -14,7 +14,9 @@ from conftest import PADA, ROOT, pada
 DEMO = str(ROOT / "configs/demo.yaml")
 
 
-@pytest.mark.parametrize("name", ["run", "resume", "status", "show", "teacher", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["run", "plan", "sweep", "resume", "status", "show", "report", "convert", "teacher", "doctor"]
+)
 def test_help_shows_an_example(name, tmp_path):
     assert f"Example: pada {name}" in " ".join(pada(name, "--help", cwd=tmp_path).stdout.split())
 
@@ -81,7 +83,7 @@ def test_an_endpoint_that_is_not_there_is_told_before_anything_is_trained(tmp_pa
     settings = ["llm.teacher.base_url=http://127.0.0.1:9/v1", "llm.teacher.max_retries=0", "data.regime=40"]
     done = pada("run", DEMO, *[part for s in settings for part in ("--set", s)], cwd=tmp_path, check=False)
     assert done.returncode == 2
-    assert "llm.teacher: http://127.0.0.1:9/v1 (offline-teacher) cannot be reached" in done.stderr
+    assert "http://127.0.0.1:9/v1 (offline-teacher) cannot be reached" in done.stderr
     assert not (tmp_path / "runs/demo/iteration-0").exists()
     assert "prepared, not started" in pada("status", str(tmp_path / "runs/demo"), cwd=tmp_path).stdout
 

@@ -13,15 +13,13 @@ from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 from pada_ray.teacher.settings import TeacherSettings
 
-STAGES = [
+STAGES = [  # one of each kind; clustering is over in a moment
     "base: evaluation",
     "iteration-0: fine-tuning",
     "iteration-1: error analysis",
     "iteration-1: pattern categorization",
     "iteration-1: strategy drafting",
     "iteration-1: data generation",
-    "iteration-1: fine-tuning",
-    "iteration-1: evaluation",
 ]
 UNCERTAIN = 0.5  # seconds before a kill in which a reply that was sent may not have been taken in
 MADE = [

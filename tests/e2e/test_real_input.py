@@ -35,7 +35,10 @@ ARTEFACTS = [
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "name",
-    ["gsm8k", "humaneval", *(pytest.param(n, marks=pytest.mark.slow) for n in ("arc_challenge", "hellaswag", "squad"))],
+    [
+        "gsm8k",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("humaneval", "arc_challenge", "hellaswag", "squad")),
+    ],
 )
 def test_from_the_first_to_the_last_stage(tmp_path, name):
     folder = SHARED / name

@@ -75,13 +75,13 @@ def test_the_exact_count_is_accepted_judged_and_right(run, teacher):
     assert all(c.scores and c.scores.overall >= 7 for c in result.accepted)
     assert all((c.scores.adherence is None) == (c.group == "errors") for c in result.accepted)
     assert all(c.rejected for c in result.rejected)
-    usage = {u.purpose: u.calls for u in ray.get(cast.gateways[0].usage.remote())}
+    usage = {u.purpose: u.calls for u in ray.get(cast.gateways[0].usage.remote(run.url))}
     assert usage["pattern_generation"] >= 4
     assert usage["quality_control"] >= 8
 
     calls = sum(usage.values())
     assert augment(run) == result  # every reply is known by now
-    assert sum(u.calls for u in ray.get(cast.gateways[0].usage.remote())) == calls
+    assert sum(u.calls for u in ray.get(cast.gateways[0].usage.remote(run.url))) == calls
 
 
 def test_agents_that_die_come_back(run, teacher):

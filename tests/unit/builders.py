@@ -35,6 +35,7 @@ def batch(size: int = 2, of: Strategy | None = None, name: str = "batch") -> Bat
     return Batch(
         id=name,
         group=f"cluster-{of.cluster}" if of else "errors",
+        instruction="pattern_generation" if of else "error_generation",
         strategy=of,
         seeds=[
             Seed(sample=math_sample(f"train-{i}"), wrong_reply=None if of else "2 + 3 = 6. Answer: 6")

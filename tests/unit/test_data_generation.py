@@ -64,7 +64,7 @@ def test_the_pattern_branch_shows_strategy_and_examples_but_no_wrong_reply():
 
 
 def test_the_error_branch_shows_the_wrong_reply():
-    llm = ScriptedLlm(written("error-1"))
+    llm = ScriptedLlm(written("example-1"))
     generate(llm, batch(1))
     assert "2 + 3 = 6" in llm.requests[0].messages[0].content
     assert llm.requests[0].purpose == "error_generation"

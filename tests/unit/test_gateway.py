@@ -7,11 +7,17 @@ import sqlite3
 import pytest
 from aiohttp import web
 
-from pada_ray.config import EndpointConfig
-from pada_ray.errors import ConfigError, EndpointError
-from pada_ray.llm.chat import ChatRequest
+from pada_ray.config import Budget, EndpointConfig, Price
+from pada_ray.errors import BudgetReached, ConfigError, EndpointError
+from pada_ray.llm.chat import ChatRequest, Experiment
+from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
+from pada_ray.teacher.access_log import read_access_log
+from pada_ray.teacher.process import start_teacher
+from pada_ray.teacher.settings import TeacherSettings
+
+ONE, OTHER = Experiment(name="runs/one"), Experiment(name="runs/other")
 
 
 class Server:
@@ -26,6 +32,7 @@ class Server:
     async def __aenter__(self):
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/v1/models", self._models)
         self.runner = web.AppRunner(app)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
@@ -35,6 +42,9 @@ class Server:
 
     async def __aexit__(self, *_):
         await self.runner.cleanup()
+
+    async def _models(self, request):
+        return failure(404)
 
     async def _chat(self, request):
         self.bodies.append(await request.json())
@@ -80,35 +90,154 @@ def question(text="hi", seed=None):
 def run(tmp_path, behaviour, use, **endpoint):
     async def main():
         async with Server(behaviour) as server:
-            settings = EndpointConfig(base_url=server.url, model="m", **endpoint)
-            return server, await use(LlmGateway(settings, "teacher", "a-run", str(tmp_path / "replies.sqlite")))
+            settings = EndpointConfig(base_url="offline", model="m", **endpoint)
+            gateway = LlmGateway(settings, cache_in(tmp_path), server.url)
+            try:
+                return server, await use(gateway)
+            finally:
+                await gateway.close()
 
     return asyncio.run(main())
 
 
+def cache_in(tmp_path):
+    return str(tmp_path / "replies.sqlite")
+
+
+async def ask_one(gateway):
+    return await gateway.chat(question(), ONE, "teacher")
+
+
 def test_equal_requests_are_one_call(tmp_path):
     async def use(gateway):
-        together = await asyncio.gather(*(gateway.chat(question()) for _ in range(5)))
-        later = await gateway.chat(question())
-        other = await gateway.chat(question(seed=1))
-        return [*together, later, other], await gateway.usage()
+        together = await asyncio.gather(*(ask_one(gateway) for _ in range(5)))
+        later = await ask_one(gateway)
+        other = await gateway.chat(question(seed=1), ONE, "teacher")
+        return [*together, later, other], await gateway.usage(ONE.name)
 
     server, (replies, usage) = run(tmp_path, lambda body, n: completion(), use)
     assert {r.text for r in replies} == {"hello"}
     assert len(server.bodies) == 2
-    assert [(u.calls, u.prompt_tokens, u.completion_tokens) for u in usage] == [(2, 14, 4)]
+    assert [(u.calls, u.prompt_tokens, u.completion_tokens, u.usd) for u in usage] == [(2, 14, 4, None)]
+
+
+def test_experiments_share_replies_and_whoever_asked_first_pays(tmp_path):
+    async def use(gateway):
+        one, other = GatewayLlm(gateway, ONE, "teacher"), GatewayLlm(gateway, OTHER, "judge")
+        await asyncio.gather(one.chat(question("a")), other.chat(question("a")))
+        await other.chat(question("b"))
+        return await one.usage(), await other.usage()
+
+    server, (one, other) = run(
+        tmp_path, lambda body, n: completion(), use, price=Price(prompt=1_000_000, completion=10)
+    )
+    assert len(server.bodies) == 2
+    assert [(u.role, u.purpose, u.calls) for u in one] == [("teacher", "test", 1)]
+    assert [(u.role, u.purpose, u.calls) for u in other] == [("judge", "test", 1)]
+    assert one[0].usd == pytest.approx(7 + 2 * 10 / 1e6)
+
+
+def test_who_stops_waiting_does_not_stop_the_call(tmp_path):
+    async def use(gateway):
+        impatient = asyncio.create_task(ask_one(gateway))
+        patient = asyncio.create_task(ask_one(gateway))
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        return await patient
+
+    server, reply = run(tmp_path, lambda body, n: completion(), use)
+    assert reply.text == "hello"
+    assert len(server.bodies) == 1
+
+
+def test_a_call_that_no_one_waits_for_is_stored_and_can_be_waited_for(tmp_path):
+    async def use(gateway):
+        waiting = asyncio.create_task(ask_one(gateway))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await gateway.finish(OTHER.name)
+        assert await gateway.usage(ONE.name) == []
+        await gateway.finish(ONE.name)
+        assert len(await gateway.usage(ONE.name)) == 1
+        return await ask_one(gateway)
+
+    server, _ = run(tmp_path, lambda body, n: completion(), use)
+    assert len(server.bodies) == 1
+
+
+def test_a_budget_ends_one_experiment_and_no_other(tmp_path):
+    poor = Experiment(name="runs/poor", budget=Budget(tokens=200))
+
+    async def use(gateway):
+        asked = [gateway.chat(question(str(i)), poor, "teacher") for i in range(40)]
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        await gateway.chat(question("another"), OTHER, "teacher")
+        return ends, await gateway.usage(poor.name)
+
+    _, (ends, usage) = run(tmp_path, lambda body, n: completion(), use, max_tokens=16)
+    reached = [e for e in ends if isinstance(e, BudgetReached)]
+    assert 0 < len(reached) < 40
+    assert usage[0].calls == 40 - len(reached)
+    spent = usage[0].prompt_tokens + usage[0].completion_tokens
+    assert 100 <= spent <= 200
+
+
+def test_a_budget_outlives_the_gateway_and_can_be_raised(tmp_path):
+    def reached(usd):
+        experiment = Experiment(name="runs/a", budget=Budget(usd=usd))
+
+        async def use(gateway):
+            asked = [gateway.chat(question(str(i)), experiment, "teacher") for i in range(10)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        # A call may cost 0.016 USD and costs 0.002.
+        price = Price(prompt=0, completion=1000)
+        _, ends = run(tmp_path, lambda body, n: completion(), use, max_tokens=16, price=price)
+        return sum(isinstance(e, BudgetReached) for e in ends)
+
+    assert reached(0.021) == 7
+    assert reached(0.021) == 7  # the three that were paid for are known
+    assert reached(0.031) == 2
+
+
+def test_no_reply_is_lost_or_paid_for_twice_on_a_bad_day(tmp_path):
+    log = str(tmp_path / "teacher.jsonl")
+    faults = {"rate_limit": 0.15, "server_error": 0.15, "hang": 0.05}
+    settings = TeacherSettings(faults=faults, hang_seconds=30, retry_after_seconds=0.05, access_log=log, latency_ms=5)
+
+    async def main(url):
+        endpoint = EndpointConfig(base_url="offline", model="m", timeout=3)
+        gateway = LlmGateway(endpoint, cache_in(tmp_path), url)
+        asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(60)]
+        replies = await asyncio.gather(*asked)
+        usage = await gateway.usage(ONE.name)
+        await gateway.close()
+        return replies, usage
+
+    with start_teacher(settings) as teacher:
+        replies, usage = asyncio.run(main(teacher.url))
+    assert len(replies) == 60
+    assert usage[0].calls == 60
+    answered = [access for access in read_access_log(log) if access.status == 200 and access.fault is None]
+    assert len(answered) == 60
+    # What hangs is written down when it ends, which may be after all this.
+    assert {access.fault for access in read_access_log(log)} >= {None, "rate_limit", "server_error"}
 
 
 def test_a_reply_that_arrived_outlives_the_gateway(tmp_path):
     settings = EndpointConfig(base_url="offline", model="m", max_retries=0)
-    path = str(tmp_path / "replies.sqlite")
+
+    async def ask_at(address):
+        gateway = LlmGateway(settings, cache_in(tmp_path), address)
+        reply = await ask_one(gateway)
+        await gateway.close()
+        return reply
 
     async def again():
         async with Server(lambda body, n: completion("first")) as server:
-            first = await LlmGateway(settings, "teacher", "a-run", path, server.url).chat(question())
+            first = await ask_at(server.url)
         # The server is gone, and the address another: what was paid for is still known.
-        second = await LlmGateway(settings, "teacher", "a-run", path, "http://127.0.0.1:1/v1").chat(question())
-        return first, second
+        return first, await ask_at("http://127.0.0.1:1/v1")
 
     first, second = asyncio.run(again())
     assert first == second
@@ -117,7 +246,7 @@ def test_a_reply_that_arrived_outlives_the_gateway(tmp_path):
 
 def test_limits_calls_in_flight(tmp_path):
     async def use(gateway):
-        await asyncio.gather(*(gateway.chat(question(str(i))) for i in range(20)))
+        await asyncio.gather(*(gateway.chat(question(str(i)), ONE, "teacher") for i in range(20)))
 
     server, _ = run(tmp_path, lambda body, n: completion(), use, max_in_flight=3)
     assert len(server.bodies) == 20
@@ -128,7 +257,7 @@ def test_retries_as_the_server_asks(tmp_path):
     answers = {1: lambda: failure(429, headers={"Retry-After": "0.05"}), 2: lambda: failure(500)}
 
     async def use(gateway):
-        return await gateway.chat(question())
+        return await ask_one(gateway)
 
     server, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use)
     assert reply.text == "hello"
@@ -146,17 +275,18 @@ def test_remembers_what_a_server_refuses(tmp_path):
         return completion()
 
     async def use(gateway):
-        await gateway.chat(question("one"))
-        await gateway.chat(question("two"))
+        await gateway.chat(question("one"), ONE, "teacher")
+        await gateway.chat(question("two"), ONE, "teacher")
 
     server, _ = run(tmp_path, behaviour, use)
-    assert len(server.bodies) == 5  # three refusals, once each
+    assert len(server.bodies) == 6  # four refusals, once each
     assert set(server.bodies[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert "JSON schema" in server.bodies[-1]["messages"][0]["content"]
 
 
 def test_other_bad_requests_are_told(tmp_path):
     async def use(gateway):
-        await gateway.chat(question())
+        await ask_one(gateway)
 
     with pytest.raises(EndpointError, match="400 - the prompt is too long"):
         run(tmp_path, lambda body, n: failure(400, "the prompt is too long"), use)
@@ -166,7 +296,7 @@ def test_a_refused_key_is_named_by_its_variable_and_never_shown(tmp_path, monkey
     monkeypatch.setenv("MY_KEY", "sk-very-secret")
 
     async def use(gateway):
-        await gateway.chat(question())
+        await ask_one(gateway)
 
     with pytest.raises(EndpointError) as e:
         run(tmp_path, lambda body, n: failure(401, "bad key sk-very-secret"), use, api_key_env="MY_KEY")
@@ -178,7 +308,7 @@ def test_the_key_goes_to_the_server_and_to_no_file(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sk-very-secret")
 
     async def use(gateway):
-        await gateway.chat(question())
+        await ask_one(gateway)
 
     server, _ = run(tmp_path, lambda body, n: completion(), use, api_key_env="MY_KEY")
     assert server.headers[0]["Authorization"] == "Bearer sk-very-secret"
@@ -189,33 +319,102 @@ def test_the_key_goes_to_the_server_and_to_no_file(tmp_path, monkeypatch):
 def test_a_missing_key_is_an_error_before_any_call(tmp_path, monkeypatch):
     monkeypatch.delenv("MY_KEY", raising=False)
     settings = EndpointConfig(base_url="http://127.0.0.1:1/v1", model="m", api_key_env="MY_KEY")
-    with pytest.raises(ConfigError, match=r"llm\.judge\.api_key_env: the environment variable MY_KEY is not set"):
-        LlmGateway(settings, "judge", "a-run", str(tmp_path / "r.sqlite"))
+    with pytest.raises(ConfigError, match=r"http://127\.0\.0\.1:1/v1: the environment variable MY_KEY is not set"):
+        LlmGateway(settings, cache_in(tmp_path))
+
+
+def check(tmp_path, base_url, **endpoint):
+    async def main():
+        gateway = LlmGateway(EndpointConfig(base_url=base_url, model="m", **endpoint), cache_in(tmp_path))
+        try:
+            await gateway.check()
+        finally:
+            await gateway.close()
+
+    asyncio.run(main())
 
 
 def test_no_server_is_told(tmp_path):
-    settings = EndpointConfig(base_url="http://127.0.0.1:1/v1", model="m", max_retries=0)
-    gateway_check = LlmGateway(settings, "teacher", "a-run", str(tmp_path / "r.sqlite")).check
     with pytest.raises(EndpointError, match="cannot be reached"):
-        asyncio.run(gateway_check())
+        check(tmp_path, "http://127.0.0.1:1/v1")
+
+
+def test_a_server_without_a_list_of_models_is_there(tmp_path):
+    async def use(gateway):
+        await gateway.check()
+
+    server, _ = run(tmp_path, lambda body, n: completion(), use)
+    assert server.bodies == []
+
+
+def test_a_server_that_does_not_answer_is_told(tmp_path):
+    async def use(gateway):
+        await ask_one(gateway)
+
+    with pytest.raises(EndpointError, match=r"did not answer within 0\.01 s"):
+        run(tmp_path, lambda body, n: completion(), use, timeout=0.01, max_retries=0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.Response(text="<html>Bad gateway</html>", content_type="text/html"),
+        lambda: web.Response(text="{", content_type="application/json"),
+        lambda: web.json_response({"error": {"message": "the model is loading"}}),
+        lambda: web.json_response({"choices": []}),
+    ],
+)
+def test_an_answer_that_is_no_completion_is_asked_for_again(tmp_path, answer):
+    async def use(gateway):
+        return await ask_one(gateway)
+
+    server, reply = run(tmp_path, lambda body, n: answer() if n == 1 else completion(), use)
+    assert reply.text == "hello"
+    assert len(server.bodies) == 2
+
+
+def test_a_reply_in_parts_is_put_together(tmp_path):
+    parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "he"}, {"type": "text", "text": "llo"}]
+    _, reply = run(tmp_path, lambda body, n: completion(parts), ask_one)
+    assert reply.text == "hello"
+
+
+def test_tokens_that_the_server_does_not_tell_are_counted(tmp_path):
+    async def use(gateway):
+        await gateway.chat(question("x" * 400), ONE, "teacher")
+        return await gateway.usage(ONE.name)
+
+    def behaviour(body, n):
+        message = {"role": "assistant", "content": "y" * 80}
+        return web.json_response({"choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
+
+    _, (usage,) = run(tmp_path, behaviour, use)
+    assert (usage.prompt_tokens, usage.completion_tokens) == (100, 20)
+
+
+def test_extra_headers_and_fields_go_along(tmp_path):
+    headers, body = {"X-Team": "slm"}, {"reasoning_effort": "low"}
+    server, _ = run(tmp_path, lambda body, n: completion(), ask_one, headers=headers, body=body)
+    assert server.headers[0]["X-Team"] == "slm"
+    assert server.bodies[0]["reasoning_effort"] == "low"
 
 
 def test_a_failed_call_leaves_no_reply(tmp_path):
     async def use(gateway):
         with pytest.raises(EndpointError):
-            await gateway.chat(question())
-        return await gateway.chat(question())
+            await ask_one(gateway)
+        return await ask_one(gateway)
 
     answers = {1: lambda: failure(500)}
     _, reply = run(tmp_path, lambda body, n: answers.get(n, completion)(), use, max_retries=0)
     assert reply.text == "hello"
-    rows = sqlite3.connect(tmp_path / "replies.sqlite").execute("SELECT request FROM replies").fetchall()
+    rows = sqlite3.connect(cache_in(tmp_path)).execute("SELECT request FROM replies").fetchall()
     assert [json.loads(r[0])["purpose"] for r in rows] == ["test"]
 
 
 def test_a_cut_off_reply_is_marked(tmp_path):
     async def use(gateway):
-        return await gateway.chat(question())
+        return await ask_one(gateway)
 
     _, reply = run(tmp_path, lambda body, n: completion("{", "length"), use)
     assert reply.cut_off

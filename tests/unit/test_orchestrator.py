@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 import yaml
-from builders import batch, candidate, math_sample, strategy
+from builders import candidate, math_sample, strategy
 
 from pada_ray import run_files
 from pada_ray.augmentation import augment_batch
 from pada_ray.config import check_config
-from pada_ray.fine_tune import FineTuneReport
+from pada_ray.fine_tune import REPORT, FineTuneReport
 from pada_ray.leak_guard import LeakGuard
 from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.quality_control import as_sample
@@ -41,7 +41,9 @@ class World:
 
     async def fine_tune(self, job):
         self._ask(f"fine_tune {job.adapter}")
-        return FineTuneReport(samples=1, left_out=0, steps=1, final_loss=0.5)
+        report = FineTuneReport(job=job.name, samples=1, left_out=0, steps=1, final_loss=0.5)
+        Folder(job.run).write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
+        return report
 
     async def evaluate(self, job):
         """The model gets better: iteration k fails on 4 - k items of each split."""
@@ -186,9 +188,17 @@ def test_without_pattern_analysis_only_training_errors_are_used(tmp_path):
     assert {c.group for c in folder.read_records(run_files.accepted(1), Candidate)} == {"errors"}
 
 
+def test_a_strategy_left_out_gets_no_samples_and_the_others_share_its_quota(tmp_path):
+    folder = prepared(tmp_path)
+    run(folder, World(), pattern_analysis={"leave_out": 0}, data_generation={"error_share": 0})
+    accepted = folder.read_records(run_files.accepted(1), Candidate)
+    assert {c.group for c in accepted} == {"cluster-1"}
+    assert len(accepted) == 4
+
+
 def test_vanilla_fine_tuning_alone(tmp_path):
     world = World()
-    state = run(prepared(tmp_path), world, iterations=0)
+    state = run(prepared(tmp_path), world, method="vanilla")
     assert world.asked == STAGES[:3]
     assert state.best == "iteration-0"
 
@@ -230,8 +240,3 @@ def test_elements_and_names_that_quote_are_dropped_one_by_one():
 def test_a_clean_pattern_stays_as_it_is():
     pattern = Pattern(cluster=0, category_name="a", error_pattern="b c d.", size=1)
     assert redact_pattern(GUARD, pattern) == (pattern, [])
-
-
-def test_builders_agree():
-    assert batch(2).branch == "error"
-    assert batch(2, strategy()).branch == "pattern"

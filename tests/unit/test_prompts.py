@@ -5,28 +5,32 @@ import pytest
 
 from pada_ray.errors import ConfigError
 from pada_ray.prompts import NAMES, Prompts
+from pada_ray.records import INSTRUCTIONS
 
+WRITING = {"seeds": [{"sample_id": "example-1", "messages": []}], "feedback": None, "shows_answer": False}
 VALUES = {
     "error_analysis": {"failures": [{"sample_idx": 1, "question": "q", "response": "r", "ground_truth": "g"}]},
     "pattern_categorization": {"analyses": [{"error_cause": "c", "scenario_category": "s"}]},
     "strategy_drafting": {"patterns": [{"category_name": "c", "error_pattern": "p"}]},
     "pattern_generation": {
         "strategy": {"strategy_name": "n", "generation_approach": "a", "key_elements": []},
-        "examples": [{"sample_id": "example-1", "messages": []}],
-        "feedback": None,
-        "shows_answer": False,
+        **WRITING,
     },
-    "error_generation": {"errors": [{"sample_id": "error-1"}], "feedback": None, "shows_answer": False},
+    **{name: {"strategy": None, **WRITING} for name in INSTRUCTIONS if name != "pattern_generation"},
     "quality_control": {"strategy": None, "pairs": [{"sample_id": "pair-1"}]},
+    "grading": {"rubric": "r", "replies": [{"reply_id": "reply-1"}]},
 }
 # The fields of figures 2 to 7 of the paper; quality_rating became the three dimensions of appendix A.4.
 FIELDS = {
     "error_analysis": ["sample_idx", "error_cause", "scenario_category"],
     "pattern_categorization": ["category_name", "error_pattern", "representative_samples"],
     "strategy_drafting": ["category_name", "strategy_name", "generation_approach", "key_elements"],
-    "pattern_generation": ["sample_id", "is_synthetic", "based_on_strategy", "based_on_example", "messages"],
-    "error_generation": ["sample_id", "is_synthetic", "based_on_strategy", "based_on_example", "messages"],
+    **{
+        name: ["sample_id", "is_synthetic", "based_on_strategy", "based_on_example", "messages", "answer"]
+        for name in INSTRUCTIONS
+    },
     "quality_control": ["sample_id", "utility", "relevance", "feedback"],
+    "grading": ["reply_id", "feedback", "rating"],
 }
 
 

@@ -59,7 +59,7 @@ def lines(kind: str, count: int) -> list[list[dict]]:
 
 def generate(settings, strategy, seeds, feedback=None):
     examples = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(seeds, 1)]
-    values = {"strategy": strategy, "examples": examples, "feedback": feedback, "shows_answer": False}
+    values = {"strategy": strategy, "seeds": examples, "feedback": feedback, "shows_answer": False}
     return ask("pattern_generation", schemas.GenerationReply, settings, **values)["samples"]
 
 
@@ -212,11 +212,47 @@ def test_error_generation_keeps_the_kind_of_the_error():
         {"sample_id": f"error-{i}", "messages": messages, "wrong_reply": "1 + 1 = 3. Answer: 3"}
         for i, messages in enumerate(lines("large_sum", 20))
     ]
-    values = {"errors": errors, "feedback": None, "shows_answer": False}
+    values = {"strategy": None, "seeds": errors, "feedback": None, "shows_answer": False}
     reply = ask("error_generation", schemas.GenerationReply, **values)
     kinds = {domain.read(sample["messages"][-2]["content"]).kind for sample in reply["samples"]}
     assert kinds == {"large_sum"} and all(is_right(sample) for sample in reply["samples"])
     assert {sample["based_on_strategy"] for sample in reply["samples"]} == {None}
+
+
+def rephrase(messages, **settings):
+    seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(messages, 1)]
+    values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
+    reply = ask("rephrasing", schemas.GenerationReply, TeacherSettings(**settings), **values)
+    return [sample["messages"] for sample in reply["samples"]]
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in domain.KINDS])
+def test_a_rephrased_question_has_other_words_and_the_same_reply(kind):
+    originals = lines(kind, 10)
+    for old, new in zip(originals, rephrase(originals, meaning_lost_rate=0), strict=True):
+        assert new[0]["content"] != old[0]["content"]
+        assert domain.read(new[0]["content"]).reply == old[1]["content"] == new[1]["content"]
+
+
+def test_a_rephrased_question_may_lose_its_meaning():
+    originals = lines("gain", 20)
+    lost = [domain.read(m[0]["content"]).reply != m[1]["content"] for m in rephrase(originals, meaning_lost_rate=1)]
+    assert sum(lost) > 15
+
+
+def test_a_question_of_other_data_is_rephrased_without_touching_its_reply():
+    original = [{"role": "user", "content": "Who wrote it?"}, {"role": "assistant", "content": "Homer"}]
+    (new,) = rephrase([original])
+    assert new[0]["content"].endswith("Who wrote it?") and new[0] != original[0]
+    assert new[1] == original[1]
+
+
+def test_similar_questions_keep_the_kind_of_their_example():
+    seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(lines("sharing", 10), 1)]
+    values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
+    reply = ask("similar_questions", schemas.GenerationReply, **values)
+    assert {domain.read(s["messages"][-2]["content"]).kind for s in reply["samples"]} == {"sharing"}
+    assert all(is_right(sample) for sample in reply["samples"])
 
 
 def pair(question: str, reply: str) -> dict:
@@ -270,7 +306,7 @@ def test_the_judge_errs_at_the_stated_rate():
 
 def test_the_reply_is_a_function_of_the_request_and_the_seed():
     examples = [{"sample_id": "example-1", "messages": lines("gain", 1)[0]}]
-    values = {"strategy": COMPARISON, "examples": examples, "feedback": None, "shows_answer": False}
+    values = {"strategy": COMPARISON, "seeds": examples, "feedback": None, "shows_answer": False}
     text = PROMPTS.render("pattern_generation", **values)
     base = write_reply(request(text), STRICT)
     assert write_reply(request(text), STRICT) == base
@@ -299,6 +335,6 @@ def test_an_unknown_prompt_gets_a_greeting():
 
 
 def test_entries_without_the_usual_keys_do_not_break_the_teacher():
-    for tag in ("failures", "analyses", "patterns", "examples", "errors", "pairs"):
+    for tag in ("failures", "analyses", "patterns", "examples", "errors", "exemplars", "originals", "pairs"):
         reply = write_reply(request(f'<{tag}>[{{}}, {{"messages": []}}, 3]</{tag}>'), STRICT)
         assert json.loads(reply.text)

@@ -10,6 +10,18 @@ from pada_ray.teacher.read_prompt import read_prompt, read_tags
 MESSAGES = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "3"}]
 STRATEGY = {"strategy_name": "S", "generation_approach": "Write.", "key_elements": ["one"]}
 PAIRS = [{"sample_id": "pair-1", "original": {"messages": MESSAGES}, "synthetic": {"messages": MESSAGES}}]
+WRITING = {
+    "strategy": None,
+    "seeds": [{"sample_id": "example-1", "messages": MESSAGES}],
+    "feedback": None,
+    "shows_answer": False,
+}
+TAG_OF_SEEDS = {
+    "pattern_generation": "examples",
+    "error_generation": "errors",
+    "similar_questions": "exemplars",
+    "rephrasing": "originals",
+}
 VALUES = {
     "error_analysis": {
         "failures": [{"sample_idx": 1, "question": "Q", "response": "R", "ground_truth": "T"}],
@@ -18,15 +30,18 @@ VALUES = {
     "strategy_drafting": {"patterns": [{"category_name": "C", "error_pattern": "P"}]},
     "pattern_generation": {
         "strategy": STRATEGY,
-        "examples": [{"sample_id": "example-1", "messages": MESSAGES}],
+        "seeds": [{"sample_id": "example-1", "messages": MESSAGES}],
         "feedback": None,
         "shows_answer": False,
     },
     "error_generation": {
-        "errors": [{"sample_id": "error-1", "messages": MESSAGES, "wrong_reply": "4"}],
-        "feedback": [{"sample_id": "error-1", "feedback": "Mend it."}],
+        "strategy": None,
+        "seeds": [{"sample_id": "example-1", "messages": MESSAGES, "wrong_reply": "4"}],
+        "feedback": [{"sample_id": "example-1", "feedback": "Mend it."}],
         "shows_answer": True,
     },
+    "similar_questions": WRITING,
+    "rephrasing": WRITING,
     "quality_control": {"strategy": STRATEGY, "pairs": PAIRS},
 }
 
@@ -35,9 +50,17 @@ VALUES = {
 def test_recognises_each_rendered_prompt_and_reads_its_data(name):
     prompt = read_prompt([("user", Prompts().render(name, **VALUES[name]))])
     assert prompt is not None and prompt.name == name
-    for tag in ("failures", "analyses", "patterns", "examples", "errors", "feedback", "pairs"):
+    for tag in ("failures", "analyses", "patterns", "feedback", "pairs"):
         assert prompt.entries(tag) == (VALUES[name].get(tag) or [])
+    for writing, tag in TAG_OF_SEEDS.items():
+        assert prompt.entries(tag) == (VALUES[name]["seeds"] if name == writing else [])
     assert prompt.strategy == VALUES[name].get("strategy")
+
+
+@pytest.mark.parametrize("name", ["learning_from_errors", "llm2llm"])
+def test_other_methods_show_errors_too(name):
+    prompt = read_prompt([("user", Prompts().render(name, **WRITING))])
+    assert prompt is not None and prompt.entries("errors") == WRITING["seeds"]
 
 
 def test_quality_control_without_strategy():

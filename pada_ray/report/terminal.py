@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pada_ray import run_files
-from pada_ray.state import FILE, RunState
+from pada_ray.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 
 
 def print_report(folder: Folder, console: Console) -> None:
     """Prints accuracies, patterns with their strategies, what quality control did, the calls, and where things lie."""
-    state = RunState.model_validate_json(folder.read_text(FILE))
+    state = read_state(folder)
     iterations = [name for name in state.scores if name != run_files.BASE]
     console.print(accuracy_table(state))
     for name in iterations:

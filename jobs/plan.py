@@ -1,0 +1,80 @@
+"""Say what a run or a sweep will take before anything is spent: `pada plan FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobs.command import main
+from jobs.preparation import read_each
+from jobs.run import Overrides
+from jobs.sweep import Only
+from pada_ray import planning
+from pada_ray.config import Config, load_config, read_raw
+from pada_ray.sweep import chosen, load_sweep
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config with a grid.")]
+
+
+def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
+    """Say what FILE will take: runs, fine-tunings, LLM calls, tokens. Makes no call and writes nothing.
+
+    Example: pada plan configs/paper/table1.yaml
+    """
+    overrides = set_ or []
+    console = Console()
+    if "grid" in read_raw(file):
+        cells = chosen(load_sweep(file, overrides), only or [])
+        configs = [cell.config for cell in cells]
+        for axis in dict.fromkeys(axis for cell in cells for axis in cell.coordinates):
+            labels = dict.fromkeys(str(cell.coordinates[axis]) for cell in cells if axis in cell.coordinates)
+            console.print(f"{axis}: {', '.join(labels)}", highlight=False, soft_wrap=True)
+    else:
+        configs = [load_config(file, overrides)]
+    plans = [planning.plan(config, samples) for config, samples in zip(configs, read_each(configs), strict=True)]
+    trainings = {t.content: t for p in plans for t in p.trainings}
+    asked_for = sum(len(p.trainings) for p in plans)
+    console.print(
+        f"{len(configs)} {'run' if len(configs) == 1 else 'runs'}: {len(trainings)} fine-tunings "
+        f"({asked_for - len(trainings)} more are shared), {sum(t.steps for t in trainings.values()):,} optimiser steps",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(_calls_table(plans, configs[0]))
+    console.print(
+        f"Assumed: {planning.CLUSTERS} clusters, {planning.SENT_BACK:.0%} of the drafts sent back at every attempt, "
+        f"{planning.CHARACTERS_PER_TOKEN} characters a token. "
+        f"data_generation.candidate_budget allows up to {configs[0].data_generation.candidate_budget:g} first drafts "
+        f"for each sample, and quality_control.max_regenerations {configs[0].quality_control.max_regenerations} more "
+        "attempts at each.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _calls_table(plans: Sequence[planning.Plan], config: Config) -> Table:
+    """Calls by role and purpose; what runs share is counted once."""
+    distinct: dict[object, planning.Calls] = {}
+    for i, p in enumerate(plans):
+        for j, calls in enumerate(p.calls):
+            distinct[(calls.shared, calls.purpose) if calls.shared else (i, j)] = calls
+    table = Table(title="LLM calls expected", title_justify="left")
+    table.add_column("role")
+    table.add_column("purpose")
+    for column in ("calls", "prompt tokens", "completion tokens", "USD"):
+        table.add_column(column, justify="right")
+    for role, purpose in dict.fromkeys((c.role, c.purpose) for c in distinct.values()):
+        mine = [c for c in distinct.values() if (c.role, c.purpose) == (role, purpose)]
+        prompt, completion = sum(c.prompt_tokens for c in mine), sum(c.completion_tokens for c in mine)
+        price = getattr(config.llm, role).price
+        usd = f"{(prompt * price.prompt + completion * price.completion) / 1e6:,.2f}" if price else "no price"
+        table.add_row(role, purpose, f"{sum(c.calls for c in mine):,}", f"{prompt:,}", f"{completion:,}", usd)
+    return table
+
+
+if __name__ == "__main__":
+    main(plan)

@@ -1,0 +1,50 @@
+"""Write the report of a run or a sweep: `pada report RUN_OR_SWEEP`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from jobs.command import main
+from pada_ray.storage import Folder
+
+RunOrSweep = Annotated[
+    str, typer.Argument(metavar="RUN_OR_SWEEP", help="A run's or a sweep's folder, such as runs/demo.")
+]
+Out = Annotated[str | None, typer.Option(metavar="FOLDER", help="Where to write, instead of `report` in that folder.")]
+Against = Annotated[
+    str | None,
+    typer.Option(metavar="METHOD", help="In a sweep: the method that the others are compared with, pada if not given."),
+]
+
+
+def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -> None:
+    """Write one HTML page that opens without a network, and its tables as CSV, Markdown and LaTeX.
+
+    Of what is not finished, it reports what there is. In a sweep, every cell gets a page of its own.
+
+    Example: pada report runs/demo
+    """
+    from pada_ray.report.results import Run, is_sweep, read_run, read_sweep
+    from pada_ray.report.write import PAGE, TABLES, cell_folder, is_current, write_run, write_sweep
+
+    console = Console()
+    folder = Folder(run_or_sweep)
+    target = Folder(out or folder.at("report"))
+    if is_sweep(folder):
+        sweep = read_sweep(folder)
+        write_sweep(sweep, target, against)
+        pages = {cell_folder(target, cell.name): cell.run for cell in sweep.cells if isinstance(cell.run, Run)}
+        due = [(place, run) for place, run in pages.items() if not is_current(run, place)]
+        for place, run in track(due, "pages of cells", console=console, transient=True):
+            write_run(run, place)
+    else:
+        write_run(read_run(folder), target)
+    console.print(f"page: {target.at(PAGE)}\ntables: {target.at(TABLES)}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    main(report)

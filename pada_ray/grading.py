@@ -1,0 +1,93 @@
+"""Fail by an LLM judge, for tasks whose answers are open: section 2.1 of the paper names it and leaves it out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pada_ray.config import GradingConfig
+from pada_ray.errors import EndpointError, UnreadableReply
+from pada_ray.llm.ask import ask
+from pada_ray.llm.chat import Llm
+from pada_ray.llm.reply_schemas import GradingReply
+from pada_ray.prompts import Prompts
+from pada_ray.records import Prediction, Sample
+from pada_ray.tasks import get_task
+
+
+def is_judged(samples: Iterable[Sample]) -> bool:
+    """Whether some sample's task leaves Fail to a judge."""
+    return any(get_task(name).judged for name in {s.task for s in samples})
+
+
+class Grader:
+    """Rates a model's replies against the references by a rubric, and holds the ratings against a threshold."""
+
+    def __init__(self, llm: Llm, settings: GradingConfig, prompts: str | None, max_reasks: int):
+        self._llm = llm
+        self._settings = settings
+        self._prompts = Prompts(prompts)
+        self._max_reasks = max_reasks
+
+    async def grade(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions for the samples, in order, with a verdict where `failed` was None, in calls of `batch_size`.
+        It stays None, unscored, for those of a call whose reply stays unreadable.
+
+        Raises EndpointError when that leaves a split without a single score: with such a judge there is no result.
+        """
+        pairs = list(zip(samples, predictions, strict=True))
+        to_rate = [pair for pair in pairs if pair[1].failed is None]
+        size = self._settings.batch_size
+        calls = [self._grade(to_rate[i : i + size]) for i in range(0, len(to_rate), size)]
+        rated = {(p.split, p.id): p for part in await asyncio.gather(*calls) for p in part}
+        graded = [rated.get((p.split, p.id), p) for p in predictions]
+        for split in dict.fromkeys(p.split for p in graded):
+            if all(p.failed is None for p in graded if p.split == split):
+                raise EndpointError(
+                    f"llm.judge: none of its ratings of the replies to {split} could be read; take another model as "
+                    "the judge, or a smaller grading.batch_size"
+                )
+        return graded
+
+    async def _grade(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Prediction]:
+        names = [f"reply-{i}" for i in range(1, len(pairs) + 1)]
+
+        def check(reply: GradingReply) -> None:
+            given = sorted(g.reply_id for g in reply.grades)
+            if given != sorted(names):
+                raise ValueError(f"Expected one grade for each of {names}, got {given}.")
+
+        prompt = self._prompts.render(
+            "grading",
+            rubric=self._settings.rubric,
+            replies=[_shown(name, *pair) for name, pair in zip(names, pairs, strict=True)],
+        )
+        try:
+            reply = await ask(
+                self._llm, prompt, GradingReply, purpose="grading", max_reasks=self._max_reasks, check=check
+            )
+        except UnreadableReply:
+            return [prediction for _, prediction in pairs]
+        grades = {g.reply_id: g for g in reply.grades}
+        return [
+            prediction.model_copy(
+                update={
+                    "failed": grades[name].rating < self._settings.threshold,
+                    "rating": grades[name].rating,
+                    "feedback": grades[name].feedback,
+                }
+            )
+            for name, (_, prediction) in zip(names, pairs, strict=True)
+        ]
+
+
+def _shown(name: str, sample: Sample, prediction: Prediction) -> dict[str, Any]:
+    own_rubric = {"rubric": sample.meta["rubric"]} if sample.meta.get("rubric") else {}
+    return {
+        "reply_id": name,
+        "conversation": [m.model_dump() for m in sample.prompt],
+        "reference": sample.reference,
+        "reply": get_task(sample.task).read(prediction.reply),
+        **own_rubric,
+    }

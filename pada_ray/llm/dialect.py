@@ -1,0 +1,70 @@
+"""What a server takes of the API, learned from its own errors.
+
+Compatible servers differ: some take `max_completion_tokens` in place of `max_tokens`, some no temperature or no seed,
+some no JSON schema or no `response_format` at all. All are asked for everything at first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pada_ray.config import EndpointConfig
+from pada_ray.llm.chat import ChatRequest
+
+_IN_WORDS = "Answer with one JSON object and nothing else. It must fit this JSON schema: {schema}"
+
+
+class Dialect:
+    def __init__(self, endpoint: EndpointConfig):
+        self._endpoint = endpoint
+        self._token_limit = "max_tokens"
+        self._left_out: set[str] = set()
+        self._formats = ["json_schema", "json_object"]  # not refused yet, the best first
+
+    def fields(self, request: ChatRequest) -> dict[str, Any]:
+        """The body of a request. A schema that cannot go as `response_format` goes into words."""
+        fields: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "messages": [m.model_dump() for m in request.messages],
+            "temperature": request.temperature,
+            self._token_limit: self._endpoint.max_tokens,
+        }
+        if request.seed is not None:
+            fields["seed"] = request.seed
+        if request.reply_schema is not None:
+            if self._formats:
+                fields["response_format"] = _response_format(self._formats[0], request)
+            if self._formats[:1] != ["json_schema"]:
+                fields["messages"][-1]["content"] += "\n\n" + _in_words(request.reply_schema)
+        return {name: value for name, value in fields.items() if name not in self._left_out} | self._endpoint.body
+
+    def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
+        """Whether the server's error names a field of the body `sent` that can be sent otherwise or left out."""
+        if "max_completion_tokens" in message and self._sent(sent, "max_tokens"):
+            self._token_limit = "max_completion_tokens"
+            return True
+        named = re.match(r"\w*", param or "")
+        words = {named[0]} if named and named[0] in sent else set(re.findall(r"\w+", message))
+        refused = {field for field in ("temperature", "seed") if field in words and self._sent(sent, field)}
+        self._left_out |= refused
+        about_format = "response_format" in words or any("schema" in word.lower() for word in words)
+        if not refused and about_format and self._sent(sent, "response_format"):
+            kind = sent["response_format"]["type"]
+            self._formats = [f for f in self._formats if f != kind]
+            return True
+        return bool(refused)
+
+    def _sent(self, sent: dict[str, Any], field: str) -> bool:
+        return field in sent and field not in self._endpoint.body  # what the user put there stays
+
+
+def _response_format(kind: str, request: ChatRequest) -> dict[str, Any]:
+    if kind == "json_object":
+        return {"type": kind}
+    return {"type": kind, kind: {"name": request.purpose, "schema": request.reply_schema, "strict": True}}
+
+
+def _in_words(schema: dict[str, Any]) -> str:
+    return _IN_WORDS.format(schema=json.dumps(schema))

@@ -1,0 +1,101 @@
+"""An OpenAI-compatible server over HTTP: one call at a time, made once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import openai
+
+from pada_ray.config import EndpointConfig
+from pada_ray.errors import ConfigError
+from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
+from pada_ray.llm.dialect import Dialect
+from pada_ray.llm.failures import explain
+from pada_ray.llm.token_estimate import count_tokens
+
+T = TypeVar("T")
+
+
+class Endpoint:
+    """`address` is where the server listens, if that is not its configured base_url.
+
+    Raises ConfigError when the variable that should hold the key is not set.
+    """
+
+    def __init__(self, config: EndpointConfig, address: str | None):
+        self._config = config
+        self._key = _api_key(config)
+        self._dialect = Dialect(config)
+        self._client = openai.AsyncOpenAI(
+            base_url=address or config.base_url,
+            api_key=self._key,
+            max_retries=0,
+            timeout=None,  # the whole call is timed here, while the client would time each read
+            default_headers=config.headers,
+            # A proxy in the environment has no business between two local processes.
+            http_client=openai.DefaultAioHttpClient(timeout=None, trust_env=address is None),
+        )
+
+    async def complete(self, request: ChatRequest) -> Completion:
+        """One completion; a field that the server refuses is left out from then on. Raises CallFailed."""
+        while True:
+            fields = self._dialect.fields(request)
+            try:
+                # Not `chat.completions.create`, which takes half of its time to check types that are checked here.
+                answer = await self._timed(self._client.post("/chat/completions", cast_to=object, body=fields))
+                return _read(answer, request)
+            except openai.APIStatusError as e:
+                refused = e.status_code in (400, 422) and self._dialect.learn(fields, e.message, e.param)
+                if not refused:
+                    raise explain(e, self._config, self._key) from None
+            except (openai.OpenAIError, asyncio.TimeoutError, ValueError) as e:
+                raise explain(e, self._config, self._key) from None
+
+    async def check(self) -> None:
+        """Raises CallFailed when the server is not there or refuses the key. Costs no tokens."""
+        try:
+            await self._timed(self._client.with_options(max_retries=1).models.list())
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as e:
+            raise explain(e, self._config, self._key) from None
+        except openai.APIStatusError:
+            pass  # many servers have no list of models
+        except (openai.OpenAIError, asyncio.TimeoutError) as e:
+            raise explain(e, self._config, self._key) from None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _timed(self, call: Awaitable[T]) -> T:
+        return await asyncio.wait_for(call, self._config.timeout)
+
+
+def _read(answer: Any, request: ChatRequest) -> Completion:
+    """A chat completion as the API words it, else ValueError. Tokens that the server does not tell are counted
+    roughly."""
+    try:
+        choice = answer["choices"][0]
+        text = _text(choice["message"].get("content"))
+        usage = answer.get("usage") or {}
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError(f"no chat completion: {answer}") from None
+    reply = ChatReply(text=text, cut_off=choice.get("finish_reason") == "length")
+    prompt_tokens = usage.get("prompt_tokens") or sum(count_tokens(m.content) for m in request.messages)
+    return Completion(reply, prompt_tokens, usage.get("completion_tokens") or count_tokens(text))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):  # parts: some servers put the model's thinking beside its text
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    return content or ""
+
+
+def _api_key(config: EndpointConfig) -> str:
+    if config.api_key_env is None:
+        return "none"  # the client wants one; local servers ignore it
+    key = os.environ.get(config.api_key_env)
+    if not key:
+        raise ConfigError(f"api_key_env of {config.base_url}: the environment variable {config.api_key_env} is not set")
+    return key

@@ -1,0 +1,79 @@
+"""What went wrong with a call, and what that means for this call and for the others."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+import time
+from collections.abc import Mapping
+from enum import Enum
+
+import openai
+
+from pada_ray.config import EndpointConfig
+
+_LONGEST_WAIT = 600.0  # seconds, beyond which a Retry-After means: not today
+
+
+class Kind(Enum):
+    RATE = "too many requests or tokens"
+    OVERLOAD = "more calls in flight than the endpoint bears"
+    FAULT = "may pass when tried again"
+    REQUEST = "this request will never be answered"
+    CLOSED = "no request will be answered"
+
+
+class CallFailed(Exception):
+    """A call without a reply. `message` goes on after the server's name; `wait` is how many seconds the server asks to
+    wait, if it does."""
+
+    def __init__(self, kind: Kind, message: str, wait: float | None = None):
+        super().__init__(kind, message, wait)
+        self.kind = kind
+        self.message = message
+        self.wait = wait
+
+
+def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
+    """What an error of the client means. The key is cut out of what the server says."""
+    if isinstance(e, asyncio.TimeoutError):
+        return CallFailed(Kind.OVERLOAD, f"did not answer within {endpoint.timeout:g} s")
+    if isinstance(e, openai.APIConnectionError):
+        return CallFailed(Kind.FAULT, "cannot be reached; check base_url and that the server runs")
+    said = " ".join(str(e).split())
+    if endpoint.api_key_env is not None:
+        said = said.replace(key, "...")
+    said = said[:300]
+    if not isinstance(e, openai.APIStatusError):
+        return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
+    if e.status_code in (401, 403):
+        variable = endpoint.api_key_env
+        source = f"the key in ${variable}" if variable else "a call without a key; name its variable in api_key_env"
+        return CallFailed(Kind.CLOSED, f"refuses {source}")
+    wait = retry_after(e.response.headers, time.time())
+    if wait is not None and wait > _LONGEST_WAIT:
+        return CallFailed(Kind.CLOSED, f"asks to wait for {wait:,.0f} s: {said}")
+    return CallFailed(_kind(e), f"says: {said}", wait)
+
+
+def _kind(e: openai.APIStatusError) -> Kind:
+    if e.status_code in (402, 404) or e.code == "insufficient_quota":
+        return Kind.CLOSED
+    if e.status_code == 429:
+        return Kind.RATE
+    if e.status_code in (503, 529):
+        return Kind.OVERLOAD
+    return Kind.FAULT if e.status_code >= 500 or e.status_code in (408, 409) else Kind.REQUEST
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds from `now` (since the epoch) that a response asks to wait; None where it does not say."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            wait = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        return max(0.0, wait) if not math.isnan(wait) else None
+    date = email.utils.parsedate_tz(headers.get("retry-after"))
+    return max(0.0, email.utils.mktime_tz(date) - now) if date else None

@@ -1,0 +1,22 @@
+"""AugGPT (Dai et al., arXiv 2302.13007): rephrase training samples, whatever the model gets wrong.
+
+Its own code writes six rephrasings of every sample, once, and filters nothing. To match sizes, one rephrasing of as
+many samples as the iteration adds, drawn without replacement, and drawn anew in each iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pada_ray.methods.augmented import augmented_fine_tuning
+from pada_ray.records import Failure, Sample, Seed
+from pada_ray.steps import Steps
+
+
+async def auggpt(train: Sequence[Sample], steps: Steps, max_iterations: int) -> int:
+    """The question in other words; the reply stays."""
+
+    async def rephrase(iteration: int, _: list[Failure]) -> list[Sample]:
+        return await steps.write(iteration, "rephrasing", [Seed(sample=s) for s in train])
+
+    return await augmented_fine_tuning(train, steps, max_iterations, rephrase)

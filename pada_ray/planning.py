@@ -1,0 +1,149 @@
+"""What a run will take, told before anything is spent: fine-tunings, optimiser steps, and LLM calls with their tokens.
+
+The numbers of failures, clusters and regenerations are not known beforehand. The constants below say what is assumed;
+the upper bound of what generation can cost follows from the config alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pada_ray.config import Config
+from pada_ray.grading import is_judged
+from pada_ray.methods import MethodName
+from pada_ray.prompts import Prompts
+from pada_ray.records import Instruction, Sample, Split
+from pada_ray.shared_stages import content_hash
+
+CLUSTERS = 6  # the middle of the paper's 2 to 10
+SENT_BACK = 0.3  # share of drafts, at every attempt
+CHARACTERS_PER_TOKEN = 4  # of English text, roughly
+ANALYSIS_TOKENS = 60  # of the reply on one failure
+PATTERN_TOKENS = 200  # of the reply on one cluster
+STRATEGY_TOKENS = 200  # of the reply on one pattern
+REVIEW_TOKENS = 35  # of the reply on one sample
+WRAPPING_TOKENS = 60  # of the JSON round one new sample
+
+_INSTRUCTION: dict[MethodName, Instruction] = {
+    "auggpt": "rephrasing",
+    "llms_as_instructors": "learning_from_errors",
+    "llms_as_instructors_lec": "learning_from_errors",
+    "llm2llm": "llm2llm",
+    "similar": "similar_questions",
+}
+
+
+class Calls(NamedTuple):
+    """LLM calls of one purpose over a whole run."""
+
+    role: str
+    purpose: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    shared: str | None = None  # runs with the same value make these calls once
+
+
+class Training(NamedTuple):
+    """One fine-tuning with its evaluation. Runs with the same `content` do it once."""
+
+    content: str
+    samples: int
+    steps: int
+
+
+class Plan(NamedTuple):
+    trainings: list[Training]
+    calls: list[Calls]
+
+
+def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
+    """What a run of `config` on `samples` is expected to take. Makes no call."""
+    train = samples["train"]
+    first = content_hash(
+        config.student.model_dump_json(),
+        config.fine_tune.model_dump_json(),
+        config.seed,
+        *(s.model_dump_json() for s in train),
+    )
+    added = round(config.data_generation.ratio * len(train))
+    iterations = 0 if config.method == "vanilla" else config.iterations
+    trainings = [
+        Training(
+            content=first if i == 0 else f"{config.name} {i}",
+            samples=(size := len(train) + i * added),
+            steps=config.fine_tune.epochs * math.ceil(size / config.fine_tune.batch_size),
+        )
+        for i in range(iterations + 1)
+    ]
+    calls = list(_calls(config, train, samples["val"], added, first)) if iterations else []
+    return Plan(trainings, calls + _grading(config, samples, iterations))
+
+
+def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added: int, first: str) -> Iterator[Calls]:
+    analysis = config.pattern_analysis
+    with_patterns = config.method == "pada" and analysis.enabled
+    if with_patterns:
+        failures = min(analysis.max_failures, len(val))
+        analyses = math.ceil(failures / analysis.batch_size)
+        for i in range(config.iterations):
+            # The first round looks at the model that runs share, with the same questions.
+            shared = content_hash(first, analysis.model_dump_json()) if i == 0 else None
+            read = failures * 2 * _tokens(val) + analyses * _overhead(config, "error_analysis", failures=[])
+            yield Calls("teacher", "error_analysis", analyses, read, failures * ANALYSIS_TOKENS, shared)
+            read = failures * ANALYSIS_TOKENS + CLUSTERS * _overhead(config, "pattern_categorization", analyses=[])
+            yield Calls("teacher", "pattern_categorization", CLUSTERS, read, CLUSTERS * PATTERN_TOKENS, shared)
+            read = CLUSTERS * PATTERN_TOKENS + _overhead(config, "strategy_drafting", patterns=[])
+            yield Calls("teacher", "strategy_drafting", 1, read, CLUSTERS * STRATEGY_TOKENS, shared)
+    if config.method == "more_steps":
+        return
+    reviewed = _reviewed(config)
+    attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)
+    groups = CLUSTERS + 1 if with_patterns else 1
+    first_batches = groups * math.ceil(added / groups / config.data_generation.batch_size)
+    drafts = round(added * sum(SENT_BACK**a for a in attempts))
+    # A batch is taken up again as long as any of its samples was sent back.
+    batches = round(first_batches * sum(1 - (1 - SENT_BACK**a) ** (added / first_batches) for a in attempts))
+    new = _tokens(train) + WRAPPING_TOKENS
+    instruction = _INSTRUCTION.get(config.method, "pattern_generation" if with_patterns else "error_generation")
+    strategy = {"strategy_name": "", "generation_approach": "", "key_elements": []} if with_patterns else None
+    overhead = _overhead(config, instruction, strategy=strategy, seeds=[{}], feedback=None, shows_answer=False)
+    overhead += STRATEGY_TOKENS * with_patterns
+    for _ in range(config.iterations):
+        yield Calls("teacher", instruction, batches, drafts * new + batches * overhead, drafts * new)
+        if reviewed:
+            overhead_of_review = _overhead(config, "quality_control", strategy=strategy, pairs=[])
+            read = drafts * 2 * new + batches * (overhead_of_review + STRATEGY_TOKENS * with_patterns)
+            yield Calls("judge", "quality_control", batches, read, drafts * REVIEW_TOKENS)
+
+
+def _grading(config: Config, samples: Mapping[Split, Sequence[Sample]], iterations: int) -> list[Calls]:
+    """The judge's calls for tasks that leave it to one what fails: of the base model on val and test, of every other
+    model on train too."""
+    everything = [s for members in samples.values() for s in members]
+    if not is_judged(everything):
+        return []
+    held_out = len(everything) - len(samples["train"])
+    size = config.grading.batch_size
+    calls = math.ceil(held_out / size) + (iterations + 1) * math.ceil(len(everything) / size)
+    rated = held_out + (iterations + 1) * len(everything)
+    overhead = _overhead(config, "grading", rubric=config.grading.rubric, replies=[])
+    return [Calls("judge", "grading", calls, rated * 2 * _tokens(everything) + calls * overhead, rated * REVIEW_TOKENS)]
+
+
+def _reviewed(config: Config) -> bool:
+    has_own_review = config.method in ("pada", "similar")
+    return config.quality_control.enabled and (has_own_review or config.quality_control.for_all_methods)
+
+
+def _tokens(samples: Sequence[Sample]) -> int:
+    """Of one sample, on average."""
+    characters = sum(len(m.content) for s in samples for m in s.messages)
+    return round(characters / max(1, len(samples)) / CHARACTERS_PER_TOKEN)
+
+
+def _overhead(config: Config, prompt: str, **values: object) -> int:
+    """Tokens of a prompt without its data."""
+    return round(len(Prompts(config.prompts).render(prompt, **values)) / CHARACTERS_PER_TOKEN)

@@ -1,0 +1,66 @@
+"""What a run took: tokens, money and time, by what they were for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pada_ray.llm.chat import Usage
+from pada_ray.records import INSTRUCTIONS
+from pada_ray.report.results import Run
+
+_STAGES = {
+    "error_analysis": "error analysis",
+    "pattern_categorization": "pattern categorization",
+    "strategy_drafting": "strategy drafting",
+    "quality_control": "data generation",
+    "grading": "grading",
+} | dict.fromkeys(INSTRUCTIONS, "data generation")
+
+
+class Spent(NamedTuple):
+    """Of all calls that were paid for."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    """None where some call has no price."""
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+def spent(usage: Iterable[Usage]) -> Spent:
+    each = list(usage)
+    prices = [u.usd for u in each if u.usd is not None]
+    return Spent(
+        calls=sum(u.calls for u in each),
+        prompt_tokens=sum(u.prompt_tokens for u in each),
+        completion_tokens=sum(u.completion_tokens for u in each),
+        usd=sum(prices, 0.0) if len(prices) == len(each) else None,
+    )
+
+
+def of_generator(usage: Iterable[Usage]) -> list[Usage]:
+    """The calls that wrote synthetic samples."""
+    return [u for u in usage if u.purpose in INSTRUCTIONS]
+
+
+def stage_of(purpose: str) -> str:
+    """The kind of stage in which calls for a purpose are made."""
+    return _STAGES.get(purpose, "")
+
+
+def seconds_by_stage(run: Run) -> dict[str, dict[str, float]]:
+    """By kind of stage, such as `fine-tuning`, and model, in the order in which they were first done."""
+    seconds: dict[str, dict[str, float]] = {}
+    for name, stage in run.state.finished.items():
+        model, _, kind = name.partition(": ")
+        seconds.setdefault(kind, {})[model] = stage.seconds
+    return seconds
+
+
+def seconds(run: Run) -> float:
+    return sum(stage.seconds for stage in run.state.finished.values())

@@ -1,0 +1,46 @@
+"""What a report says about a run's errors: categories, patterns, what became of them, and how far to trust them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pada_ray import run_files
+from pada_ray.errors import ConfigError
+from pada_ray.lineage import Lineage, Table3Row, read_lineage, table3
+from pada_ray.provenance import PatternOutcome, Turnover, trace, turnover
+from pada_ray.report.results import Run
+from pada_ray.stability import Stability, read_stability
+
+_NO_LINEAGE = Lineage(categories=[], bars=[])
+
+
+class Evidence(NamedTuple):
+    """`outcomes` and `turnovers` are of finished iterations alone."""
+
+    lineage: Lineage
+    outcomes: list[PatternOutcome]
+    turnovers: list[Turnover]
+    table3: list[Table3Row]
+    stability: list[Stability]
+    problem: str = ""
+    """Why lineage and stability are empty though there are patterns."""
+
+
+def read_evidence(run: Run) -> Evidence:
+    """All of it; without an embedding model what can be said without one."""
+    if not run.models:
+        return Evidence(_NO_LINEAGE, [], [], [], [])
+    problem = ""
+    try:
+        lineage, stability = read_lineage(run.folder), read_stability(run.folder)
+    except ConfigError as e:
+        lineage, stability, problem = _NO_LINEAGE, [], str(e)
+    finished = [i for i in range(1, len(run.models)) if run_files.model(i) in run.models]
+    return Evidence(
+        lineage=lineage,
+        outcomes=[outcome for i in finished for outcome in trace(run.folder, i, lineage)],
+        turnovers=[turnover(run.folder, i) for i in finished],
+        table3=table3(run.folder),
+        stability=stability,
+        problem=problem,
+    )

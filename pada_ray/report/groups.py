@@ -1,0 +1,88 @@
+"""The rows of a sweep's tables: the runs of a method in a setting, whose seeds are its repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import mean
+from typing import NamedTuple
+
+from pada_ray.records import Split
+from pada_ray.report.results import METHOD, MissingRun, Run, Sweep, SweepCell, interval_over_items, setting_of
+from pada_ray.state import Score
+from pada_ray.statistics import interval
+
+
+class Group(NamedTuple):
+    """The runs of one method in one setting, finished or not."""
+
+    setting: str
+    method: str
+    runs: list[Run]
+    planned: int
+    """Cells of the sweep, those of which nothing can be read included."""
+
+    @property
+    def done(self) -> list[Run]:
+        return [run for run in self.runs if run.final]
+
+    @property
+    def models(self) -> list[str]:
+        """The models of the run that has come furthest."""
+        return max((run.models for run in self.runs), key=len, default=[])
+
+    @property
+    def benchmark(self) -> tuple[str, int] | None:
+        """The paper's dataset and regime that the runs are on."""
+        for run in self.runs:
+            if run.benchmark is not None and run.config.data.regime is not None:
+                return run.benchmark, run.config.data.regime
+        return None
+
+    def final_scores(self, split: Split) -> list[Score]:
+        return [score for run in self.runs if (score := run.score(run.final, split))]
+
+    def final_accuracy(self, split: Split) -> float | None:
+        """In points, the mean over the finished runs."""
+        return mean_of(100 * score.accuracy for score in self.final_scores(split))
+
+
+class OverSeeds(NamedTuple):
+    """An accuracy in points over so many seeds. The interval is Student's over the seeds; with one seed there is no
+    deviation, and it is Wilson's over the items."""
+
+    seeds: int
+    mean: float | None
+    deviation: float | None
+    interval: tuple[float, float] | None
+
+
+def groups_of(sweep: Sweep) -> list[Group]:
+    """In the order of the sweep's cells, those of a setting beside each other."""
+    cells: dict[tuple[str, str], list[SweepCell]] = {}
+    for cell in sweep.cells:
+        cells.setdefault((setting_of(cell.run.coordinates), _method(cell.run)), []).append(cell)
+    settings = list(dict.fromkeys(setting for setting, _ in cells))
+    return [
+        Group(setting, method, [c.run for c in members if isinstance(c.run, Run)], len(members))
+        for (setting, method), members in sorted(cells.items(), key=lambda item: settings.index(item[0][0]))
+    ]
+
+
+def over_seeds(scores: Sequence[Score]) -> OverSeeds:
+    """`scores` has one for each seed."""
+    if not scores:
+        return OverSeeds(0, None, None, None)
+    found = interval([100 * score.accuracy for score in scores])
+    if found.low is None or found.high is None:
+        return OverSeeds(1, found.mean, None, interval_over_items(scores[0]))
+    return OverSeeds(len(scores), found.mean, found.deviation, (found.low, found.high))
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Of those that are known."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def _method(run: Run | MissingRun) -> str:
+    return run.method if isinstance(run, Run) else str(run.coordinates.get(METHOD, "unknown"))

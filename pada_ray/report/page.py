@@ -1,0 +1,120 @@
+"""One HTML file out of tables, charts and samples. It needs no network: style, scripts, the chart library and all data
+are in it, and its content security policy allows nothing else.
+
+What a model or a stranger wrote is text everywhere: jinja escapes it, and scripts set it as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from pada_ray.config import dump_config
+from pada_ray.report.browser import Browsed
+from pada_ray.report.charts import Chart
+from pada_ray.report.evidence import Evidence
+from pada_ray.report.facts import Fact
+from pada_ray.report.results import Run, Sweep
+from pada_ray.report.tables import Table, groups_of_rows, text_of
+
+_HERE = Path(__file__).parent
+CHART_LIBRARY = _HERE / "vendor" / "plotly-basic.min.js"
+_SCRIPTS = ("tables.js", "charts.js", "browser.js")
+
+
+class Contents(NamedTuple):
+    """Tables and charts by name; a section without any is left out."""
+
+    facts: list[Fact]
+    tables: dict[str, Table]
+    charts: dict[str, Chart]
+
+
+def run_page(run: Run, contents: Contents, evidence: Evidence, browsed: Browsed, changed: float) -> str:
+    """The page of a run, whose state was `changed` at that time (seconds since the epoch)."""
+    return _render(
+        "run.html.jinja",
+        contents,
+        changed,
+        title=run.config.name,
+        data={"charts": _figures(contents), "browsed": browsed.model_dump(mode="json")},
+        run=run,
+        evidence=evidence,
+        browsed=browsed,
+        colours={i: category.id for i, category in enumerate(evidence.lineage.categories)},
+        config=dump_config(run.config),
+    )
+
+
+def sweep_page(sweep: Sweep, contents: Contents, links: dict[int, str], changed: float) -> str:
+    """The page of a sweep. `links` leads to the pages of its cells, by their position."""
+    return _render(
+        "sweep.html.jinja",
+        contents,
+        changed,
+        title=sweep.name,
+        data={"charts": _figures(contents)},
+        sweep=sweep,
+        links=links,
+    )
+
+
+def as_json(value: Any) -> str:
+    """JSON for the inside of a script element, which no text in it can close."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """The content security policy that lets these scripts run, and nothing be loaded or sent."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src " + " ".join(f"'sha256-{each}'" for each in hashes),
+            "style-src 'unsafe-inline'",  # the chart library sets styles as it draws
+            "img-src data: blob:",  # charts saved as pictures
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _render(
+    template: str, contents: Contents, changed: float, *, title: str, data: dict[str, Any], **values: Any
+) -> str:
+    scripts = [CHART_LIBRARY.read_text(encoding="utf-8")] if contents.charts else []
+    scripts += [(_HERE / "assets" / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"text_of": text_of, "groups_of_rows": groups_of_rows}
+    return environment.get_template(template).render(
+        title=title,
+        policy=policy(scripts),
+        scripts=scripts,
+        style=(_HERE / "assets" / "page.css").read_text(encoding="utf-8"),
+        data={name: as_json(value) for name, value in data.items()},
+        facts=contents.facts,
+        tables=contents.tables,
+        charts=contents.charts,
+        version=version("pada-ray"),
+        changed=datetime.fromtimestamp(changed, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        **values,
+    )
+
+
+def _figures(contents: Contents) -> dict[str, Any]:
+    return {name: chart.figures for name, chart in contents.charts.items()}

@@ -1,0 +1,283 @@
+"""What a sweep was run for: the results of the methods, which of them differ, ablations, and relative gains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+
+from pada_ray import run_files
+from pada_ray.paper_results import PaperGain, paper_ablation, paper_accuracy, paper_results
+from pada_ray.records import Split
+from pada_ray.report.accounts import of_generator, spent
+from pada_ray.report.comparison import Pairing, is_ablation
+from pada_ray.report.groups import Group, groups_of, mean_of, over_seeds
+from pada_ray.report.results import Run, Sweep
+from pada_ray.report.tables import Column, Table, Value
+from pada_ray.statistics import relative_gain
+
+
+def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split) -> Table:
+    """Table 1 in full: every method but ablations in every setting."""
+    columns = [
+        Column("setting"),
+        Column("method"),
+        Column("seeds", "count"),
+        Column("planned", "count"),
+        Column(f"{split}, %", "number"),
+        Column("deviation", "number"),
+        Column("95%", "interval"),
+        Column("over vanilla, %", "signed"),
+        Column("best on val", "number"),
+        Column("generator tokens", "count"),
+        Column("all tokens", "count"),
+        Column("USD", "number", 2),
+        Column("paper, %", "number"),
+    ]
+    groups = [group for group in groups_of(sweep) if not is_ablation(group.method, against)]
+    rows: list[list[Value]] = [
+        [
+            group.setting,
+            group.method,
+            *_accuracy_values(group, split),
+            _gain_over_vanilla(group, split),
+            mean_of(run.accuracy(run.state.best, split) for run in group.done),
+            *token_values(group.done, is_priced(sweep)),
+            paper_accuracy(*group.benchmark, group.method) if group.benchmark else None,
+        ]
+        for group in groups
+    ]
+    bold = frozenset((i, 4) for i, group in enumerate(groups) if _leads(group, pairings, against))
+    notes = [
+        f"{split.capitalize()} accuracy or exact match of the final model, mean over seeds with Student's 95% "
+        "interval; with one seed Wilson's interval over the items",
+        _meaning_of_bold(against),
+        "over vanilla: relative gain over the same runs' iteration-0; best on val: the same accuracy of the model that "
+        "val would choose",
+        "Tokens and USD are means per run of calls paid for. Runs that share a cache share replies, so that whoever "
+        "asked first paid",
+        *_sources(groups),
+        *_unfinished(sweep),
+    ]
+    return Table("results", "Every method in every setting", columns, rows, notes, bold, grouped=True)
+
+
+def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split) -> Table:
+    """Table 1 in the paper's form: a row for each setting, a column for each method but ablations."""
+    groups = [group for group in groups_of(sweep) if not is_ablation(group.method, against)]
+    methods = list(dict.fromkeys(group.method for group in groups))
+    settings = list(dict.fromkeys(group.setting for group in groups))
+    columns = [Column("setting"), *(Column(method, "spread") for method in methods)]
+    rows: list[list[Value]] = [[setting, *[None] * len(methods)] for setting in settings]
+    bold = set()
+    for group in groups:
+        i, j = settings.index(group.setting), 1 + methods.index(group.method)
+        found = over_seeds(group.final_scores(split))
+        rows[i][j] = (found.mean, found.deviation) if found.mean is not None else None
+        if _leads(group, pairings, against):
+            bold.add((i, j))
+    notes = [
+        f"{split.capitalize()} accuracy or exact match in % of the final model, mean ± deviation over seeds",
+        _meaning_of_bold(against),
+        *_unfinished(sweep),
+    ]
+    title = f"{split.capitalize()} accuracy by setting and method"
+    return Table("table1", title, columns, rows, notes, frozenset(bold))
+
+
+def comparison_table(pairings: Sequence[Pairing], against: str, split: Split, name: str, title: str) -> Table:
+    """`against` minus each other method."""
+    columns = [
+        Column("setting"),
+        Column(f"{against} against"),
+        Column("difference", "signed"),
+        Column("95%", "interval"),
+        Column("p", "p"),
+        Column("p, Holm", "p"),
+        Column("McNemar p", "p"),
+        Column("smallest detectable", "number"),
+        Column("seeds", "count"),
+        Column("items", "count"),
+        Column("over"),
+    ]
+    rows = [[p.setting, p.other, *_pairing_values(p)] for p in pairings]
+    notes = [
+        f"Points of {split} accuracy, paired over the same items and seeds; bold where p after Holm's correction over "
+        "this table is below 0.05",
+        "p and interval: a bootstrap over what the last column says; with one seed p is McNemar's exact one, and both "
+        "speak of these two trained models only",
+        "smallest detectable: the smallest true difference that this comparison would have shown with 80% power",
+        "McNemar over several seeds speaks of these trained models rather than of the methods",
+    ]
+    if any(p.found and p.found.seeds == 2 for p in pairings):
+        notes.append("With two seeds the intervals are too narrow: they cover about 85% instead of 95%")
+    bold = frozenset((i, 2) for i, p in enumerate(pairings) if p.significant)
+    return Table(name, title, columns, rows, notes, bold, grouped=True)
+
+
+def ablation_table(sweep: Sweep, against: str, split: Split) -> Table:
+    """Table 2: the full method, and without each part; empty without ablations."""
+    columns = [
+        Column("setting"),
+        Column("method"),
+        Column("seeds", "count"),
+        Column("planned", "count"),
+        Column(f"{split}, %", "number"),
+        Column("deviation", "number"),
+        Column("95%", "interval"),
+        Column("change, points", "signed"),
+        Column("change, %", "signed"),
+        Column("paper, change", "signed"),
+    ]
+    groups = groups_of(sweep)
+    ablated = {group.setting for group in groups if is_ablation(group.method, against)}
+    full = {group.setting: group.final_accuracy(split) for group in groups if group.method == against}
+    rows: list[list[Value]] = []
+    for group in groups:
+        if group.setting not in ablated or (group.method != against and not is_ablation(group.method, against)):
+            continue
+        whole, part = full.get(group.setting), group.final_accuracy(split)
+        changes: list[Value] = [None, None]
+        if is_ablation(group.method, against) and whole and part is not None:
+            changes = [part - whole, relative_gain(part, whole)]
+        rows.append(
+            [
+                group.setting,
+                group.method,
+                *_accuracy_values(group, split),
+                *changes,
+                paper_ablation(group.benchmark[0], group.method) if group.benchmark else None,
+            ]
+        )
+    notes = [
+        f"{split.capitalize()} accuracy, and its change against full {against}; whether a change is significant says "
+        "the next table",
+    ]
+    if any(group.benchmark for group in groups):
+        notes.append(
+            "The paper (section 3.4) names neither the regime of its changes, nor whether they are points or %"
+        )
+    return Table("ablations", "The full method and without each part", columns, rows, notes, grouped=True)
+
+
+def gain_table(sweep: Sweep, against: str, split: Split) -> Table:
+    """Relative gains, averaged over the settings with as many training samples, as the paper quotes them."""
+    groups = groups_of(sweep)
+    accuracy = {(g.setting, g.method): g.final_accuracy(split) for g in groups}
+    regimes = {run.setting: run.config.data.regime for run in sweep.runs}
+    on_benchmarks = any(group.benchmark for group in groups)
+    columns = [
+        Column("training samples", "count"),
+        Column(f"{against} over"),
+        Column("settings", "count"),
+        Column("mean relative gain, %", "signed"),
+        Column("paper, %", "signed"),
+    ]
+    rows: list[list[Value]] = []
+    for regime in dict.fromkeys(regimes.values()):
+        settings = [setting for setting, samples in regimes.items() if samples == regime]
+        for other in dict.fromkeys(g.method for g in groups):
+            if other == against or is_ablation(other, against):
+                continue
+            pairs = [(accuracy.get((s, against)), accuracy.get((s, other))) for s in settings]
+            gains = [relative_gain(new, old) for new, old in pairs if new is not None and old]
+            if gains:
+                rows.append(
+                    [regime, other, len(gains), mean(gains), _paper_gain(regime, other) if on_benchmarks else None]
+                )
+    notes = [
+        "The mean over settings of each one's gain in % of the other method's accuracy",
+        *(_quoted(gain) for gain in paper_results().gains if on_benchmarks),
+    ]
+    return Table("gains", "Relative gains", columns, rows, notes)
+
+
+def is_priced(sweep: Sweep) -> bool:
+    """Whether there is a price for some call."""
+    return any(usage.usd is not None for run in sweep.runs for usage in run.state.usage)
+
+
+def token_values(runs: Sequence[Run], priced: bool) -> list[Value]:
+    """Generator's tokens, all tokens and USD, as means per run; no USD where some call has no price."""
+    totals = [spent(run.state.usage) for run in runs]
+    prices = [total.usd for total in totals if total.usd is not None]
+    generator = mean_of(spent(of_generator(run.state.usage)).tokens for run in runs)
+    everything = mean_of(total.tokens for total in totals)
+    return [
+        None if generator is None else round(generator),
+        None if everything is None else round(everything),
+        mean(prices) if priced and prices and len(prices) == len(totals) else None,
+    ]
+
+
+def _pairing_values(pairing: Pairing) -> list[Value]:
+    found = pairing.found
+    if found is None:
+        return [*[None] * 8, pairing.problem]
+    return [
+        found.difference,
+        (found.low, found.high),
+        pairing.p,
+        pairing.corrected,
+        found.mcnemar_p,
+        found.detectable,
+        found.seeds,
+        found.items,
+        found.over,
+    ]
+
+
+def _accuracy_values(group: Group, split: Split) -> list[Value]:
+    """Seeds done, seeds planned, mean, deviation, interval."""
+    found = over_seeds(group.final_scores(split))
+    return [found.seeds, group.planned, found.mean, found.deviation, found.interval]
+
+
+def _gain_over_vanilla(group: Group, split: Split) -> float | None:
+    new = group.final_accuracy(split)
+    old = mean_of(run.accuracy(run_files.model(0), split) for run in group.done)
+    return relative_gain(new, old) if new is not None and old and group.method != "vanilla" else None
+
+
+def _leads(group: Group, pairings: Sequence[Pairing], against: str) -> bool:
+    mine = [p for p in pairings if p.setting == group.setting and group.method in (against, p.other)]
+    if group.method == against:
+        return bool(mine) and all(p.significant and p.found and p.found.difference > 0 for p in mine)
+    return any(p.significant and p.found and p.found.difference < 0 for p in mine)
+
+
+def _meaning_of_bold(against: str) -> str:
+    return (
+        f"Bold: {against} where it is significantly ahead of every other method of the setting, another method where "
+        f"it is significantly ahead of {against}"
+    )
+
+
+def _sources(groups: Sequence[Group]) -> list[str]:
+    """Where the paper's figures in the table come from."""
+    wanted = {(*group.benchmark, group.method) for group in groups if group.benchmark}
+    known = [c for c in paper_results().accuracy if (c.dataset, c.regime, c.method) in wanted]
+    return [
+        f"Paper, {c.dataset} {c.regime} {c.method} (Llama 3.2 1B Instruct): {c.source}{_with(c.note)}" for c in known
+    ]
+
+
+def _unfinished(sweep: Sweep) -> list[str]:
+    unfinished = sum(not cell.is_done for cell in sweep.cells)
+    if not unfinished:
+        return []
+    return [f"{unfinished} of {len(sweep.cells)} runs are not done and not counted"]
+
+
+def _paper_gain(regime: int | None, other: str) -> float | None:
+    quoted = [g.gain for g in paper_results().gains if (g.regime, g.over, g.dataset) == (regime, other, None)]
+    return quoted[0] if quoted and regime is not None else None
+
+
+def _quoted(gain: PaperGain) -> str:
+    over = {"vanilla": "over vanilla", "augmentation": "over other augmentation", None: ""}[gain.over]
+    about = ", ".join(filter(None, [f"{gain.regime} samples" if gain.regime else "", gain.dataset, over]))
+    return f"The paper, {about}: {gain.gain:+.1f}% ({gain.source}{_with(gain.note)})"
+
+
+def _with(note: str | None) -> str:
+    return "" if note is None else f"; {note.removesuffix('.')}"

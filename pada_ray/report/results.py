@@ -1,0 +1,160 @@
+"""What a report is made of, read from a run's or a sweep's folder as far as it has come."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, get_args
+
+from scipy.stats import binomtest
+
+from pada_ray import run_files
+from pada_ray.config import Config
+from pada_ray.errors import ConfigError
+from pada_ray.paper_results import Dataset
+from pada_ray.records import Message, Prediction, Sample, Split
+from pada_ray.state import FILE, RunState, Score, read_state
+from pada_ray.storage import Folder
+from pada_ray.sweep import CELLS, Label
+from pada_ray.sweep import FILE as SWEEP_FILE
+
+METHOD, SEED, DATASET = "method", "seed", "dataset"  # axes of a sweep with a meaning of their own
+
+
+class Run(NamedTuple):
+    """One run. `coordinates` are its place in the sweep that it is a cell of."""
+
+    folder: Folder
+    config: Config
+    state: RunState
+    status: str
+    """prepared, running, failed or done."""
+    coordinates: dict[str, Label]
+
+    @property
+    def method(self) -> str:
+        return str(self.coordinates.get(METHOD, self.config.method))
+
+    @property
+    def seed(self) -> Label:
+        return self.coordinates.get(SEED, self.config.seed)
+
+    @property
+    def setting(self) -> str:
+        """What beside method and seed tells the run from others, such as `dataset gsm8k, regime 300`."""
+        return setting_of(self.coordinates)
+
+    @property
+    def models(self) -> list[str]:
+        """The models evaluated so far: base, iteration-0, ..."""
+        return list(self.state.scores)
+
+    @property
+    def final(self) -> str | None:
+        """The model that Algorithm 1 returns, which is the last one's; None before the run is done."""
+        return self.models[-1] if self.status == "done" else None
+
+    @property
+    def benchmark(self) -> str | None:
+        """The paper's dataset that the run is on, by its config, or by an axis of the sweep."""
+        named = self.config.data.benchmark or self.coordinates.get(DATASET)
+        return next((dataset for dataset in get_args(Dataset) if dataset == named), None)
+
+    def score(self, model: str | None, split: Split) -> Score | None:
+        """None where the model has not been evaluated, or none of its replies could be scored."""
+        score = self.state.scores.get(model or "", {}).get(split)
+        return score if score and score.samples > score.unscored else None
+
+    def accuracy(self, model: str | None, split: Split) -> float | None:
+        """In points, 0 to 100."""
+        score = self.score(model, split)
+        return 100 * score.accuracy if score else None
+
+    def predictions(self, model: str, split: Split) -> dict[str, Prediction]:
+        """By sample id; empty where the model has not been evaluated."""
+        file = run_files.predictions(model)
+        if model not in self.state.scores or not self.folder.exists(file):
+            return {}
+        return {p.id: p for p in self.folder.read_records(file, Prediction) if p.split == split}
+
+    def texts(self, split: Split) -> dict[str, list[Message]]:
+        """The items of a split by their ids; empty where the run has no such split."""
+        file = run_files.split(split)
+        exists = self.folder.exists(file)
+        return {s.id: s.messages for s in self.folder.read_records(file, Sample)} if exists else {}
+
+
+class MissingRun(NamedTuple):
+    """A cell of a sweep of which nothing can be read."""
+
+    coordinates: dict[str, Label]
+    reason: str
+
+
+class SweepCell(NamedTuple):
+    name: str
+    run: Run | MissingRun
+
+    @property
+    def is_done(self) -> bool:
+        return isinstance(self.run, Run) and self.run.final is not None
+
+
+class Sweep(NamedTuple):
+    folder: Folder
+    name: str
+    cells: list[SweepCell]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those that can be read, finished or not."""
+        return [cell.run for cell in self.cells if isinstance(cell.run, Run)]
+
+
+def is_sweep(folder: Folder) -> bool:
+    return folder.exists(SWEEP_FILE)
+
+
+def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run:
+    """Raises ConfigError when the folder holds no run, or one of another version of the config."""
+    if not folder.exists(run_files.CONFIG):
+        raise ConfigError(f"{folder.url}: no run and no sweep here (it has no {run_files.CONFIG} and no {SWEEP_FILE})")
+    config = run_files.read_config(folder)
+    started = folder.exists(FILE)
+    state = read_state(folder) if started else RunState(name=config.name)
+    return Run(folder, config, state, state.status if started else "prepared", coordinates or {})
+
+
+def read_sweep(folder: Folder) -> Sweep:
+    """Every cell that the sweep's file lists, whatever became of it."""
+    listed = folder.read_yaml(SWEEP_FILE)
+    return Sweep(folder, listed["name"], [_read_cell(folder, cell) for cell in listed["cells"]])
+
+
+def setting_of(coordinates: dict[str, Label]) -> str:
+    return ", ".join(f"{axis} {label}" for axis, label in coordinates.items() if axis not in (METHOD, SEED))
+
+
+def interval_over_items(score: Score) -> tuple[float, float]:
+    """Wilson's 95% interval of an accuracy, in points: how it may differ on other items, for this one model."""
+    scored = score.samples - score.unscored
+    found = binomtest(scored - score.failures, scored).proportion_ci(method="wilson")
+    return 100 * float(found.low), 100 * float(found.high)
+
+
+def label(model: str, method: str) -> str:
+    """What a model is called in tables and charts."""
+    if model == run_files.BASE:
+        return "base model"
+    if model == run_files.model(0):
+        return "vanilla fine-tuning"
+    return f"{method} {model.replace('-', ' ')}"
+
+
+def _read_cell(folder: Folder, cell: dict[str, Any]) -> SweepCell:
+    name, coordinates = cell["name"], cell["coordinates"]
+    place = Folder(folder.at(f"{CELLS}/{name}"))
+    if not place.exists(run_files.CONFIG):
+        return SweepCell(name, MissingRun(coordinates, "not begun"))
+    try:
+        return SweepCell(name, read_run(place, coordinates))
+    except ConfigError as e:
+        return SweepCell(name, MissingRun(coordinates, str(e)))

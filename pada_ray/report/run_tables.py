@@ -1,0 +1,328 @@
+"""The tables of one run."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+from pada_ray import run_files
+from pada_ray.augmentation import GroupReport
+from pada_ray.generalization import gaps
+from pada_ray.paper_results import paper_accuracy
+from pada_ray.records import Reason
+from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
+from pada_ray.report.comparison import Pairing, split_for_results
+from pada_ray.report.evidence import Evidence
+from pada_ray.report.results import Run, interval_over_items, label
+from pada_ray.report.tables import Column, Table, Value
+
+
+def accuracy_table(run: Run) -> Table:
+    """Every model on every split, with the generalization gaps."""
+    columns = [
+        Column("model"),
+        Column("training samples", "count"),
+        Column("train", "number"),
+        Column("val", "number"),
+        Column("val, 95%", "interval"),
+        Column("test", "number"),
+        Column("test, 95%", "interval"),
+        Column("train − val", "signed"),
+        Column("val − test", "signed"),
+        Column("cut off", "count"),
+        Column("unscored", "count"),
+        Column("paper, test", "number"),
+        Column("remark"),
+    ]
+    rows: list[list[Value]] = []
+    for gap in gaps(run.state):
+        val, test = run.score(gap.model, "val"), run.score(gap.model, "test")
+        row: list[Value] = [
+            label(gap.model, run.method),
+            run.state.counts.get(gap.model, {}).get("training_samples"),
+            run.accuracy(gap.model, "train"),
+            run.accuracy(gap.model, "val"),
+            interval_over_items(val) if val else None,
+            run.accuracy(gap.model, "test"),
+            interval_over_items(test) if test else None,
+            _points(gap.train_minus_val),
+            _points(gap.val_minus_test),
+            sum(score.truncated for score in run.state.scores[gap.model].values()),
+            sum(score.unscored for score in run.state.scores[gap.model].values()) or None,
+            paper_figure(run, gap.model),
+            ", ".join(_remarks(run, gap.model)),
+        ]
+        rows.append(row)
+    notes = [
+        "Accuracy or exact match in %, with Wilson's interval over the items: what other items might give, not what "
+        "another training seed would",
+        "Train is the original training set. Agents have seen val, and it chooses the best model, so a gap from val to "
+        "test shows what was fitted to val",
+        "cut off: replies that reached the token limit without ending their turn; unscored: replies that the judge did "
+        "not rate readably, which count neither as right nor as wrong",
+    ]
+    return Table("accuracy", "Accuracy of every model", columns, rows, notes)
+
+
+def paper_figure(run: Run, model: str | None) -> float | None:
+    """Table 1 of the paper, where it has this model's figure."""
+    if run.benchmark is None or run.config.data.regime is None or model is None or model == run_files.BASE:
+        return None
+    if model == run_files.model(0):
+        return paper_accuracy(run.benchmark, run.config.data.regime, "vanilla")
+    return paper_accuracy(run.benchmark, run.config.data.regime, run.method) if model == run.final else None
+
+
+def comparison_table(run: Run, pairings: list[Pairing]) -> Table:
+    """The final model against the others of the run."""
+    split = split_for_results([run])
+    columns = [
+        Column("against"),
+        Column("difference", "signed"),
+        Column("95%", "interval"),
+        Column("McNemar p", "p"),
+        Column("p, Holm", "p"),
+        Column("smallest detectable", "number"),
+        Column("items", "count"),
+    ]
+    rows: list[list[Value]] = []
+    for pairing in pairings:
+        found = pairing.found
+        if found is None:
+            rows.append([label(pairing.other, run.method), *[None] * 6])
+            continue
+        rows.append(
+            [
+                label(pairing.other, run.method),
+                found.difference,
+                (found.low, found.high),
+                pairing.p,
+                pairing.corrected,
+                found.detectable,
+                found.items,
+            ]
+        )
+    notes = [
+        f"Points of {split} accuracy, paired over the same {split} items; bold where p after Holm's correction is "
+        "below 0.05",
+        "smallest detectable: the smallest true difference that these items would have shown with 80% power",
+        "One run: this compares these trained models. What another seed would give takes a sweep over seeds",
+    ]
+    if split == "val":
+        notes.append("This run has no test split, and the agents have seen val: take its gains as an upper bound")
+    bold = frozenset((i, 1) for i, pairing in enumerate(pairings) if pairing.significant)
+    return Table("comparisons", "The final model against the others", columns, rows, notes, bold)
+
+
+def category_table(evidence: Evidence) -> Table:
+    """Figure 8 in numbers."""
+    lineage = evidence.lineage
+    iterations = [bar.iteration for bar in lineage.bars if bar.analysed or not bar.failures]
+    names = {category.id: category.name for category in lineage.categories}
+    columns = [Column("category"), *(Column(f"iteration {i}", "number", 0) for i in iterations), Column("remark")]
+    rows: list[list[Value]] = []
+    for category in lineage.categories:
+        remarks = []
+        if iterations and category.first > iterations[0]:
+            remarks.append(f"new in iteration {category.first}")
+        if iterations and category.last < iterations[-1]:
+            remarks.append(f"gone after iteration {category.last}")
+        if category.split_from is not None and category.split_from != category.id:
+            remarks.append(f"split from {names[category.split_from]}")
+        if category.merged_into is not None and category.merged_into != category.id:
+            remarks.append(f"merged into {names[category.merged_into]}")
+        estimates = [category.estimates.get(i) if category.clusters.get(i) is not None else None for i in iterations]
+        rows.append([category.name, *estimates, ", ".join(remarks)])
+    notes = [
+        "Estimated val failures of the model that the iteration begins with: the category's share of the analysed "
+        "failures times all failures",
+    ]
+    if lineage.threshold is not None:
+        notes.append(f"Patterns of two iterations count as one category from a cosine of {lineage.threshold:.2f} on")
+    return Table("figure8", "The categories in numbers", columns, rows, notes)
+
+
+def pattern_table(evidence: Evidence) -> Table:
+    """Every cluster: its pattern and strategy, what was made for it and what came of it."""
+    columns = [
+        Column("iteration", "count"),
+        Column("cluster", "count"),
+        Column("pattern"),
+        Column("strategy"),
+        Column("failures", "count"),
+        Column("fixed", "count"),
+        Column("fixed, %", "number", 0),
+        Column("of all, %", "number", 0),
+        Column("samples", "count"),
+        Column("kind before", "number", 0),
+        Column("kind after", "number", 0),
+    ]
+    baseline = {turnover.iteration: turnover.fixed_share for turnover in evidence.turnovers}
+    rows: list[list[Value]] = [
+        [
+            o.iteration,
+            o.cluster,
+            o.pattern.category_name if o.pattern else None,
+            o.strategy.strategy_name if o.strategy else None,
+            len(o.failures),
+            len(o.fixed),
+            100 * o.fixed_share,
+            _points(baseline[o.iteration]),
+            len(o.accepted),
+            o.kind_before,
+            o.kind_after,
+        ]
+        for o in evidence.outcomes
+    ]
+    notes = [
+        "failures: analysed val failures in the cluster; fixed: those that the next model gets right",
+        "of all: the share of all val failures that were fixed in the same iteration. Some come right after any "
+        "retraining, so this is what a strategy is to be measured by",
+        "kind before, kind after: estimated val failures of this kind of the model before and after; empty where it "
+        "was not analysed again",
+    ]
+    return Table("patterns", "What came of each pattern", columns, rows, notes)
+
+
+def turnover_table(evidence: Evidence) -> Table:
+    columns = [
+        Column("iteration", "count"),
+        Column("failures before", "count"),
+        Column("fixed", "count"),
+        Column("fixed, %", "number", 0),
+        Column("of the analysed, %", "number", 0),
+        Column("passes before", "count"),
+        Column("broken", "count"),
+    ]
+    rows: list[list[Value]] = [
+        [
+            t.iteration,
+            t.failures,
+            t.fixed,
+            _points(t.fixed_share),
+            100 * t.analysed_fixed / t.analysed if t.analysed else None,
+            t.passes,
+            t.broken,
+        ]
+        for t in evidence.turnovers
+    ]
+    notes = [
+        "Val items. A share of the analysed well above that of all failures hints that the items themselves, not "
+        "their kind, found a way into training",
+    ]
+    return Table("turnover", "Val items fixed and broken", columns, rows, notes)
+
+
+def table3(evidence: Evidence) -> Table:
+    columns = [
+        Column("iteration", "count"),
+        Column("failures", "count"),
+        Column("category"),
+        Column("error pattern", under=True),
+        Column("strategy"),
+        Column("generation approach", under=True),
+    ]
+    rows: list[list[Value]] = [
+        [r.iteration, r.size, r.category_name, r.error_pattern, r.strategy_name, r.generation_approach]
+        for r in evidence.table3
+    ]
+    return Table("table3", "Patterns and strategies, first and last iteration", columns, rows, [])
+
+
+def stability_table(evidence: Evidence) -> Table:
+    columns = [
+        Column("iteration", "count"),
+        Column("analyses", "count"),
+        Column("clusters", "count"),
+        Column("ARI, other seeds", "number", 2),
+        Column("ARI, subsamples", "number", 2),
+        Column("silhouette", "number", 2),
+        Column("K in subsamples"),
+    ]
+    rows: list[list[Value]] = [
+        [
+            s.iteration,
+            s.analyses,
+            s.clusters,
+            s.ari_over_seeds,
+            s.ari_over_subsamples,
+            s.silhouette,
+            ", ".join(f"{k}: {count}×" for k, count in s.chosen.items()),
+        ]
+        for s in evidence.stability
+    ]
+    notes = [
+        "Mean adjusted Rand index between the run's clusters and those found again with other seeds, or without a "
+        "fifth of the analyses: 1 is the same, 0 is chance",
+    ]
+    return Table("stability", "Stability of the clusters", columns, rows, notes)
+
+
+def quality_table(quotas: dict[int, list[GroupReport]]) -> Table:
+    """What was drafted, accepted and rejected for what reason, by iteration and group."""
+    occurred = {reason for groups in quotas.values() for group in groups for reason in group.rejected}
+    reasons = [reason for reason in get_args(Reason) if reason in occurred]
+    numbers = ["quota", "accepted", "first drafts", "redrafts", *reasons, "unwritten"]
+    columns = [Column("iteration", "count"), Column("group"), Column("strategy")]
+    columns += [Column(number, "count") for number in numbers]
+    rows: list[list[Value]] = [
+        [
+            iteration,
+            g.group,
+            g.strategy_name,
+            *(g.quota, g.accepted, g.drafted, g.regenerated),
+            *(g.rejected.get(reason, 0) for reason in reasons),
+            g.unwritten,
+        ]
+        for iteration, groups in quotas.items()
+        for g in groups
+    ]
+    notes = ["Rejected versions by reason; unwritten: seeds for which the generator's reply gave nothing"]
+    return Table("quality", "Data generation and quality control", columns, rows, notes)
+
+
+def token_table(run: Run) -> Table:
+    columns = [
+        Column("stage"),
+        Column("purpose"),
+        Column("role"),
+        Column("calls", "count"),
+        Column("prompt tokens", "count"),
+        Column("completion tokens", "count"),
+        Column("USD", "number", 4),
+    ]
+    rows: list[list[Value]] = [
+        [stage_of(u.purpose), u.purpose, u.role, u.calls, u.prompt_tokens, u.completion_tokens, u.usd]
+        for u in run.state.usage
+    ]
+    if rows:
+        total = spent(run.state.usage)
+        rows.append(["all", None, None, total.calls, total.prompt_tokens, total.completion_tokens, total.usd])
+    notes = [
+        "Calls paid for by this run; what a cache answered costs nothing and is not counted. No price configured, "
+        "no USD",
+    ]
+    return Table("tokens", "LLM calls, tokens and cost", columns, rows, notes, has_total=True)
+
+
+def time_table(run: Run) -> Table:
+    """Seconds of every kind of stage for every model."""
+    by_stage = seconds_by_stage(run)
+    models = list(dict.fromkeys(m for of_kind in by_stage.values() for m in of_kind))
+    columns = [Column("stage"), *(Column(m.replace("-", " "), "number") for m in models), Column("all", "number")]
+    rows: list[list[Value]] = [
+        [kind, *(of_kind.get(m) for m in models), sum(of_kind.values())] for kind, of_kind in by_stage.items()
+    ]
+    if rows:
+        totals = [sum(of_kind.get(m, 0.0) for of_kind in by_stage.values()) for m in models]
+        rows.append(["all", *totals, sum(totals)])
+    notes = ["Seconds. A stage taken over from another run of the same sweep took only its copying"]
+    return Table("time", "Time per stage", columns, rows, notes, has_total=True)
+
+
+def _remarks(run: Run, model: str) -> list[str]:
+    return [text for text, holds in (("final", model == run.final), ("best on val", model == run.state.best)) if holds]
+
+
+def _points(share: float | None) -> float | None:
+    return None if share is None or math.isnan(share) else 100 * share

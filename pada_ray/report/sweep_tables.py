@@ -1,0 +1,161 @@
+"""How a sweep went: its cells, accuracy and generalization gap over the iterations, tokens, cost and time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from pada_ray.generalization import GeneralizationGap, gaps
+from pada_ray.records import Split
+from pada_ray.report.accounts import seconds, spent
+from pada_ray.report.groups import groups_of, mean_of, over_seeds
+from pada_ray.report.result_tables import is_priced, token_values
+from pada_ray.report.results import MissingRun, Sweep, SweepCell, label
+from pada_ray.report.tables import Column, Table, Value
+from pada_ray.statistics import interval
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+def cell_table(sweep: Sweep) -> Table:
+    """Every cell that the sweep lists, whatever became of it."""
+    return _cell_table("cells", "Cells of the sweep", sweep.cells)
+
+
+def unfinished_table(sweep: Sweep) -> Table:
+    """The cells that no result counts."""
+    return _cell_table("unfinished", "Runs that are not done", [cell for cell in sweep.cells if not cell.is_done])
+
+
+def _cell_table(name: str, title: str, cells: Sequence[SweepCell]) -> Table:
+    columns = [
+        Column("cell"),
+        Column("status"),
+        Column("last model"),
+        Column("val", "number"),
+        Column("test", "number"),
+        Column("best on val"),
+        Column("stage or error"),
+    ]
+    rows: list[list[Value]] = []
+    for cell in cells:
+        run = cell.run
+        if isinstance(run, MissingRun):
+            rows.append([cell.name, "missing", None, None, None, None, run.reason])
+            continue
+        last = run.models[-1] if run.models else None
+        why = run.state.error or (None if run.status == "done" else run.state.stage)
+        accuracies = [run.accuracy(last, "val"), run.accuracy(last, "test")]
+        rows.append([cell.name, run.status, last, *accuracies, run.state.best, why])
+    return Table(name, title, columns, rows, ["Accuracies in % of the last model so far"])
+
+
+def iteration_table(sweep: Sweep) -> Table:
+    """Accuracy after every iteration, unfinished runs as far as they have come."""
+    columns = [
+        Column("setting"),
+        Column("method"),
+        Column("model"),
+        Column("split"),
+        Column("seeds", "count"),
+        Column("accuracy, %", "number"),
+        Column("deviation", "number"),
+        Column("95%", "interval"),
+    ]
+    rows: list[list[Value]] = []
+    for group in groups_of(sweep):
+        for model in group.models:
+            for split in SPLITS:
+                found = over_seeds([score for run in group.runs if (score := run.score(model, split))])
+                if found.seeds:
+                    values = (found.seeds, found.mean, found.deviation, found.interval)
+                    rows.append([group.setting, group.method, label(model, group.method), split, *values])
+    notes = [
+        "Mean over seeds with Student's 95% interval; with one seed Wilson's interval over the items",
+        "Runs that are not done count as far as they have come",
+    ]
+    return Table("iterations", "Accuracy over the iterations", columns, rows, notes, grouped=True)
+
+
+def gap_table(sweep: Sweep) -> Table:
+    """The generalization gap after every iteration."""
+    columns = [
+        Column("setting"),
+        Column("method"),
+        Column("model"),
+        Column("seeds", "count"),
+        Column("train − val", "signed"),
+        Column("train − val, 95%", "interval"),
+        Column("val − test", "signed"),
+        Column("val − test, 95%", "interval"),
+    ]
+    rows: list[list[Value]] = []
+    for group in groups_of(sweep):
+        for model in group.models:
+            found = [gap for run in group.runs for gap in gaps(run.state) if gap.model == model]
+            rows.append(
+                [
+                    group.setting,
+                    group.method,
+                    label(model, group.method),
+                    len(found),
+                    *_gap_values(found, lambda gap: gap.train_minus_val),
+                    *_gap_values(found, lambda gap: gap.val_minus_test),
+                ]
+            )
+    notes = [
+        "Points, means over seeds with Student's 95% interval. Positive: the model does worse on what it has seen less "
+        "of",
+        "Agents have seen val, and it chooses the best model, so a gap from val to test shows what was fitted to val",
+    ]
+    return Table("gaps", "Generalization gap", columns, rows, notes, grouped=True)
+
+
+def token_table(sweep: Sweep) -> Table:
+    """What the methods took."""
+    columns = [
+        Column("setting"),
+        Column("method"),
+        Column("seeds", "count"),
+        Column("calls", "count"),
+        Column("prompt tokens", "count"),
+        Column("completion tokens", "count"),
+        Column("generator tokens", "count"),
+        Column("all tokens", "count"),
+        Column("USD", "number", 4),
+        Column("minutes", "number"),
+    ]
+    rows: list[list[Value]] = []
+    for group in groups_of(sweep):
+        totals = [spent(run.state.usage) for run in group.done]
+        rows.append(
+            [
+                group.setting,
+                group.method,
+                len(group.done),
+                _rounded(mean_of(total.calls for total in totals)),
+                _rounded(mean_of(total.prompt_tokens for total in totals)),
+                _rounded(mean_of(total.completion_tokens for total in totals)),
+                *token_values(group.done, is_priced(sweep)),
+                mean_of(seconds(run) / 60 for run in group.done),
+            ]
+        )
+    notes = [
+        "Means per finished run of calls paid for. Runs that share a cache share replies, and runs that share stages "
+        "do these once, so that whoever came first paid and took the time",
+    ]
+    return Table("tokens", "Tokens, cost and time", columns, rows, notes, grouped=True)
+
+
+def _gap_values(
+    found: Sequence[GeneralizationGap], part: Callable[[GeneralizationGap], float | None]
+) -> tuple[Value, Value]:
+    points = [100 * gap for one in found if (gap := part(one)) is not None and not math.isnan(gap)]
+    if not points:
+        return None, None
+    over = interval(points)
+    return over.mean, None if over.low is None or over.high is None else (over.low, over.high)
+
+
+def _rounded(value: float | None) -> int | None:
+    return None if value is None else round(value)

@@ -1,0 +1,130 @@
+"""Writes the report of a run or a sweep: the page, and its tables as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pada_ray import run_files
+from pada_ray.augmentation import GroupReport
+from pada_ray.report import result_tables, run_tables, sweep_tables
+from pada_ray.report.browser import read_browsed
+from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
+from pada_ray.report.comparison import (
+    compare_methods,
+    compare_models,
+    is_ablation,
+    reference,
+    split_for_results,
+)
+from pada_ray.report.evidence import read_evidence
+from pada_ray.report.facts import run_facts, sweep_facts
+from pada_ray.report.groups import groups_of
+from pada_ray.report.page import Contents, run_page, sweep_page
+from pada_ray.report.results import Run, Sweep
+from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
+from pada_ray.state import FILE
+from pada_ray.storage import Folder
+from pada_ray.sweep import CELLS
+from pada_ray.sweep import FILE as SWEEP_FILE
+
+PAGE = "index.html"
+TABLES = "tables"
+
+
+def write_run(run: Run, out: Folder) -> None:
+    """`index.html` and `tables/` in `out`, of a run as far as it has come."""
+    evidence = read_evidence(run)
+    pairings = compare_models(run, run.final, [m for m in run.models if m != run.final]) if run.final else []
+    tables = [
+        run_tables.accuracy_table(run),
+        run_tables.comparison_table(run, pairings),
+        run_tables.category_table(evidence),
+        run_tables.table3(evidence),
+        run_tables.pattern_table(evidence),
+        run_tables.turnover_table(evidence),
+        run_tables.stability_table(evidence),
+        run_tables.quality_table(_quotas(run)),
+        run_tables.token_table(run),
+        run_tables.time_table(run),
+    ]
+    charts = [accuracy_chart(run), category_chart(run, evidence)]
+    contents = Contents(
+        facts=run_facts(run, pairings),
+        tables=_write_tables(tables, out),
+        charts={chart.name: chart for chart in charts if chart},
+    )
+    out.write_text(PAGE, run_page(run, contents, evidence, read_browsed(run), _changed(run)))
+
+
+def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> None:
+    """`index.html` and `tables/` in `out`, of whatever is finished. It links the reports of the cells in their
+    `cell_folder`.
+
+    Methods are compared with `against`; see `comparison.reference`. Raises ConfigError when there is no such method.
+    """
+    runs, split = sweep.runs, split_for_results(sweep.runs)
+    methods = list(dict.fromkeys(group.method for group in groups_of(sweep)))
+    against = reference(methods, against)
+    ablations = [method for method in methods if is_ablation(method, against)]
+    others = [method for method in methods if method != against and method not in ablations]
+    pairings = compare_methods(runs, against, others)
+    ablation_pairings = compare_methods(runs, against, ablations)
+    tables = [
+        result_tables.table1(sweep, pairings, against, split),
+        result_tables.result_table(sweep, pairings, against, split),
+        result_tables.comparison_table(pairings, against, split, "comparisons", f"{against} against the other methods"),
+        result_tables.gain_table(sweep, against, split),
+        result_tables.ablation_table(sweep, against, split),
+        result_tables.comparison_table(
+            ablation_pairings, against, split, "ablation_comparisons", f"{against} against its ablations"
+        ),
+        sweep_tables.iteration_table(sweep),
+        sweep_tables.gap_table(sweep),
+        sweep_tables.token_table(sweep),
+        sweep_tables.unfinished_table(sweep),
+        sweep_tables.cell_table(sweep),
+    ]
+    charts = [difference_chart([*pairings, *ablation_pairings], against), iteration_chart(sweep, against)]
+    contents = Contents(
+        facts=sweep_facts(sweep),
+        tables=_write_tables(tables, out),
+        charts={chart.name: chart for chart in charts if chart},
+    )
+    links = {i: f"{CELLS}/{cell.name}/{PAGE}" for i, cell in enumerate(sweep.cells) if isinstance(cell.run, Run)}
+    changed = max([sweep.folder.modified(SWEEP_FILE), *map(_changed, runs)])
+    out.write_text(PAGE, sweep_page(sweep, contents, links, changed))
+
+
+def cell_folder(out: Folder, cell: str) -> Folder:
+    """Where the report of a cell belongs, beside the sweep's own."""
+    return Folder(out.at(f"{CELLS}/{cell}"))
+
+
+def is_current(run: Run, out: Folder) -> bool:
+    """Whether `out` holds a page of the run as it is now."""
+    return out.exists(PAGE) and out.modified(PAGE) >= _changed(run)
+
+
+def _write_tables(tables: Sequence[Table], out: Folder) -> dict[str, Table]:
+    """Those that say something, by their names."""
+    written = {table.name: without_empty_columns(table) for table in tables if table.rows}
+    for name, table in written.items():
+        out.write_text(f"{TABLES}/{name}.csv", to_csv(table))
+        out.write_text(f"{TABLES}/{name}.md", to_markdown(table))
+        out.write_text(f"{TABLES}/{name}.tex", to_latex(table))
+    return written
+
+
+def _quotas(run: Run) -> dict[int, list[GroupReport]]:
+    """By iteration, as far as data were generated."""
+    files = {i: run_files.quotas(i) for i in range(1, len(run.models) + 1)}
+    return {
+        i: [GroupReport.model_validate(group) for group in run.folder.read_yaml(file) or []]
+        for i, file in files.items()
+        if run.folder.exists(file)
+    }
+
+
+def _changed(run: Run) -> float:
+    """When the run's state was written last, in seconds since the epoch."""
+    return run.folder.modified(FILE if run.folder.exists(FILE) else run_files.CONFIG)

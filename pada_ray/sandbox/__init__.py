@@ -1,0 +1,7 @@
+"""Runs Python programs that nobody has read, each in a sandbox of its own. docs/sandbox.md says what it holds."""
+
+from pada_ray.sandbox.levels import check_level, describe_level, standing
+from pada_ray.sandbox.run import cores, run_python, run_python_many
+from pada_ray.sandbox.supervise import SandboxResult
+
+__all__ = ["SandboxResult", "check_level", "cores", "describe_level", "run_python", "run_python_many", "standing"]

@@ -1,0 +1,54 @@
+"""What every method is made of: the agents' and the model's work, as the orchestrator does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pada_ray.records import Analysis, Failure, Instruction, Pattern, Sample, Seed, Strategy
+
+
+class Steps(Protocol):
+    """`iteration` 0 is the initial fine-tuning. The steps that give samples all give the same number in an iteration,
+    `data_generation.ratio` of the training set, so that methods are matched in size."""
+
+    async def fine_tune(self, iteration: int, training_set: Sequence[Sample]) -> None: ...
+    async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]:
+        """ℰ_train and ℰ_val of the iteration's model."""
+        ...
+
+    async def best_on_val(self) -> int: ...
+
+    # PaDA-Agent
+    async def error_analysis(self, iteration: int, failures: Sequence[Failure]) -> list[Analysis]: ...
+    async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]: ...
+    async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]: ...
+    async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]: ...
+    async def generate(
+        self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
+    ) -> list[Sample]: ...
+
+    # Other methods
+    async def write(
+        self,
+        iteration: int,
+        instruction: Instruction,
+        seeds: Sequence[Seed],
+        *,
+        reviewed: bool = False,
+        max_overlap: float = 1.0,
+    ) -> list[Sample]:
+        """New samples by `instruction`, each from one of `seeds`, which are drawn in turns without replacement.
+
+        `reviewed` has the Quality Control Agent verify and judge them. `max_overlap` is the ROUGE-L with a known
+        question above which a sample is dropped.
+        """
+        ...
+
+    async def contrast(self, failures: Sequence[Failure], correct: Sequence[Sample], k: int) -> list[Seed]:
+        """Each failure with the `k` samples of `correct` whose questions are nearest to its own."""
+        ...
+
+    async def repeat(self, iteration: int, train: Sequence[Sample]) -> list[Sample]:
+        """Samples of `train` once more."""
+        ...

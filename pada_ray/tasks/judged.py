@@ -1,0 +1,40 @@
+"""Open-ended questions, whose replies an LLM judge rates by a rubric (section 2.1 of the paper allows this).
+
+    A customer writes: My parcel arrived with a broken lid. Reply in one polite sentence.
+    Reply: I am sorry about the broken lid, and we will send you a new one today.
+
+What the judge compares a reply with is the reference reply. `meta.rubric` (optional) is what to rate this sample by,
+instead of the config's `grading.rubric`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pada_ray.errors import DataError
+from pada_ray.records import Message, Sample
+from pada_ray.tasks.base import Check, Task
+from pada_ray.tasks.own_words import after_thoughts
+
+
+class Judged(Task):
+    name = "judged"
+    metric = "judge's pass rate"
+    max_new_tokens = 512
+    judged = True
+
+    def read(self, reply: str) -> str | None:
+        """What the judge is shown: all but the thoughts."""
+        return after_thoughts(reply).strip() or None
+
+    def fails(self, reply: str, sample: Sample) -> bool:
+        """Whether there is nothing that a judge could rate."""
+        if not isinstance(sample.meta.get("rubric", ""), str):
+            raise DataError(f"sample {sample.id}: meta.rubric is not a text; write what to rate the reply by")
+        return self.read(reply) is None
+
+    def answer_of(self, messages: Sequence[Message]) -> str | None:
+        return messages[-1].content.strip() or None
+
+    def check(self, sample: Sample) -> Check:
+        return Check("unknown", "only a judge can tell whether an open reply is good")

@@ -1,0 +1,31 @@
+"""Grading: rates a model's reply by the words that it shares with the reference."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from typing import Any
+
+from pada_ray.teacher.read_prompt import Prompt
+from pada_ray.teacher.settings import TeacherSettings
+
+
+def grade_replies(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
+    """A grade for each reply; a rubric is not understood. A share `judge_error_rate` of the ratings is turned round."""
+    grades = []
+    for i, entry in enumerate(prompt.entries("replies")):
+        rating = 1 + round(9 * word_overlap(str(entry.get("reply", "")), str(entry.get("reference", ""))))
+        if random.Random(f"grade {key} {i}").random() < settings.judge_error_rate:
+            rating = 11 - rating
+        said = "much" if rating >= 7 else "little"
+        feedback = f"The reply says {said} of what the reference says."
+        grades.append({"reply_id": entry.get("reply_id"), "feedback": feedback, "rating": rating})
+    return {"grades": grades}
+
+
+def word_overlap(reply: str, reference: str) -> float:
+    """F1 of the words of two texts, in lower case, as SQuAD counts partial answers: 0 to 1."""
+    said, due = (Counter(re.findall(r"\w+", text.lower())) for text in (reply, reference))
+    shared = (said & due).total()
+    return 2 * shared / (said.total() + due.total()) if shared else 0.0

@@ -1,0 +1,62 @@
+"""A grid of experiments by the real command: shared stages, several at a time, killed and gone on with."""
+
+from __future__ import annotations
+
+import yaml
+from conftest import ROOT, Started, pada, read_state, settings
+
+GRID = {"method": {"vanilla": {"method": "vanilla"}, "pada": {}, "auggpt": {"method": "auggpt"}}}
+
+
+def write_sweep(folder, grid=GRID):
+    raw = yaml.safe_load((ROOT / "configs/demo.yaml").read_text())
+    file = folder / "sweep.yaml"
+    file.write_text(yaml.safe_dump(raw | {"name": "small", "parallel": 2, "grid": grid}, sort_keys=False))
+    return str(file)
+
+
+def test_a_sweep_is_killed_goes_on_and_does_nothing_twice(tmp_path):
+    file = write_sweep(tmp_path)
+    args = ("sweep", file, *settings())
+    cells = tmp_path / "runs" / "small" / "cells"
+
+    def vanilla_is_done():
+        state = read_state(cells / "method-vanilla")
+        return state is not None and state.status == "done"
+
+    first = Started(*args, cwd=tmp_path)
+    first.wait_until(vanilla_is_done, "the first run's end")
+    first.kill(driver_only=True)
+    trained = (cells / "method-vanilla" / "iteration-0" / "adapter" / "adapter_model.safetensors").read_bytes()
+    done = pada(*args, cwd=tmp_path)
+    assert "3 runs, 1 done" in done.stdout
+    assert "method-auggpt: done" in done.stdout
+    for name in ("pada", "auggpt"):
+        run = cells / f"method-{name}"
+        assert read_state(run).status == "done"
+        assert (run / "iteration-0" / "adapter" / "adapter_model.safetensors").read_bytes() == trained
+        assert len((run / "iteration-1" / "training_set.jsonl").read_text().splitlines()) == 60
+    # base, the first model and its evaluation once, and for each of the two methods one more model with its evaluation
+    # and for one of them the clusters
+    stored = [entry for entry in (tmp_path / "runs" / "small" / "shared").iterdir() if (entry / "done").is_file()]
+    assert len(stored) == 3 + 2 * 2 + 1
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
+    missing = tmp_path / "model"
+    missing.mkdir()
+    (missing / "config.json").write_text("{}")  # passes the first look, and cannot be loaded
+    grid = {"student": {"good": {}, "broken": {"student.model": str(missing)}}, "method": ["vanilla"]}
+    file = write_sweep(tmp_path, grid)
+    done = pada("sweep", file, *settings(student__model="demo"), cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "1 of 2 runs failed" in done.stderr
+    assert read_state(tmp_path / "runs/small/cells/student-good_method-vanilla").status == "done"
+
+
+def test_a_mistake_in_a_cell_is_one_line_before_anything_is_done(tmp_path):
+    file = write_sweep(tmp_path, {"method": ["vanilla", "padda"]})
+    done = pada("sweep", file, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "cell method-padda: method" in done.stderr
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,235 @@
+"""Data in other layouts: what becomes of each row, what is said of the others, and the split."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from jobs.command import command
+from jobs.convert import convert
+from pada_ray.conversion import as_line, cut, read_converted
+from pada_ray.data import load_splits, question_key, read_jsonl
+from pada_ray.errors import ConfigError, DataError
+from pada_ray.records import Message, Sample
+
+ALPACA = {"instruction": "Add the numbers.", "input": "2 and 3", "output": "2 + 3 = 5. Answer: 5"}
+SHAREGPT = {
+    "id": "chat-1",
+    "system": "Be brief.",
+    "conversations": [
+        {"from": "human", "value": "Hello"},
+        {"from": "gpt", "value": "Hello!"},
+        {"from": "human", "value": " What is 2 + 3? "},
+        {"from": "gpt", "value": "2 + 3 = 5"},
+    ],
+}
+PROMPT = {"prompt": "What is 2 + 3?", "completion": " 5\n"}
+MESSAGES = {"messages": [{"role": "user", "content": "What is 2 + 3?"}, {"role": "assistant", "content": "#### 5"}]}
+
+
+def written(tmp_path, *rows, name="in.jsonl"):
+    file = tmp_path / name
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return str(file)
+
+
+def turns(sample):
+    return [(m.role, m.content) for m in sample.messages]
+
+
+@pytest.mark.parametrize(
+    ("row", "layout", "expected"),
+    [
+        (ALPACA, "alpaca", [("user", "Add the numbers.\n\n2 and 3"), ("assistant", "2 + 3 = 5. Answer: 5")]),
+        ({**ALPACA, "input": ""}, "alpaca", [("user", "Add the numbers."), ("assistant", "2 + 3 = 5. Answer: 5")]),
+        (
+            SHAREGPT,
+            "sharegpt",
+            [
+                ("system", "Be brief."),
+                ("user", "Hello"),
+                ("assistant", "Hello!"),
+                ("user", "What is 2 + 3?"),
+                ("assistant", "2 + 3 = 5"),
+            ],
+        ),
+        (PROMPT, "prompt_completion", [("user", "What is 2 + 3?"), ("assistant", "5")]),
+        ({"prompt": "Hi", "response": "Hello"}, "prompt_completion", [("user", "Hi"), ("assistant", "Hello")]),
+        (
+            {"prompt": MESSAGES["messages"][:1], "completion": MESSAGES["messages"][1:]},
+            "prompt_completion",
+            [("user", "What is 2 + 3?"), ("assistant", "#### 5")],
+        ),
+        (MESSAGES, "messages", [("user", "What is 2 + 3?"), ("assistant", "#### 5")]),
+    ],
+)
+def test_each_layout_is_recognised_and_converted(tmp_path, row, layout, expected):
+    found = read_converted(written(tmp_path, row))
+    assert (found.layout, found.dropped) == (layout, [])
+    assert turns(found.converted[0].sample) == expected
+
+
+def test_an_array_and_parquet_are_read_as_well(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    array = tmp_path / "in.json"
+    array.write_text(json.dumps([ALPACA, {**ALPACA, "output": ""}], indent=1))
+    parquet = str(tmp_path / "in.parquet")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([SHAREGPT, PROMPT]), parquet)
+    found = read_converted(str(array))
+    assert [c.where for c in found.converted] == ["row 1"]
+    assert [(d.where, d.why) for d in found.dropped] == [("row 2", "a message is empty")]
+    found = read_converted(parquet, "sharegpt")
+    assert [c.sample.id for c in found.converted] == ["chat-1"]
+    assert [(d.where, d.why) for d in found.dropped] == [("row 2", "not in the layout sharegpt")]
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("{", "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        (PROMPT, "not in the layout messages"),
+        ({"messages": MESSAGES["messages"][:1]}, "does not end in a question of the user and the assistant's reply"),
+        ({"messages": [*MESSAGES["messages"], {"role": "tool", "content": "x"}]}, "a message is from 'tool'"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "a message is no text"),
+        ({"messages": [{"role": "user", "content": " "}]}, "a message is empty"),
+        ({**MESSAGES, "answer": "6"}, "the reply does not satisfy its own answer (task math)"),
+        ({**MESSAGES, "answer": "six"}, "answer 'six' is not a number"),
+        ({**MESSAGES, "answer": 5}, "`answer"),
+        ({**MESSAGES, "task": "maths"}, "task 'maths' is unknown"),
+        (
+            {"messages": [*MESSAGES["messages"][:1], {"role": "assistant", "content": "Five or so."}]},
+            "no answer can be read from the reply (task math)",
+        ),
+    ],
+)
+def test_what_is_no_sample_is_dropped_with_its_line_and_reason(tmp_path, bad, why):
+    found = read_converted(written(tmp_path, MESSAGES, bad, "", MESSAGES), task="math")
+    assert [c.where for c in found.converted] == ["line 1", "line 4"]
+    assert [d.where for d in found.dropped] == ["line 2"]
+    assert why in found.dropped[0].why
+    assert "\n" not in found.dropped[0].why
+
+
+def test_with_a_task_answers_are_read_and_without_one_they_are_left_out(tmp_path):
+    file = written(tmp_path, ALPACA)
+    assert json.loads(as_line(read_converted(file, task="math").converted[0].sample)) == {
+        "id": "in-1",
+        "messages": [
+            {"role": "user", "content": "Add the numbers.\n\n2 and 3"},
+            {"role": "assistant", "content": "2 + 3 = 5. Answer: 5"},
+        ],
+        "task": "math",
+        "answer": "5",
+    }
+    assert set(json.loads(as_line(read_converted(file).converted[0].sample))) == {"id", "messages"}
+
+
+def test_our_own_fields_are_kept_and_ids_made_unique(tmp_path):
+    own = {**MESSAGES, "id": "a", "task": "math", "answer": "5.0", "meta": {"from": "me"}}
+    found = read_converted(written(tmp_path, own, own), task="judged")
+    assert [c.sample.id for c in found.converted] == ["a", "in-2"]
+    assert (found.converted[0].sample.answer, found.converted[0].sample.meta) == ("5.0", {"from": "me"})
+
+
+def asked(question, name):
+    messages = [Message(role="user", content=question), Message(role="assistant", content="#### 5")]
+    return Sample(id=name, messages=messages, task="math", answer="5")
+
+
+def test_a_question_is_in_one_split_only():
+    samples = [asked(f"Question {i // 2}{'?' * (i % 2)}", str(i)) for i in range(40)]
+    shares = {"train": 0.8, "val": 0.1, "test": 0.1}
+    splits = cut(samples, shares, seed=0)
+    assert {split: len(members) for split, members in splits.items()} == {"train": 32, "val": 4, "test": 4}
+    keys = [{question_key(s) for s in members} for members in splits.values()]
+    assert sum(map(len, keys)) == len(set().union(*keys)) == 20
+    assert cut(samples, shares, seed=0) == splits != cut(samples, shares, seed=1)
+
+
+def test_a_split_that_would_be_empty_is_an_error():
+    with pytest.raises(DataError, match=r"too few questions \(3\), val would be empty"):
+        cut([asked(f"Question {i}", str(i)) for i in range(3)], {"train": 0.8, "val": 0.1, "test": 0.1}, seed=0)
+
+
+# --- the command
+
+
+def pada_convert(*args):
+    app = typer.Typer()
+    app.command()(command(convert))
+    done = CliRunner().invoke(app, [*map(str, args)])
+    return done.exit_code, done.output
+
+
+def test_the_command_says_what_it_did(tmp_path):
+    file = written(tmp_path, *[{**ALPACA, "instruction": f"Add {i}."} for i in range(20)], "{", "{", {"a": 1})
+    code, said = pada_convert(file, tmp_path / "data", "--task", "math", "--split", "0.8/0.1/0.1")
+    assert code == 0, said
+    lines = said.splitlines()
+    assert lines[:2] == ["layout: alpaca", "rows in: 23"]
+    assert lines[2] == (
+        f"rows out: 16 in {tmp_path}/data/train.jsonl, 2 in {tmp_path}/data/val.jsonl, 2 in {tmp_path}/data/test.jsonl"
+    )
+    assert lines[3:6] == [
+        "dropped: 3", "  not a JSON object: line 21, line 22", "  not in the layout alpaca: line 23",
+    ]  # fmt: skip
+    assert lines[6].startswith('before (line 1): {"instruction": "Add 0."')
+    assert lines[7].startswith('after: {"id":"in-1","messages":[{"role":"user","content":"Add 0.')
+    splits = load_splits(*(str(tmp_path / "data" / f"{split}.jsonl") for split in ("train", "val", "test")))
+    assert tuple(map(len, splits)) == (16, 2, 2)
+
+
+def test_the_command_writes_one_file(tmp_path):
+    out = tmp_path / "out.jsonl"
+    code, said = pada_convert(written(tmp_path, SHAREGPT), out, "--task", "math")
+    assert (code, f"rows out: 1 in {out}" in said) == (0, True)
+    assert [s.id for s in read_jsonl(str(out))] == ["chat-1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "said"),
+    [
+        ([ALPACA], ["--layout", "csv"], "--layout csv: use one of auto, messages, "),
+        ([ALPACA], ["--task", "maths"], "task 'maths' is unknown"),
+        ([ALPACA], ["--split", "0.8/0.3"], "--split 0.8/0.3: write TRAIN/VAL/TEST"),
+        ([ALPACA], ["--split", "0.8/0.1/0.2"], "shares that add up to 1"),
+        ([ALPACA], ["--split", "1/0/0"], "shares that add up to 1"),
+        ([ALPACA], ["--split", "0.8/0.1/0.1"], "too few questions (1)"),
+        ([{"text": "x"}], [], "the layout is none of messages, sharegpt, alpaca, prompt_completion; the keys of its"),
+        ([], [], "the layout is none of"),
+        ([{**ALPACA, "output": "x"}], ["--task", "math"], "no row can be converted; line 1: no answer can be read"),
+    ],
+)
+def test_mistakes_are_one_line_and_nothing_is_written(tmp_path, rows, options, said):
+    code, output = pada_convert(written(tmp_path, *rows), tmp_path / "out", *options)
+    assert code == 2
+    assert output.startswith("error: ") and said in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_there_or_no_parquet(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.json: no such file"):
+        read_converted(str(tmp_path / "nowhere.json"))
+    with pytest.raises(DataError, match=r"in\.parquet: cannot be read \(Arrow"):
+        read_converted(written(tmp_path, "x", name="in.parquet"))
+
+
+def test_nothing_is_overwritten(tmp_path):
+    file = written(tmp_path, ALPACA)
+    for args in ([file], [tmp_path, "--split", "0.8/0.1/0.1"]):
+        (tmp_path / "val.jsonl").write_text("mine")
+        code, output = pada_convert(file, *args)
+        assert (code, "exists already" in output) == (2, True)
+    assert (tmp_path / "val.jsonl").read_text() == "mine"
+
+
+def test_an_unknown_task_is_a_mistake_of_the_command_not_of_the_rows(tmp_path):
+    with pytest.raises(ConfigError, match="task 'maths' is unknown"):
+        read_converted(written(tmp_path, ALPACA), task="maths")

@@ -1,0 +1,81 @@
+import asyncio
+from email.utils import formatdate
+
+import httpx2
+import openai
+import pytest
+
+from pada_ray.config import EndpointConfig
+from pada_ray.llm.failures import Kind, explain, retry_after
+
+ENDPOINT = EndpointConfig(base_url="https://example.org/v1", model="m", api_key_env="MY_KEY", timeout=7)
+
+
+def explained(e):
+    return explain(e, ENDPOINT, "sk-secret")
+
+
+def status(code, headers=None, /, **body):
+    request = httpx2.Request("POST", ENDPOINT.base_url)
+    response = httpx2.Response(code, headers=headers, request=request)
+    client = openai.OpenAI(api_key="none")
+    return client._make_status_error(f"Error code: {code} - {body}", body=body, response=response)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (400, Kind.REQUEST),
+        (401, Kind.CLOSED),
+        (402, Kind.CLOSED),
+        (403, Kind.CLOSED),
+        (404, Kind.CLOSED),
+        (408, Kind.FAULT),
+        (413, Kind.REQUEST),
+        (429, Kind.RATE),
+        (500, Kind.FAULT),
+        (502, Kind.FAULT),
+        (503, Kind.OVERLOAD),
+        (529, Kind.OVERLOAD),
+    ],
+)
+def test_kinds(code, kind):
+    assert explained(status(code)).kind == kind
+
+
+def test_a_quota_that_is_used_up_is_no_rate():
+    assert explained(status(429, code="insufficient_quota")).kind == Kind.CLOSED
+
+
+def test_a_wait_of_hours_is_told_and_not_waited_for():
+    failure = explained(status(429, {"Retry-After": "7200"}))
+    assert failure.kind == Kind.CLOSED
+    assert "7,200 s" in failure.message
+
+
+def test_a_timeout_says_how_long_it_was():
+    failure = explained(asyncio.TimeoutError())
+    assert failure.kind == Kind.OVERLOAD
+    assert "within 7 s" in failure.message
+
+
+@pytest.mark.parametrize("code", [400, 401, 500])
+def test_the_key_is_never_shown(code):
+    assert "secret" not in explained(status(code, message="bad key sk-secret")).message
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "2.5"}, 2.5),
+        ({"retry-after-ms": "300", "retry-after": "9"}, 0.3),
+        ({"retry-after": formatdate(1_000_020, usegmt=True)}, 20),
+        ({"retry-after": formatdate(999_000, usegmt=True)}, 0),
+        ({"retry-after": "-3"}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
+)
+def test_retry_after(headers, seconds):
+    assert retry_after(headers, now=1_000_000) == seconds

@@ -1,0 +1,164 @@
+import pytest
+from builders import batch, candidate, math_sample, strategy
+
+from pada_ray import run_files
+from pada_ray.errors import DataError
+from pada_ray.lineage import Category, Lineage
+from pada_ray.provenance import SyntheticTrace, ValTrace, trace, trace_sample, turnover
+from pada_ray.records import Analysis, Pattern, Prediction
+from pada_ray.state import FILE, RunState, Score
+from pada_ray.storage import Folder
+
+ENDPOINT = {"base_url": "offline", "model": "a"}
+FAILED = {"base": "abcdefgh", "iteration-0": "abcde", "iteration-1": "bef", "iteration-2": ""}  # val items
+CLUSTERS = {1: {"a": 0, "b": 0, "c": 1, "d": 2}, 2: {"b": 0, "e": 0, "f": 1}}
+
+
+def pattern(cluster, size):
+    text = f"weak spot number {cluster} of {size}"
+    return Pattern(cluster=cluster, category_name=f"category {cluster}", error_pattern=text, size=size)
+
+
+def lineage(**first):
+    """One category: cluster 0 of iteration 1 with two failures, none in iteration 2 unless told otherwise."""
+    category = {
+        "id": 7,
+        "name": "category 0",
+        "clusters": {1: 0},
+        "sizes": {1: 2, 2: 0},
+        "estimates": {1: 2.5, 2: 0.0},
+        "first": 1,
+        "last": 1,
+        "split_from": None,
+        "merged_into": None,
+    }
+    return Lineage(categories=[Category(**(category | first))], bars=[], threshold=0.5)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = Folder(str(tmp_path))
+    analysis = {"embedding": "tfidf"}
+    config = {"data": {"demo": {}}, "pattern_analysis": analysis, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
+    folder.write_yaml(run_files.CONFIG, config)
+    scores = {m: {"val": Score(samples=8, failures=len(f), truncated=0)} for m, f in FAILED.items()}
+    folder.write_text(FILE, RunState(name="a", scores=scores).model_dump_json())
+    folder.write_records(run_files.split("train"), [math_sample(f"train-{i}") for i in range(2)])
+    for model, failed in FAILED.items():
+        replies = [
+            Prediction(id=i, split="val", reply=f"{i} by {model}", failed=i in failed, truncated=False)
+            for i in "abcdefgh"
+        ]
+        # A train item may have the id of a val item.
+        train = Prediction(id="a", split="train", reply="train", failed=model == "iteration-2", truncated=False)
+        folder.write_records(run_files.predictions(model), [train, *replies])
+    for i, clusters in CLUSTERS.items():
+        analyses = [Analysis(sample_id=s, error_cause=f"cause {k}", scenario_category="s") for s, k in clusters.items()]
+        folder.write_records(run_files.analyses(i), analyses)
+        folder.write_yaml(run_files.clusters(i), clusters)
+    # Of iteration 1, cluster 2 got no pattern and cluster 1 no strategy.
+    folder.write_yaml(run_files.patterns(1), [pattern(0, 2).model_dump(), pattern(1, 1).model_dump()])
+    folder.write_yaml(run_files.patterns(2), [pattern(0, 2).model_dump(), pattern(1, 1).model_dump()])
+    folder.write_yaml(run_files.strategies(1), [strategy(0).model_dump()])
+    along, errors = batch(2, strategy(0), name="along"), batch(1, name="errors")
+    folder.write_records(run_files.accepted(1), [candidate(along, 0), candidate(errors)])
+    rejected = [candidate(along, 1, attempt=n).model_copy(update={"rejected": "wrong"}) for n in range(3)]
+    folder.write_records(run_files.rejected(1), rejected)
+    return folder
+
+
+def test_from_a_cluster_to_what_became_of_it(folder):
+    first, second, third = trace(folder, 1, lineage())
+    assert (first.failures, first.fixed, first.fixed_share) == (["a", "b"], ["a"], 0.5)
+    assert (first.pattern, first.strategy) == (pattern(0, 2), strategy(0))
+    assert (first.accepted, first.rejected) == (["along-0-0"], 3)
+    assert (first.category, first.kind_before, first.kind_after) == (7, 2.5, 0)
+    assert (second.failures, second.fixed, second.strategy, second.accepted) == (["c"], ["c"], None, [])
+    assert (third.pattern, third.category, third.kind_before, third.kind_after) == (None, None, None, None)
+    assert third.fixed == ["d"]
+
+
+def test_the_last_model_has_no_kinds_but_its_items_are_known(folder):
+    outcomes = trace(folder, 2, lineage(clusters={2: 0}, sizes={2: 2}, estimates={2: 2.0}))
+    assert [(o.failures, o.fixed) for o in outcomes] == [(["b", "e"], ["b", "e"]), (["f"], ["f"])]
+    assert (outcomes[0].kind_before, outcomes[0].kind_after) == (2, None)
+
+
+def test_the_lineage_is_worked_out_where_it_is_not_given(folder):
+    outcome = trace(folder, 1)[0]
+    assert outcome.category == 0
+    # 2 of the 4 analysed, 5 failures in all; then 2 of 3, and all 3 are analysed
+    assert (outcome.kind_before, outcome.kind_after) == (2.5, 2)
+
+
+def test_the_baseline(folder):
+    found = turnover(folder, 1)
+    assert (found.failures, found.fixed, found.fixed_share) == (5, 3, 0.6)  # a, c, d
+    assert (found.analysed, found.analysed_fixed) == (4, 3)
+    assert (found.passes, found.broken) == (3, 1)  # f
+
+
+def test_nothing_to_fix_has_no_share(folder):
+    folder.write_records(
+        run_files.predictions("iteration-3"), folder.read_records("base/predictions.jsonl", Prediction)
+    )
+    assert (turnover(folder, 3).failures, turnover(folder, 3).fixed_share) == (0, None)
+    assert turnover(folder, 3).broken == 8
+
+
+def test_what_is_unscored_is_neither_fixed_nor_broken(folder):
+    file = run_files.predictions("iteration-1")
+    replies = [
+        p.model_copy(update={"failed": None}) if p.id in "af" else p for p in folder.read_records(file, Prediction)
+    ]
+    folder.write_records(file, replies)
+    assert (turnover(folder, 1).fixed, turnover(folder, 1).broken) == (2, 0)
+    assert trace(folder, 1, lineage())[0].fixed == []
+    assert trace_sample(folder, "a").steps[2].failed is None
+    # The next iteration begins with two failures, b and e, and four passes, c, d, g and h.
+    assert (turnover(folder, 2).failures, turnover(folder, 2).passes) == (2, 4)
+
+
+@pytest.mark.parametrize("iteration", [0, 3])
+def test_an_iteration_that_is_not_finished(folder, iteration):
+    with pytest.raises(DataError, match=f"iteration {iteration} is not finished"):
+        turnover(folder, iteration)
+    with pytest.raises(DataError, match=f"iteration {iteration} is not finished"):
+        trace(folder, iteration, lineage())
+
+
+def test_a_val_item_through_all_models(folder):
+    found = trace_sample(folder, "b")
+    assert isinstance(found, ValTrace)
+    steps = [(s.model, s.failed, s.cluster, s.pattern.category_name if s.pattern else None) for s in found.steps]
+    assert steps == [
+        ("base", True, None, None),
+        ("iteration-0", True, 0, "category 0"),
+        ("iteration-1", True, 0, "category 0"),
+        ("iteration-2", False, None, None),
+    ]
+    assert found.steps[1].reply == "b by iteration-0"
+
+
+def test_a_failure_that_was_not_drawn_has_no_cluster(folder):
+    step = trace_sample(folder, "e").steps[1]
+    assert (step.failed, step.cluster, step.pattern) == (True, None, None)
+
+
+@pytest.mark.parametrize("name", ["along-0-0", "along-2-1"])  # accepted, and turned down at the last attempt
+def test_a_synthetic_sample_back_to_the_val_failures(folder, name):
+    found = trace_sample(folder, name)
+    assert isinstance(found, SyntheticTrace)
+    assert (found.iteration, found.candidate.id) == (1, name)
+    assert found.seed.id == found.candidate.seed_id
+    assert (found.strategy, found.pattern, found.val_failures) == (strategy(0), pattern(0, 2), ["a", "b"])
+
+
+def test_a_sample_of_the_error_branch_has_no_val_failure_behind_it(folder):
+    found = trace_sample(folder, "errors-0-0")
+    assert (found.seed.id, found.strategy, found.pattern, found.val_failures) == ("train-0", None, None, [])
+
+
+def test_an_unknown_id_is_named(folder):
+    with pytest.raises(DataError, match="'train-0'"):
+        trace_sample(folder, "train-0")

@@ -1,0 +1,93 @@
+import subprocess
+import sys
+
+import pytest
+
+from pada_ray.config import EndpointConfig, Price
+from pada_ray.llm.account import Account, Cost, money
+from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
+from pada_ray.llm.database import open_database, transaction
+from pada_ray.llm.reply_cache import ReplyCache, request_key
+from pada_ray.records import Message
+
+ENDPOINT = EndpointConfig(base_url="offline", model="m")
+
+
+def request(text="hi", purpose="test", **changes):
+    fields = {"reply_schema": None, "temperature": 0.0, "seed": None} | changes
+    return ChatRequest(messages=[Message(role="user", content=text)], purpose=purpose, **fields)
+
+
+def completion(prompt_tokens=7, completion_tokens=2):
+    return Completion(ChatReply(text="hello", cut_off=False), prompt_tokens, completion_tokens)
+
+
+def test_a_reply_outlives_the_connection(tmp_path):
+    path = str(tmp_path / "deep" / "replies.sqlite")
+    reply = ChatReply(text="é\n", cut_off=True)
+    db = open_database(path)
+    ReplyCache(db).put("key", request(), reply)
+    db.close()
+    cache = ReplyCache(open_database(path))
+    assert cache.get("key") == reply
+    assert cache.get("other") is None
+
+
+def test_equal_requests_have_one_key_whatever_they_are_for():
+    key = request_key(ENDPOINT, request())
+    assert key == request_key(ENDPOINT, request(purpose="other"))
+    others = [
+        request_key(ENDPOINT, request("ho")),
+        request_key(ENDPOINT, request(seed=1)),
+        request_key(ENDPOINT, request(temperature=0.5)),
+        request_key(ENDPOINT.model_copy(update={"model": "n"}), request()),
+        request_key(ENDPOINT.model_copy(update={"max_tokens": 99}), request()),
+        request_key(ENDPOINT.model_copy(update={"body": {"reasoning_effort": "high"}}), request()),
+    ]
+    assert len({key, *others}) == 7
+
+
+def test_limits_and_prices_do_not_make_replies_invalid():
+    changed = {"requests_per_minute": 5, "max_in_flight": 2, "timeout": 1, "price": Price(prompt=1, completion=2)}
+    assert request_key(ENDPOINT, request()) == request_key(ENDPOINT.model_copy(update=changed), request())
+
+
+def test_the_account_is_by_experiment_role_and_purpose(tmp_path):
+    account = Account(open_database(str(tmp_path / "r.sqlite")))
+    account.pay("a", "teacher", request(purpose="x"), "1", completion(), 0.5)
+    account.pay("a", "teacher", request(purpose="x"), "2", completion(), 0.25)
+    account.pay("a", "judge", request(purpose="y"), "3", completion(), None)
+    account.pay("b", "teacher", request(purpose="x"), "4", completion(100, 100), 9.0)
+    usage = [(u.role, u.purpose, u.calls, u.prompt_tokens, u.completion_tokens, u.usd) for u in account.usage("a")]
+    assert usage == [("teacher", "x", 2, 14, 4, 0.75), ("judge", "y", 1, 7, 2, None)]
+    assert account.spent("a") == Cost(27, 0.75)
+    assert account.spent("nobody") == Cost(0, 0.0)
+
+
+def test_money_is_never_guessed():
+    assert money(Price(prompt=2.5, completion=10), 1_000_000, 100_000) == pytest.approx(3.5)
+    assert money(None, 1_000_000, 100_000) is None
+
+
+def test_a_block_is_stored_as_a_whole_or_not_at_all(tmp_path):
+    db = open_database(str(tmp_path / "r.sqlite"))
+    cache = ReplyCache(db)
+    with pytest.raises(ZeroDivisionError), transaction(db):
+        cache.put("key", request(), completion().reply)
+        raise ZeroDivisionError
+    assert cache.get("key") is None
+
+
+def test_a_killed_process_loses_nothing_that_it_stored(tmp_path):
+    path = str(tmp_path / "r.sqlite")
+    program = (
+        "import os, sys\n"
+        "from pada_ray.llm.database import open_database, transaction\n"
+        "db = open_database(sys.argv[1])\n"
+        "db.execute('CREATE TABLE t (x)')\n"
+        "with transaction(db):\n"
+        "    db.execute('INSERT INTO t VALUES (1)')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, path])
+    assert open_database(path).execute("SELECT x FROM t").fetchall() == [(1,)]

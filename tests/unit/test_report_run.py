@@ -1,0 +1,233 @@
+import base64
+import csv
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+import yaml
+from report_runs import HOSTILE, cell, write_run, write_sweep
+
+from jobs.report import report
+from pada_ray.errors import ConfigError
+from pada_ray.report.browser import read_browsed
+from pada_ray.report.page import CHART_LIBRARY
+from pada_ray.report.results import read_run
+from pada_ray.storage import Folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(str(tmp_path))
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, and the content of its scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements = []
+        self.scripts = []
+        self.in_script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+            self.in_script = True
+
+    def handle_endtag(self, tag):
+        self.in_script = False
+
+    def handle_data(self, data):
+        if self.in_script:
+            self.scripts[-1] += data
+
+    @property
+    def ids(self):
+        return {attrs["id"] for _, attrs in self.elements if "id" in attrs}
+
+
+def written(folder, **run):
+    write_run(folder, **run)
+    report(folder.url)
+    return folder.read_text("report/index.html")
+
+
+def table(folder, name):
+    with open(folder.at(f"report/tables/{name}.csv"), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_accuracy_of_every_model_with_its_gaps(folder, capsys):
+    written(folder, samples=30)
+    rows = {row["model"]: row for row in table(folder, "accuracy")}
+    assert list(rows) == ["base model", "vanilla fine-tuning", "pada iteration 1"]
+    assert rows["pada iteration 1"]["remark"] == "final, best on val"
+    assert float(rows["vanilla fine-tuning"]["test"]) == 50
+    assert float(rows["vanilla fine-tuning"]["test, 95%, low"]) == pytest.approx(29.9, abs=0.1)
+    assert float(rows["pada iteration 1"]["train − val"]) == pytest.approx(0)
+    comparison = {row["against"]: row for row in table(folder, "comparisons")}
+    assert float(comparison["vanilla fine-tuning"]["difference"]) == 25
+    assert float(comparison["vanilla fine-tuning"]["McNemar p"]) == pytest.approx(2 / 2**5)
+    told = capsys.readouterr().out
+    assert f"page: {folder.at('report/index.html')}" in told
+    assert f"tables: {folder.at('report/tables')}" in told
+
+
+def test_what_came_of_patterns(folder):
+    written(folder, samples=30)
+    first, _ = table(folder, "patterns")
+    assert (first["failures"], first["fixed"], first["samples"]) == ("5", "3", "15")
+    assert float(first["of all, %"]) == 50
+    assert float(first["kind before"]) == 5
+    assert "kind after" not in first  # the last model's failures are not analysed
+    (turnover,) = table(folder, "turnover")
+    assert (turnover["failures before"], turnover["fixed"], turnover["broken"]) == ("10", "5", "0")
+    assert [row["category"] for row in table(folder, "figure8")] == ["Category 0 ", f"Category 1 {HOSTILE}"]
+    assert table(folder, "table3")[0]["strategy"] == "'=Strategy 0"
+    assert {"accuracy", "errors", "val", "samples", "cost", "config"} <= Page(folder.read_text("report/index.html")).ids
+
+
+def test_tokens_and_time_per_stage(folder):
+    written(folder, samples=30)
+    *rows, total = table(folder, "tokens")
+    assert [(r["stage"], r["purpose"]) for r in rows] == [
+        ("data generation", "pattern_generation"),
+        ("data generation", "quality_control"),
+    ]
+    assert (total["calls"], total["prompt tokens"]) == ("12", "790")
+    assert "USD" not in total
+    assert table(folder, "time")[0]["all"] == "180.0"
+
+
+def test_each_sample_stands_beside_its_seed_with_all_its_drafts(folder):
+    write_run(folder, samples=30)
+    browsed = read_browsed(read_run(folder))
+    by_first = {entry.versions[0].id: entry for entry in browsed.samples}
+    assert len(by_first) == 30
+    redrafted = by_first["draft-2-0"]
+    assert [(v.attempt, v.overall, v.rejected) for v in redrafted.versions] == [(0, 5, "low score"), (1, 9, None)]
+    assert browsed.seeds[redrafted.seed][0].content.startswith("How many is 2")
+    assert [v.rejected for v in by_first["draft-9-0"].versions] == ["low score", "low score"]
+    assert by_first["draft-7-0"].wrong_reply == "reply 7"  # seed train-7 was a failure of the model before
+    assert by_first["draft-0-0"].wrong_reply is None
+
+
+def test_a_val_item_leads_to_its_cluster(folder):
+    write_run(folder, samples=30)
+    item = next(entry for entry in read_browsed(read_run(folder)).val if entry.id == "val-12")
+    assert [(s.model, s.failed, s.iteration, s.cluster) for s in item.steps] == [
+        ("base", True, None, None),
+        ("iteration-0", True, 1, 0),
+        ("iteration-1", False, None, None),
+    ]
+    assert item.steps[1].cause.startswith("Carries a digit")
+
+
+def test_what_models_wrote_is_text(folder):
+    text = written(folder, samples=30)
+    page = Page(text)
+    assert not [attrs for tag, attrs in page.elements if tag == "img"]
+    charts, browsed = map(json.loads, page.scripts[:2])
+    assert HOSTILE in browsed["samples"][0]["versions"][0]["messages"][0]["content"]
+    names = [trace["name"] for trace in charts["figure8"][""]["data"]]
+    assert not any("<img" in name for name in names)  # the chart library would read it as HTML
+
+
+def test_the_page_loads_nothing_and_runs_its_own_scripts_alone(folder):
+    page = Page(written(folder, samples=30))
+    policy = next(a["content"] for t, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; ")
+    allowed = set(re.findall(r"'sha256-([^']+)'", policy))
+    _, _, *scripts = page.scripts  # the first two hold data and do not run
+    assert {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts} == allowed
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+    assert "unsafe-eval" not in policy
+    targets = [a.get("href") or a.get("src") for _, a in page.elements if a.get("href") or a.get("src")]
+    assert targets
+    assert not [t for t in targets if t.startswith(("http", "//", "file"))]
+
+
+def test_the_chart_library_is_the_published_one():
+    code = CHART_LIBRARY.read_bytes()
+    assert b"plotly.js (basic - minified) v4.1.1" in code[:200]
+    digest = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"
+    assert hashlib.sha256(code).hexdigest() == digest
+    assert (CHART_LIBRARY.parent / "plotly-LICENSE").read_text().startswith("MIT License")
+
+
+def test_a_run_that_is_under_way(folder):
+    text = written(folder, accuracies={"base": 0.1, "iteration-0": 0.5}, status="running")
+    assert "what follows is what there is so far" in text
+    assert not folder.exists("report/tables/comparisons.csv")
+    assert [row.get("remark", "") for row in table(folder, "accuracy")] == ["", ""]
+    assert "samples" not in Page(text).ids
+
+
+def test_a_run_that_has_not_begun(folder):
+    text = written(folder, accuracies={}, status="running")
+    assert "Nothing was spent yet." in text
+    folder.remove("state.json")
+    report(folder.url)
+    assert "Status: <b>prepared</b>" in folder.read_text("report/index.html")
+
+
+def test_a_run_without_test_split(folder):
+    text = written(folder, splits=("train", "val"), samples=10)
+    assert "val − test" not in table(folder, "accuracy")[0]
+    assert "the agents have seen val" in folder.read_text("report/tables/comparisons.md")
+    assert "pada iteration 1, val" in text
+
+
+def test_without_its_embedding_model_a_run_says_what_is_missing(folder, monkeypatch):
+    def unreachable(*_):
+        raise ConfigError("pattern_analysis.embedding: gone cannot be loaded")
+
+    monkeypatch.setattr("pada_ray.report.evidence.read_lineage", unreachable)
+    text = written(folder, samples=30)
+    assert "gone cannot be loaded" in text
+    assert "figure8" not in text
+    assert table(folder, "patterns")[0]["fixed"] == "3"
+
+
+def test_other_methods_have_no_patterns_but_items_fixed_and_broken(folder):
+    written(folder, method="auggpt")
+    assert table(folder, "turnover")[0]["fixed"] == "5"
+    assert table(folder, "accuracy")[2]["model"] == "auggpt iteration 1"
+    assert "errors" not in Page(folder.read_text("report/index.html")).ids
+
+
+def test_the_papers_figures_stand_beside_a_run_on_its_benchmark(folder):
+    written(folder, data={"benchmark": "hellaswag", "folder": "x", "regime": 1000})
+    assert [row["paper, test"] for row in table(folder, "accuracy")] == ["", "24.2", "51.2"]
+
+
+def test_the_cells_of_a_sweep_get_pages_that_are_kept_while_they_hold(folder, tmp_path):
+    write_run(cell(folder, "a"))
+    write_sweep(folder, {"a": {"seed": 0}, "b": {"seed": 1}})
+    out = tmp_path / "elsewhere"
+    report(folder.url, out=str(out))
+    page = out / "cells/a/index.html"
+    assert 'href="cells/a/index.html"' in (out / "index.html").read_text()
+    assert not (out / "cells/b").exists()
+    page.write_text("kept")
+    report(folder.url, out=str(out))
+    assert page.read_text() == "kept"
+    cell(folder, "a").write_text("state.json", cell(folder, "a").read_text("state.json"))
+    report(folder.url, out=str(out))
+    assert page.read_text() != "kept"
+
+
+def test_no_run_there(tmp_path):
+    with pytest.raises(ConfigError, match="no run and no sweep here"):
+        report(str(tmp_path / "nothing"))
+
+
+def test_the_config_is_there_in_full(folder):
+    text = written(folder)
+    shown = re.search(r"<pre[^>]*>(.*?)</pre>", text, re.S)[1]
+    assert yaml.safe_load(shown.replace("&#39;", "'").replace("&#34;", '"'))["iterations"] == 2

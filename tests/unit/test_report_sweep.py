@@ -1,0 +1,253 @@
+import csv
+
+import pytest
+from report_runs import cell, write_run, write_sweep
+
+from pada_ray.errors import ConfigError
+from pada_ray.records import Prediction
+from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
+from pada_ray.report.results import MissingRun, read_run, read_sweep
+from pada_ray.report.write import write_sweep as write_report
+from pada_ray.state import FILE, RunState
+from pada_ray.storage import Folder
+
+AHEAD = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.9}
+BEHIND = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.5}
+VANILLA = {"base": 0.1, "iteration-0": 0.4}
+MANY = {"test": 100}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(str(tmp_path))
+
+
+def add(folder, cells, method, seed, accuracies, **run):
+    name = f"method-{method}_seed-{seed}"
+    cells[name] = {"method": method, "seed": seed, "dataset": "hellaswag"}
+    data = {"benchmark": "hellaswag", "folder": "x", "regime": 1000}
+    write_run(cell(folder, name), accuracies=accuracies, data=data, seed=seed, **{"items": MANY} | run)
+
+
+def grid(folder, seeds=(0, 1, 2)):
+    """pada is ahead of everything but its own ablation; each seed differs a little."""
+    cells = {}
+    for seed in seeds:
+        for method, accuracies in (
+            ("vanilla", VANILLA),
+            ("auggpt", BEHIND),
+            ("pada", AHEAD),
+            ("pada -quality", AHEAD),
+        ):
+            last = max(accuracies)
+            add(folder, cells, method, seed, accuracies | {last: accuracies[last] + seed / 100})
+    write_sweep(folder, cells)
+    return cells
+
+
+def table(folder, name):
+    with open(folder.at(f"report/tables/{name}.csv"), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def report(folder, against="pada"):
+    write_report(read_sweep(folder), Folder(folder.at("report")), against)
+
+
+def test_results_with_deviation_interval_gain_and_the_papers_figure(folder):
+    grid(folder)
+    report(folder)
+    rows = {row["method"]: row for row in table(folder, "results")}
+    assert list(rows) == ["vanilla", "auggpt", "pada"]
+    pada = rows["pada"]
+    assert (pada["setting"], pada["seeds"], pada["planned"]) == ("dataset hellaswag", "3", "3")
+    assert float(pada["test, %"]) == pytest.approx(91)
+    assert float(pada["deviation"]) == pytest.approx(1)
+    assert float(pada["95%, low"]) == pytest.approx(91 - 4.303 / 3**0.5, abs=0.01)
+    assert float(pada["over vanilla, %"]) == pytest.approx(100 * (91 - 40) / 40)
+    assert (pada["paper, %"], rows["vanilla"]["paper, %"]) == ("51.2", "24.2")
+    assert "section 3.3 on table 1" in folder.read_text("report/tables/results.md")
+    assert "**91.0 ± 1.0**" in folder.read_text("report/tables/table1.md")
+    assert "41.0 ± 1.0 | 51.0 ± 1.0 |" in folder.read_text("report/tables/table1.md")
+
+
+def test_comparisons_are_corrected_within_their_table(folder):
+    grid(folder)
+    report(folder)
+    rows = {row["pada against"]: row for row in table(folder, "comparisons")}
+    assert list(rows) == ["vanilla", "auggpt"]
+    assert float(rows["auggpt"]["difference"]) == pytest.approx(40)
+    assert float(rows["auggpt"]["p, Holm"]) == pytest.approx(2 * float(rows["auggpt"]["p"]))
+    assert (rows["auggpt"]["seeds"], rows["auggpt"]["items"], rows["auggpt"]["over"]) == ("3", "100", "seeds and items")
+    assert float(rows["auggpt"]["smallest detectable"]) > 0
+    (ablation,) = table(folder, "ablation_comparisons")
+    assert ablation["pada against"] == "pada -quality"
+    assert ablation["p, Holm"] == ablation["p"] == "1.0"
+    changes = {row["method"]: row for row in table(folder, "ablations")}
+    assert float(changes["pada -quality"]["change, points"]) == 0
+    assert changes["pada -quality"]["paper, change"] == "-1.5"
+
+
+def test_relative_gains_beside_the_papers(folder):
+    grid(folder)
+    report(folder)
+    rows = {row["pada over"]: row for row in table(folder, "gains")}
+    assert float(rows["vanilla"]["mean relative gain, %"]) == pytest.approx(100 * (91 - 41) / 41)
+    assert rows["vanilla"]["paper, %"] == "32.0"
+    assert rows["auggpt"]["paper, %"] == ""
+    assert "pada -quality" not in rows
+
+
+def test_gaps_and_accuracy_after_every_iteration(folder):
+    grid(folder)
+    report(folder)
+    gaps = {(row["method"], row["model"]): row for row in table(folder, "gaps")}
+    assert gaps["pada", "base model"]["train − val"] == ""
+    assert gaps["pada", "pada iteration 1"]["seeds"] == "3"
+    assert float(gaps["pada", "vanilla fine-tuning"]["val − test"]) == pytest.approx(0)
+    iterations = {(r["method"], r["model"], r["split"]): r for r in table(folder, "iterations")}
+    assert float(iterations["pada", "pada iteration 1", "test"]["accuracy, %"]) == pytest.approx(91)
+    assert ("pada", "base model", "train") not in iterations
+
+
+def test_what_is_missing_is_said(folder):
+    cells = grid(folder)
+    write_run(cell(folder, "method-auggpt_seed-1"), accuracies=VANILLA, status="running", items=MANY)
+    cell(folder, "method-auggpt_seed-2").write_text("config.yaml", "nonsense: 1")
+    cells["method-llm2llm_seed-0"] = {"method": "llm2llm", "seed": 0, "dataset": "hellaswag"}
+    write_sweep(folder, cells)
+    report(folder)
+    rows = {row["method"]: row for row in table(folder, "results")}
+    assert (rows["auggpt"]["seeds"], rows["auggpt"]["planned"], rows["auggpt"]["deviation"]) == ("1", "3", "")
+    assert rows["auggpt"]["95%, low"] != ""  # over the items
+    assert (rows["llm2llm"]["seeds"], rows["llm2llm"]["planned"]) == ("0", "1")
+    unfinished = {row["cell"]: row for row in table(folder, "unfinished")}
+    assert {name: row["status"] for name, row in unfinished.items()} == {
+        "method-auggpt_seed-1": "running",
+        "method-auggpt_seed-2": "missing",
+        "method-llm2llm_seed-0": "missing",
+    }
+    assert "data: this key is required" in unfinished["method-auggpt_seed-2"]["stage or error"]
+    assert unfinished["method-auggpt_seed-1"]["stage or error"] == "iteration-1: fine-tuning"
+    assert unfinished["method-llm2llm_seed-0"]["stage or error"] == "not begun"
+    page = folder.read_text("report/index.html")
+    assert "3 of 13 runs are" in page
+    assert page.count('href="cells/') == 11  # all that have a config
+
+
+def test_a_comparison_that_cannot_be_made_says_why(folder):
+    cells = {}
+    add(folder, cells, "pada", 0, AHEAD)
+    add(folder, cells, "auggpt", 1, BEHIND)
+    add(folder, cells, "llm2llm", 0, BEHIND, words="Other words. ")
+    write_sweep(folder, cells)
+    auggpt, llm2llm = compare_methods(read_sweep(folder).runs, "pada", ["auggpt", "llm2llm"])
+    assert auggpt.problem == "no seed in which both pada and auggpt are done"
+    assert llm2llm.problem == "seed 0: other test items than pada's"
+    assert not auggpt.significant
+    report(folder)
+    assert table(folder, "comparisons")[0]["over"] == auggpt.problem
+
+
+def test_seeds_with_test_sets_of_their_own_do_not_share_items(folder):
+    cells = {}
+    for seed in (0, 1):
+        for method, accuracies in (("pada", AHEAD), ("auggpt", BEHIND)):
+            add(folder, cells, method, seed, accuracies, words=f"In story {seed}: ")
+    write_sweep(folder, cells)
+    (own,) = compare_methods(read_sweep(folder).runs, "pada", ["auggpt"])
+    assert own.found.items == 200
+    report(folder)
+    assert "cover about 85%" in folder.read_text("report/tables/comparisons.md")
+
+
+def test_with_one_seed_p_is_mcnemars(folder):
+    grid(folder, seeds=(0,))
+    (vanilla,) = compare_methods(read_sweep(folder).runs, "pada", ["vanilla"])
+    assert vanilla.p == vanilla.found.mcnemar_p == pytest.approx(2 / 2**50)
+    assert vanilla.found.over == "items"
+
+
+def test_a_method_that_beats_the_reference_is_bold(folder):
+    grid(folder)
+    report(folder, against="auggpt")
+    line = next(line for line in folder.read_text("report/tables/results.md").splitlines() if "| pada |" in line)
+    assert "**91.0**" in line
+    with pytest.raises(ConfigError, match="--against padda: no run of this method; give one of vanilla, auggpt"):
+        report(folder, against="padda")
+
+
+def test_unscored_replies_are_left_out_on_both_sides(folder):
+    write_run(folder, accuracies=AHEAD, items=MANY)
+    predictions = folder.read_records("iteration-1/predictions.jsonl", Prediction)
+    unscored = [p.model_copy(update={"failed": None}) if p.id in ("test-0", "test-95") else p for p in predictions]
+    folder.write_records("iteration-1/predictions.jsonl", unscored)
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    state.scores["iteration-1"]["test"] = state.scores["iteration-1"]["test"].model_copy(update={"unscored": 2})
+    folder.write_text(FILE, state.model_dump_json())
+    (found,) = compare_models(read_run(folder), "iteration-1", ["iteration-0"])
+    assert found.found.items == 98
+    assert found.found.difference == pytest.approx(100 * 50 / 98)
+
+
+def test_val_stands_in_where_there_is_no_test_split(folder):
+    cells = {}
+    add(folder, cells, "pada", 0, AHEAD, splits=("train", "val"))
+    add(folder, cells, "vanilla", 0, VANILLA, splits=("train", "val"))
+    write_sweep(folder, cells)
+    sweep = read_sweep(folder)
+    assert split_for_results(sweep.runs) == "val"
+    report(folder)
+    assert float(table(folder, "comparisons")[0]["difference"]) == pytest.approx(50)
+    assert "Val accuracy by setting and method" in folder.read_text("report/tables/table1.md")
+
+
+def test_seeds_alone_make_a_sweep(folder):
+    for seed in (0, 1):
+        write_run(cell(folder, f"seed-{seed}"), seed=seed)
+    write_sweep(folder, {f"seed-{seed}": {"seed": seed} for seed in (0, 1)})
+    report(folder)
+    assert not folder.exists("report/tables/comparisons.csv")
+    (row,) = table(folder, "results")
+    assert (row["method"], row["seeds"], "setting" in row) == ("pada", "2", False)
+
+
+def test_off_the_papers_benchmarks_nothing_is_said_of_the_paper(folder):
+    for method in ("pada", "vanilla", "pada -quality"):
+        write_run(cell(folder, method), data={"demo": {}, "regime": 1000})
+    write_sweep(folder, {method: {"method": method} for method in ("pada", "vanilla", "pada -quality")})
+    report(folder)
+    assert "mean relative gain, %" in table(folder, "gains")[0]
+    assert not any("aper" in folder.read_text(f"report/tables/{n}.md") for n in ("results", "gains", "ablations"))
+
+
+def test_nothing_has_begun(folder):
+    write_sweep(folder, {"method-pada": {"method": "pada"}})
+    assert isinstance(read_sweep(folder).cells[0].run, MissingRun)
+    report(folder)
+    assert table(folder, "results")[0]["seeds"] == "0"
+
+
+def test_the_reference_is_pada_or_what_there_is(folder):
+    cells = {}
+    add(folder, cells, "vanilla", 0, VANILLA)
+    add(folder, cells, "auggpt", 0, BEHIND)
+    write_sweep(folder, cells)
+    report(folder, against=None)
+    assert table(folder, "comparisons")[0]["vanilla against"] == "auggpt"
+    cells["method-pada_seed-0"] = {"method": "pada", "seed": 0, "dataset": "hellaswag"}
+    write_sweep(folder, cells)
+    report(folder, against=None)
+    assert [row["pada against"] for row in table(folder, "comparisons")] == ["vanilla", "auggpt"]
+
+
+def test_rows_of_a_setting_stand_together_however_the_grid_turns(folder):
+    cells = {
+        f"{method}-{regime}": {"method": method, "regime": regime} for method in ("pada", "auggpt") for regime in (1, 2)
+    }
+    for name in cells:
+        write_run(cell(folder, name))
+    write_sweep(folder, cells)
+    report(folder)
+    rows = [(row["setting"], row["method"]) for row in table(folder, "results")]
+    assert rows == [(f"regime {regime}", method) for regime in (1, 2) for method in ("pada", "auggpt")]

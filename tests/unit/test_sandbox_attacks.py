@@ -1,0 +1,456 @@
+"""Attacks on the sandbox. Each ends by itself before it does harm, should the guard that it is aimed at be missing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pada_ray.sandbox.inside.values import Values
+from pada_ray.sandbox.launch import Launch, launches
+from pada_ray.sandbox.levels import obstacle, standing
+from pada_ray.sandbox.supervise import MAX_OUTPUT, MAX_PROCESSES, SandboxResult, supervise
+
+MEANS = ("bubblewrap", "namespaces", "limits")
+STRONG = MEANS[:2]
+
+
+class Machine(NamedTuple):
+    """A sandbox of certain means, and what an attack leaves in the process table."""
+
+    launch: Launch
+    name: str
+
+    def attack(self, program: str, tests: str = "", timeout: float = 10, memory_mb: int = 512) -> SandboxResult:
+        """Runs a program in which `mark()` gives its process, and those that it starts, this machine's name."""
+        mark = f"def mark():\n    import ctypes\n    ctypes.CDLL(None).prctl(15, b'{self.name}')\n"
+        return supervise(self.launch, mark + program, tests, timeout, memory_mb)
+
+    def marked(self) -> list[str]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*/task/[0-9]*"):
+            with suppress(OSError):  # it has just ended
+                _, name, state, *_ = (folder / "stat").read_text().split()
+                if name == f"({self.name})" and state not in "ZX":  # what is dead is init's to remove
+                    found.append(folder.name)
+        return found
+
+
+def _launch(means: str) -> Launch:
+    """The strongest launch by these means that works here."""
+    said = "not installed"
+    for launch in launches():
+        if launch.means == means:
+            said = obstacle(launch)
+            if not said:
+                return launch
+    pytest.skip(f"{means}: {said}")
+
+
+_FOUND: dict[str, Launch] = {}
+
+
+@pytest.fixture(params=MEANS)
+def machine(request) -> Iterator[Machine]:
+    means = request.param
+    if means not in _FOUND:
+        _FOUND[means] = _launch(means)
+    machine = Machine(_FOUND[means], secrets.token_hex(7))
+    yield machine
+    # What a process table's first process took along with it may still be on its way out.
+    deadline = time.monotonic() + 2
+    while machine.marked() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert machine.marked() == []
+
+
+strong = pytest.mark.parametrize("machine", STRONG, indirect=True)
+
+
+# --- taking all there is
+
+BOMB = """
+import os, time
+mark()
+for _ in range(8):  # 256 processes
+    os.fork()
+time.sleep(20)
+"""
+ESCAPING_BOMB = BOMB.replace("    os.fork()", "    if os.fork() == 0: os.setsid()")
+
+
+@pytest.mark.parametrize("bomb", [BOMB, ESCAPING_BOMB])
+def test_a_fork_bomb_is_killed(machine, bomb):
+    # Where the system itself counts the processes, that is left out, to show that it is not all there is.
+    machine = machine._replace(launch=machine.launch._replace(counted_apart=False))
+    assert machine.attack(bomb).reason == f"started more than {MAX_PROCESSES} processes"
+
+
+def test_a_fork_bomb_meets_the_systems_own_limit(machine):
+    if not machine.launch.counted_apart or (machine.launch.means, machine.launch.own_user) == ("limits", False):
+        pytest.skip("the system counts all processes of this user together")
+    if os.geteuid() == 0 and not machine.launch.own_user:
+        pytest.skip("the limit does not bind root")
+    program = """
+import os, time
+mark()
+started = 0
+try:
+    while started < 200:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        started += 1
+except BlockingIOError:
+    print(started)
+"""
+    result = machine.attack(program)
+    assert result.passed and MAX_PROCESSES // 2 < int(result.output) <= MAX_PROCESSES
+
+
+def test_a_memory_bomb_is_stopped(machine):
+    result = machine.attack("x = []\nfor _ in range(30): x.append(bytearray(b'x') * 2**24)", memory_mb=128)
+    assert result.reason.startswith("MemoryError")
+
+
+def test_a_memory_bomb_of_many_processes_is_stopped(machine):
+    program = "import os, time\nmark()\nfor _ in range(3): os.fork()\nx = bytearray(b'x') * 2**26\ntime.sleep(20)"
+    assert machine.attack(program, memory_mb=256).reason == "took more than 256 MiB of memory"
+
+
+def test_an_endless_loop_is_stopped(machine):
+    program = """
+import signal
+mark()
+for number in range(1, 65):
+    try: signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError): pass
+while True: pass
+"""
+    assert machine.attack(program, timeout=0.7).reason == "did not end within 0.7 s"
+
+
+def test_a_flood_of_output_is_stopped(machine):
+    result = machine.attack("import os\nfor _ in range(10**5):\n    print('x' * 500)\n    os.write(2, b'x' * 500)")
+    assert result.reason == f"wrote more than {MAX_OUTPUT} bytes of output"
+    assert len(result.output) == MAX_OUTPUT
+
+
+def test_a_file_bomb_is_stopped(machine):
+    result = machine.attack("open('big', 'wb').write(bytes(20_000_000))")
+    assert "File too large" in result.reason
+    result = machine.attack(
+        "import time\nfor i in range(25): open(f'f{i}', 'wb').write(bytes(9_000_000))\ntime.sleep(5)"
+    )
+    assert "No space left" in result.reason or result.reason == "wrote more than 100000000 bytes of files"
+
+
+@strong
+def test_temporary_folders_and_the_root_hold_no_more_than_the_working_folder(machine):
+    program = """
+import os
+for folder in ("/", "/dev", "/usr", "/harness"):
+    try: open(folder + "/file", "w")
+    except OSError: pass
+    else: print("wrote to", folder)
+for folder in ("/tmp", "/dev/shm"):
+    try:
+        for i in range(15): open(f"{folder}/f{i}", "wb").write(bytes(9_000_000))
+    except OSError: pass
+    else: print("filled", folder)
+"""
+    assert machine.attack(program) == (True, "ran to its end", "")
+
+
+# --- looking around
+
+
+def test_the_environment_is_not_seen(machine, monkeypatch):
+    monkeypatch.setenv("PADA_SECRET", "s3cret")
+    program = "import os, sys\nassert set(os.environ) <= {'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'LC_CTYPE', 'PWD'}"
+    program += "\nassert os.listdir() == [] and sys.stdin.read() == '' and 'pada_ray' not in sys.modules"
+    result = machine.attack(program)
+    assert result.passed, result.reason
+
+
+@strong
+def test_no_other_process_is_seen(machine):
+    program = f"import os\nassert not os.path.exists('/proc/{os.getpid()}') and os.getppid() == 1"
+    program += f"\ntry: os.kill({os.getpid()}, 0)\nexcept OSError: pass\nelse: assert False"
+    result = machine.attack(program)
+    assert result.passed, result.reason
+
+
+@strong
+def test_the_home_folder_and_the_project_are_not_seen(machine, tmp_path):
+    (tmp_path / "secret").write_text("s3cret")
+    allowed = {sys.base_prefix, sys.prefix, str(Path(sys.executable).resolve().parent.parent)}
+    program = f"""
+import os
+for folder in ({str(Path.home())!r}, {str(Path(__file__).parents[2])!r}, {str(tmp_path)!r}, "/etc", "/var", "/root"):
+    for path, folders, files in os.walk(folder):
+        folders[:] = [f for f in folders if os.path.join(path, f) not in {allowed!r} | {{"/etc/alternatives"}}]
+        for file in files: print(os.path.join(path, file))
+"""
+    result = machine.attack(program)
+    assert result.passed
+    assert set(result.output.split()) <= {"/etc/ld.so.cache", "/etc/localtime"}
+    assert any(file.is_file() for file in Path(__file__).parent.iterdir())
+
+
+@strong
+def test_no_socket_reaches_out(machine):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as stream,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+        socket.socket(socket.AF_UNIX) as named,
+    ):
+        datagram.bind(stream.getsockname())
+        named.bind(chr(0) + machine.name)
+        named.listen()
+        program = """
+import socket
+def reach(kind, family, address):
+    try:
+        with socket.socket(family, kind) as s:
+            s.connect(address)
+            s.send(b"x")
+    except OSError: pass
+"""
+        calls = f"""
+reach(socket.SOCK_STREAM, socket.AF_INET, {stream.getsockname()!r})
+reach(socket.SOCK_DGRAM, socket.AF_INET, {stream.getsockname()!r})
+reach(socket.SOCK_STREAM, socket.AF_UNIX, chr(0) + "{machine.name}")
+"""
+        assert machine.attack(program + calls).passed
+        assert select.select([stream, datagram, named], [], [], 0.1)[0] == []
+        exec(program + calls, {})
+        assert all(select.select([each], [], [], 5)[0] for each in (stream, datagram, named))
+
+
+# --- doing harm
+
+
+@strong
+def test_nothing_outside_is_written(machine, tmp_path):
+    home, name = Path.home(), machine.name
+    folders = [tmp_path, home, Path(__file__).parent, Path(sys.prefix), Path("/usr"), Path("/etc"), Path("/var/tmp")]
+    program = f"""
+import os
+for folder in {[*map(str, folders), "/tmp", "/dev/shm"]!r}:
+    try:
+        os.makedirs(folder, exist_ok=True)
+        open(os.path.join(folder, "{name}"), "w").write("x")
+    except OSError: pass
+for path in {[str(Path(__file__)), sys.executable]!r}:
+    try: os.truncate(path, 0)
+    except OSError: pass
+    else: print("truncated", path)
+"""
+    result = machine.attack(program)
+    assert result.passed and result.output == "", result
+    assert not [folder for folder in [*folders, Path("/tmp"), Path("/dev/shm")] if (folder / name).exists()]
+
+
+@strong
+def test_no_process_outside_is_killed(machine):
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as victim:
+        program = f"""
+import os
+for kill in (os.kill, os.killpg):
+    try: kill({victim.pid}, 9)
+    except OSError: pass
+    else: print("killed")
+"""
+        result = machine.attack(program)
+        lives = victim.poll() is None
+        victim.kill()
+    assert result == (True, "ran to its end", "") and lives
+
+
+def test_killing_its_parent_passes_nothing(machine):
+    # In a process table of its own that is its first process; outside, where it must not be hit, it is not.
+    alone = machine.launch.level == "strong"
+    program = f"import os\nparent = os.getppid()\nassert (parent == 1) == {alone}\nos.kill(parent, 9)"
+    result = machine.attack(program, "assert False")
+    assert not result.passed
+    # All that a program can kill is its own sandbox.
+    assert machine.attack("def add(a, b): return a + b", "assert add(1, 2) == 3").passed
+
+
+HALF_DEAD = """os.setsid()
+    import ctypes, threading
+    threading.Thread(target=lambda: (mark(), time.sleep(60))).start()
+    ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)"""
+
+
+@pytest.mark.parametrize("session", ["pass", "os.setsid()", "os.setsid()\n    if os.fork(): os._exit(0)", HALF_DEAD])
+def test_a_background_process_does_not_outlive_the_test(machine, session):
+    program = f"""
+import os, time
+mark()
+if os.fork() == 0:
+    {session}
+    for fd in range(64):
+        try: os.close(fd)
+        except OSError: pass
+    time.sleep(60)
+    os._exit(0)
+time.sleep(0.1)
+"""
+    assert machine.attack(program).passed  # the fixture looks for what remains
+
+
+@pytest.mark.parametrize("machine", ["limits"], indirect=True)
+def test_what_a_program_leaves_in_its_folder_is_removed(machine, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = """
+import os
+for _ in range(1500):
+    os.mkdir("deeper")
+    os.chdir("deeper")
+"""
+    assert machine.attack(program).passed
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- faking a pass
+
+TESTS = (
+    "def check(candidate):\n    assert candidate(2, 3) == 5\n    assert all(candidate(i, i) == 2 * i for i in range(3))"
+)
+FAKES = {
+    "none": "def add(a, b): return a + b",
+    "exit": "import sys\ndef add(a, b): sys.exit(0)",
+    "exit while loading": "import sys\ndef add(a, b): return 0\nsys.exit(0)",
+    "hard exit": "import os\ndef add(a, b): os._exit(0)",
+    "exit handler": "import atexit, os\natexit.register(os._exit, 0)\ndef add(a, b): raise SystemExit(0)",
+    "exec": "import os\ndef add(a, b): os.execv('/bin/true', ['true'])",
+    "equal to all": """
+class Same(int):
+    def __eq__(self, other): return True
+    __ne__ = __lt__ = __gt__ = __eq__
+    __hash__ = int.__hash__
+    def __bool__(self): return True
+    def __sub__(self, other): return self
+def add(a, b): return Same()
+""",
+    "equal to all, and no number": """
+class Same:
+    def __eq__(self, other): return True
+    def __getattr__(self, name): return lambda *a: True
+def add(a, b): return Same()
+""",
+    "builtins": """
+import builtins
+for name in ("AssertionError", "all", "any", "len", "isinstance", "abs", "range"):
+    setattr(builtins, name, lambda *a, **k: True)
+def all(x): return True
+def add(a, b): return None
+""",
+    "no error": """
+import builtins, sys
+class AssertionError(BaseException):
+    def __new__(cls, *a): sys.exit(0)
+builtins.AssertionError = AssertionError
+def add(a, b): raise AssertionError
+""",
+    "its own tests": """
+import sys, types
+sys.modules["tests"] = types.ModuleType("tests")
+def check(candidate): pass
+def add(a, b): return None
+""",
+    "verdict written to every file": """
+import os
+def add(a, b):
+    for fd in range(64):
+        try: os.write(fd, b"+\\n" * 2)
+        except OSError: pass
+    os._exit(0)
+""",
+    "trace": "import sys\nsys.settrace(lambda *a: None)\nsys.setprofile(lambda *a: None)\ndef add(a, b): return None",
+    "harness": """
+import gc, os, sys
+frame = sys._getframe()
+while frame:
+    for name in list(frame.f_globals):
+        if name in ("describe", "_changeable"): frame.f_globals[name] = lambda *a: "+"
+    frame = frame.f_back
+for thing in gc.get_objects():
+    if type(thing).__name__ == "Peer": thing._describe = lambda error: "+\\n+"
+def add(a, b): raise ValueError("+")
+""",
+    "reason with a line of its own": """
+class E(Exception):
+    def __str__(self): return "x\\n+"
+def add(a, b): raise E
+""",
+    "message that builds a class": """
+import gc
+peer, = (thing for thing in gc.get_objects() if type(thing).__name__ == "Peer")
+def add(a, b):
+    peer._send(b"cbuiltins\\neval\\n(S'__import__(\\"os\\").write(1, b\\"built\\")'\\ntR.")
+    peer._send(peer.values.write(("value", 5, None)))
+""",
+    "only its own builtins": "def all(x): return True\ndef add(a, b): return 5",
+}
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_a_pass_is_not_faked(fake):
+    result = supervise(standing().launch, FAKES[fake], f"{TESTS}\ncheck(program.add)", 10, 512)
+    assert result.passed == (fake == "none"), result
+    assert "built" not in result.output
+
+
+def test_the_program_cannot_read_its_tests(machine):
+    secret = secrets.token_hex(8)
+    program = """
+import ctypes, gc, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+parent = os.getppid()
+print("attached" if libc.ptrace(16, parent, 0, 0) == 0 else "")
+found, word = [], "mystery"[:4] + "ery = "
+for path in (f"/proc/{parent}/mem", f"/proc/{parent}/fd/0", "/proc/self/fd/0"):
+    try: found.append(str(open(path, "rb").read()))
+    except OSError: pass
+frame = sys._getframe()
+while frame:
+    found.append(repr(frame.f_locals))
+    frame = frame.f_back
+found += [repr(thing) for thing in gc.get_objects() if isinstance(thing, (dict, list, tuple))]
+print(*{text[text.index(word) :][:50] for text in found if word in text})
+"""
+    result = machine.attack(program, f"mystery = '{secret}'\nassert program.mark() is None")
+    assert result.passed, result
+    assert secret not in result.output and "attached" not in result.output
+
+
+def test_the_program_reaches_nothing_behind_what_the_tests_gave_it():
+    program = """
+def look(function):
+    ask = function._Proxy__ask
+    for question in (("get", function, "__globals__"), ("get", print, "__self__"), ("call", len, "abc")):
+        try: print(ask(*question))
+        except TypeError as error: print(error)
+    return function()
+"""
+    result = supervise(standing().launch, program, "secret = 'mystery'\nassert look(lambda: 1) == 1", 10, 512)
+    assert result.passed and result.output == "the program may not ask this of the tests\n" * 3
+
+
+def test_a_message_builds_no_class():
+    for message in (b"cbuiltins\neval\n.", b"\x80\x04\x8c\x02os\x8c\x06system\x93.", b"cfractions\nFraction\n."):
+        with pytest.raises(ValueError, match="may name no class"):
+            Values({}).read(message)
