@@ -35,18 +35,18 @@ def sweep(file: SweepPath, only: Only = None, set_: Overrides = None, verbose: V
     """
     console = Console(file=sys.stdout)
     loaded = load_sweep(file, set_ or [])
-    configs = [cell.config for cell in chosen(loaded, only or [])]
-    checked = list(zip(configs, read_each(configs), strict=True))
+    cells = chosen(loaded, only or [])
+    due = [cell.config for cell in cells if not is_done(loaded.folder(cell))]
+    checked = list(zip(due, read_each(due), strict=True))
     for config, samples in checked:
         check(config, samples)
     write_sweep(loaded)
     runs = [lay_out(config, samples, Folder(f"{config.runs}/{config.name}")) for config, samples in checked]
-    open_runs = [run for run in runs if not is_done(Folder(run))]
-    console.print(f"sweep: {loaded.url}, {len(runs)} runs, {len(runs) - len(open_runs)} done", soft_wrap=True)
-    failures = drive_all(open_runs, loaded.parallel, verbose, console) if open_runs else {}
+    console.print(f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done", soft_wrap=True)
+    failures = drive_all(runs, loaded.parallel, verbose, console) if runs else {}
     if failures:
         raise RunFailed(
-            f"{len(failures)} of {len(runs)} runs failed, the others are done; the first: "
+            f"{len(failures)} of {len(cells)} runs failed, the others are done; the first: "
             f"{next(iter(failures.values()))}; the same command tries the failed ones again"
         )
 

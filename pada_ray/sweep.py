@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pada_ray import run_files
-from pada_ray.config import Config, check_config, dump_config, lay_over, put, read_raw
+from pada_ray.config import Config, check_config, lay_over, put, read_raw
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record
 from pada_ray.storage import Folder
@@ -50,6 +50,10 @@ class Sweep(Record):
     url: str  # the sweep's folder
     parallel: int
     cells: list[Cell]
+
+    def folder(self, cell: Cell) -> Folder:
+        """Where a cell's run is kept."""
+        return Folder(f"{self.url}/{CELLS}/{cell.name}")
 
 
 def load_sweep(path: str, overrides: list[str]) -> Sweep:
@@ -115,14 +119,20 @@ def write_sweep(sweep: Sweep) -> None:
     """
     folder = Folder(sweep.url)
     for cell in sweep.cells:
-        run = Folder(f"{sweep.url}/{CELLS}/{cell.name}")
-        if run.exists(run_files.CONFIG) and run.read_text(run_files.CONFIG) != dump_config(cell.config):
+        run = sweep.folder(cell)
+        if run.exists(run_files.CONFIG) and _experiment(run_files.read_config(run)) != _experiment(cell.config):
             raise ConfigError(
                 f"{run.url}: this cell was run with another config; give the sweep another name (--set name=...) "
                 "or remove the cell's folder"
             )
     listed = [{"name": cell.name, "coordinates": cell.coordinates} for cell in sweep.cells]
     folder.write_yaml(FILE, {"name": sweep.name, "cells": listed})
+
+
+def _experiment(config: Config) -> Config:
+    """What is done, wherever its files lie: a sweep's folder may be moved."""
+    nowhere = config.llm.model_copy(update={"cache": None})
+    return config.model_copy(update={"runs": "", "shared_stages": None, "llm": nowhere})
 
 
 def _combinations(grid: Grid | list[Grid]) -> Iterator[tuple[dict[str, Label], dict[str, Any]]]:

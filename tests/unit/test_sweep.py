@@ -105,3 +105,10 @@ def test_a_cell_that_was_run_otherwise_is_not_overwritten(tmp_path):
     assert Folder(sweep.url).read_yaml("sweep.yaml")["cells"] == [{"name": "seed-1", "coordinates": {"seed": 1}}]
     with pytest.raises(ConfigError, match="was run with another config"):
         write_sweep(load(tmp_path, {"seed": [1]}, "iterations=1"))
+
+
+def test_a_sweep_whose_folder_was_moved_is_the_same_sweep(tmp_path):
+    before = load(tmp_path, {"seed": [1]}).cells[0].config
+    moved = load(tmp_path, {"seed": [1]}, f"runs={tmp_path / 'elsewhere'}")
+    moved.folder(moved.cells[0]).write_text("config.yaml", dump_config(before))
+    write_sweep(moved)

@@ -1,0 +1,67 @@
+"""Keep what a sweep found, without its models and texts, so that hours of runs can be looked at again, reported, and
+gone on with on another day or machine.
+
+    python -m benchmarks.kept_sweep pack runs/demo-table benchmarks/results/demo_table.tar.xz
+    python -m benchmarks.kept_sweep unpack benchmarks/results/demo_table.tar.xz runs/demo-table
+    pada report runs/demo-table
+
+Of each finished run it keeps the config, the state (scores, counts, tokens, times) and which items failed. Replies,
+samples and adapters are left out, so `pada sweep` goes on with the cells that are missing and does again what those
+would have shared.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+from pada_ray import run_files
+from pada_ray.config import dump_config
+from pada_ray.records import Prediction
+from pada_ray.state import FILE as STATE
+from pada_ray.state import is_done, read_state
+from pada_ray.storage import Folder
+from pada_ray.sweep import CELLS
+from pada_ray.sweep import FILE as SWEEP
+
+
+def pack(sweep: str, archive: str) -> int:
+    """Writes the finished runs of a sweep's folder to a tar.xz. Returns how many."""
+    folder = Folder(sweep)
+    names = [f"{CELLS}/{cell['name']}" for cell in folder.read_yaml(SWEEP)["cells"]]
+    done = [name for name in names if is_done(Folder(folder.at(name)))]
+    kept = {f"{name}/{file}": text for name in done for file, text in _findings(Folder(folder.at(name))).items()}
+    with tarfile.open(archive, "w:xz") as tar:
+        for file, text in sorted({SWEEP: folder.read_text(SWEEP), **kept}.items()):
+            data = text.encode()
+            entry = tarfile.TarInfo(file)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return len(done)
+
+
+def unpack(archive: str, sweep: str) -> int:
+    """Lays the kept runs into a sweep's folder, beside those that it has. Returns how many."""
+    place = Path(sweep)
+    with tarfile.open(archive) as tar:
+        new = [entry for entry in tar if not (place / entry.name).exists()]
+        tar.extractall(place, new, filter="data")
+    return sum(entry.name.endswith(f"/{STATE}") for entry in new)
+
+
+def _findings(run: Folder) -> dict[str, str]:
+    config = run_files.read_config(run)
+    here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
+    findings = {run_files.CONFIG: dump_config(config.model_copy(update=here)), STATE: run.read_text(STATE)}
+    for model in read_state(run).scores:
+        file = run_files.predictions(model)
+        verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]
+        findings[file] = "".join(verdict.model_dump_json() + "\n" for verdict in verdicts)
+    return findings
+
+
+if __name__ == "__main__":
+    action, source, target = sys.argv[1:]
+    print({"pack": pack, "unpack": unpack}[action](source, target), "runs")

@@ -1,0 +1,38 @@
+"""What is kept of a sweep says the same as the sweep."""
+
+from report_runs import cell, write_run, write_sweep
+
+from benchmarks.kept_sweep import pack, unpack
+from pada_ray.report.results import read_sweep
+from pada_ray.report.write import write_run as write_run_report
+from pada_ray.report.write import write_sweep as write_report
+from pada_ray.storage import Folder
+
+
+def test_the_kept_runs_give_the_same_tables(tmp_path):
+    folder = Folder(str(tmp_path / "sweep"))
+    cells = {f"{method}-{seed}": {"method": method, "seed": seed} for method in ("pada", "vanilla") for seed in (0, 1)}
+    write_sweep(folder, cells)
+    for i, (name, coordinates) in enumerate(cells.items()):
+        accuracies = {"base": 0.1, "iteration-0": 0.5, "iteration-1": 0.5 + 0.1 * i}
+        status = "done" if name != "vanilla-1" else "running"
+        write_run(cell(folder, name), accuracies=accuracies, status=status, samples=10, seed=coordinates["seed"])
+    archive = str(tmp_path / "kept.tar.xz")
+    assert pack(folder.url, archive) == 3
+    kept = Folder(str(tmp_path / "kept"))
+    assert unpack(archive, kept.url) == 3
+    assert unpack(archive, kept.url) == 0
+
+    (tmp_path / "sweep" / "cells" / "vanilla-1" / "state.json").unlink()
+    (tmp_path / "sweep" / "cells" / "vanilla-1" / "config.yaml").unlink()
+    for place in (folder, kept):
+        write_report(read_sweep(place), Folder(place.at("report")))
+    for table in ("table1", "comparisons", "iterations", "generalization_gaps", "tokens"):
+        file = f"report/tables/{table}.csv"
+        assert folder.exists(file) == kept.exists(file)
+        if folder.exists(file):
+            assert kept.read_text(file) == folder.read_text(file), table
+    assert kept.exists("report/tables/table1.csv")
+    write_run_report(read_sweep(kept).runs[0], Folder(kept.at("report/cells/pada-0")))  # of what is there
+    texts = [f.read_text() for f in (tmp_path / "kept" / "cells").rglob("*") if f.is_file()]
+    assert not any("How many" in text or str(tmp_path) in text for text in texts)
