@@ -3,89 +3,32 @@
 import asyncio
 
 import pytest
-from builders import candidate, math_sample
+from builders import math_sample
+from stub_workers import StubWorkers
 
 from pada_ray import run_files
-from pada_ray.augmentation import KnownQuestions, augment_batch
+from pada_ray.augmentation import KnownQuestions
 from pada_ray.config import check_config
-from pada_ray.fine_tune import REPORT, FineTuneReport
 from pada_ray.methods import METHODS
-from pada_ray.orchestrator import Orchestrator, Workers
-from pada_ray.quality_control import as_sample
-from pada_ray.records import Analysis, Candidate, Pattern, Prediction, Sample, Strategy
+from pada_ray.orchestrator import Orchestrator
+from pada_ray.records import Candidate
+from pada_ray.state import read_state
 from pada_ray.storage import Folder
 
 TRAIN, ITERATIONS = 8, 2
 AUGMENTING = [name for name in METHODS if name != "vanilla"]
 
 
-class World:
-    """Workers that write down the batches and the training sets. The model fails on the train items t0 and t1."""
-
-    def __init__(self):
-        self.batches = []
-        self.trained = []
-
-    async def fine_tune(self, job):
-        self.trained.append(Folder(job.run).read_records(job.training_set, Sample))
-        report = FineTuneReport(job=job.name, samples=1, left_out=0, steps=1, final_loss=0.5)
-        Folder(job.run).write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
-        return report
-
-    async def evaluate(self, job):
-        return [
-            Prediction(id=s.id, split=split, reply=f"wrong {s.id}", failed=s.id[1] in "01", truncated=False)
-            for split, file in job.splits.items()
-            for s in Folder(job.run).read_records(file, Sample)
-        ]
-
-    async def error_analysis(self, failures):
-        return [Analysis(sample_id=f.sample.id, error_cause="c", scenario_category="s") for f in failures]
-
-    async def cluster(self, analyses):
-        return [i % 2 for i in range(len(analyses))]
-
-    async def nearest(self, queries, texts, k):
-        return [list(range(k)) for _ in queries]
-
-    async def pattern_categorization(self, clusters):
-        return [Pattern(cluster=k, category_name=f"c{k}", error_pattern="e", size=len(m)) for k, m in clusters.items()]
-
-    async def strategy_drafting(self, patterns):
-        return [
-            Strategy(
-                cluster=p.cluster,
-                category_name="c",
-                strategy_name=f"s{p.cluster}",
-                generation_approach=f"a{p.cluster}",
-                key_elements=[],
-            )
-            for p in patterns
-        ]
-
-    async def augment(self, batches):
-        self.batches += batches
-        return [await augment_batch(b, self, self, 1) for b in batches]
-
-    async def generate(self, of, feedback, attempt):
-        return [candidate(of, i, attempt=attempt) for i in range(len(of.seeds))]
-
-    async def assess(self, of, candidates):
-        return [c.model_copy(update={"sample": as_sample(c, of.seeds[0].sample)}) for c in candidates]
-
-    async def usage(self):
-        return []
-
-
-def run(tmp_path, method, **settings):
+def run(tmp_path, method, world=None, **settings):
+    """The stub model fails on the train items t0 and t1."""
     folder = Folder(str(tmp_path / method))
     for split, size in (("train", TRAIN), ("val", 4)):
         folder.write_records(run_files.split(split), [math_sample(f"{split[0]}{i}") for i in range(size)])
     endpoint = {"base_url": "offline", "model": "a"}
     raw = {"method": method, "iterations": ITERATIONS, "data": {"demo": {}}}
     config = check_config(raw | {"llm": {"teacher": endpoint, "judge": endpoint}} | settings, "test")
-    world = World()
-    state = asyncio.run(Orchestrator(config, folder.url, Workers(world, world, world)).run())
+    world = world or StubWorkers()
+    state = asyncio.run(Orchestrator(config, folder.url, world.workers()).run())
     assert state.status == "done"
     return world, folder
 
@@ -165,18 +108,12 @@ def test_quality_control_for_all(tmp_path):
 
 
 def test_without_errors_there_is_a_shortfall_and_no_crash(tmp_path):
-    class Perfect(World):
-        async def evaluate(self, job):
-            return [p.model_copy(update={"failed": False}) for p in await super().evaluate(job)]
+    class Perfect(StubWorkers):
+        def fails(self, sample, position, model):
+            return False
 
-    folder = Folder(str(tmp_path / "perfect"))
-    for split, size in (("train", TRAIN), ("val", 4)):
-        folder.write_records(run_files.split(split), [math_sample(f"{split[0]}{i}") for i in range(size)])
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {"method": "llm2llm", "data": {"demo": {}}, "llm": {"teacher": endpoint, "judge": endpoint}}
-    world = Perfect()
-    state = asyncio.run(Orchestrator(check_config(raw, "test"), folder.url, Workers(world, world, world)).run())
-    assert state.counts["iteration-1"]["shortfall"] == 4
+    _, folder = run(tmp_path, "llm2llm", Perfect())
+    assert read_state(folder).counts["iteration-1"]["shortfall"] == 4
     assert folder.read_records(run_files.accepted(1), Candidate) == []
 
 

@@ -1,0 +1,90 @@
+"""Stub workers for the orchestrator, all in one: they write down what they are asked, and a test overrides `fails`."""
+
+from __future__ import annotations
+
+from builders import candidate, strategy
+
+from pada_ray.augmentation import augment_batch
+from pada_ray.fine_tune import REPORT, FineTuneReport
+from pada_ray.orchestrator import Workers
+from pada_ray.quality_control import as_sample
+from pada_ray.records import Analysis, Batch, Pattern, Prediction, Sample
+from pada_ray.storage import Folder
+
+
+class StubWorkers:
+    """They die in the step `die_in`, before it is done."""
+
+    error_pattern = "e"
+
+    def __init__(self, die_in: str | None = None):
+        self.die_in = die_in
+        self.asked: list[str] = []
+        self.trained: list[list[Sample]] = []
+        self.patterns: list[Pattern] = []
+        self.batches: list[Batch] = []
+
+    def fails(self, sample: Sample, position: int, model: int) -> bool:
+        """Whether a model, -1 for the base model, fails on a sample, the `position`-th of its split."""
+        return sample.id[1] in "01"
+
+    def workers(self) -> Workers:
+        return Workers(self, self, self)
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what == self.die_in:
+            raise RuntimeError("killed")
+
+    async def fine_tune(self, job):
+        self._ask(f"fine_tune {job.adapter}")
+        self.trained.append(Folder(job.run).read_records(job.training_set, Sample))
+        report = FineTuneReport(job=job.name, samples=1, left_out=0, steps=1, final_loss=0.5)
+        Folder(job.run).write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
+        return report
+
+    async def evaluate(self, job):
+        self._ask(f"evaluate {job.adapter}")
+        model = -1 if job.adapter is None else int(job.adapter.split("-")[1].split("/")[0])
+        return [
+            Prediction(id=s.id, split=split, reply=f"wrong {s.id}", failed=self.fails(s, i, model), truncated=False)
+            for split, file in job.splits.items()
+            for i, s in enumerate(Folder(job.run).read_records(file, Sample))
+        ]
+
+    async def error_analysis(self, failures):
+        self._ask("error_analysis")
+        return [Analysis(sample_id=f.sample.id, error_cause="c", scenario_category="s") for f in failures]
+
+    async def cluster(self, analyses):
+        self._ask("cluster")
+        return [i % 2 for i in range(len(analyses))]
+
+    async def nearest(self, queries, texts, k):
+        return [list(range(k)) for _ in queries]
+
+    async def pattern_categorization(self, clusters):
+        self._ask("pattern_categorization")
+        return [
+            Pattern(cluster=k, category_name=f"c{k}", error_pattern=self.error_pattern, size=len(members))
+            for k, members in clusters.items()
+        ]
+
+    async def strategy_drafting(self, patterns):
+        self._ask("strategy_drafting")
+        self.patterns += patterns
+        return [strategy(p.cluster) for p in patterns]
+
+    async def augment(self, batches):
+        self._ask("augment")
+        self.batches += batches
+        return [await augment_batch(b, self, self, 1) for b in batches]
+
+    async def generate(self, of, feedback, attempt):
+        return [candidate(of, i, attempt=attempt) for i in range(len(of.seeds))]
+
+    async def assess(self, of, candidates):
+        return [c.model_copy(update={"sample": as_sample(c, of.seeds[0].sample)}) for c in candidates]
+
+    async def usage(self):
+        return []
