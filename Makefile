@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check lint format demo-student demo-evidence demo-table clean
 
 help: ## List what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -36,6 +36,9 @@ DATA ?= ../shared/data
 smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, an hour or so
 	$(BIN)/pada sweep configs/smoke/table1.yaml --set data.folder=$(DATA)
 	$(BIN)/pada report runs/smoke-table1
+
+gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU in every way there is
+	$(BIN)/python benchmarks/gpu_check.py
 
 lint: .venv/installed ## ruff and mypy
 	$(BIN)/ruff check .

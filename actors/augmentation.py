@@ -7,14 +7,18 @@ from typing import Any
 
 import ray.data
 
+from actors.remote import on_this_node
 from pada_ray.augmentation import Generator, Judge, augment_batch
 from pada_ray.records import Batch, BatchOutcome
 
 
 def augment_batches(
-    batches: list[Batch], generator: Generator, judge: Judge, max_regenerations: int, in_flight: int
+    name: str, batches: list[Batch], generator: Generator, judge: Judge, max_regenerations: int, in_flight: int
 ) -> list[BatchOutcome]:
-    """The outcome of every batch, in any order. About `in_flight` batches are under way at a time."""
+    """The outcome of every batch, in any order. About `in_flight` batches are under way at a time. Ray shows the
+    name."""
+    # Else Ray Data tells that an agent failed, and not of what: a reached budget, an endpoint that is down.
+    ray.data.DataContext.get_current().raise_original_map_exception = True
     rows = ray.data.from_items([{"batch": b.model_dump_json()} for b in batches], override_num_blocks=1)
     outcomes = rows.map_batches(
         _AugmentationWorker,
@@ -23,8 +27,11 @@ def augment_batches(
         # only when its slowest row is.
         batch_size=max(1, in_flight // 4),
         compute=ray.data.ActorPoolStrategy(size=1),
-        num_cpus=0.01,
+        # A share of a CPU would have an autoscaler start or keep a worker, which may have a GPU, to wait for LLMs.
+        num_cpus=0,
+        scheduling_strategy=on_this_node(),
     )
+    outcomes.set_name(name)
     return [BatchOutcome.model_validate_json(row["outcome"]) for row in outcomes.take_all()]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 
+from actors.metrics import CallMetrics
 from actors.remote import ACTOR_OPTIONS
 from pada_ray.config import EndpointConfig
 from pada_ray.llm.gateway import LlmGateway
@@ -22,8 +23,10 @@ def gateway_name(endpoint: EndpointConfig, cache: str, address: str | None) -> s
     return f"gateway to {endpoint.model} at {endpoint.base_url} ({digest})"
 
 
-def hold_gateway(endpoint: EndpointConfig, cache: str, address: str | None, placement: Any) -> Any:
+def hold_gateway(
+    endpoint: EndpointConfig, cache: str, address: str | None, placement: Any, copy: str | None = None
+) -> Any:
     """The actor for an endpoint, made where it is not there yet. It lives as long as whoever made it holds what comes
     back here."""
     options = {"name": gateway_name(endpoint, cache, address), "get_if_exists": True, "scheduling_strategy": placement}
-    return LlmGatewayActor.options(**options).remote(endpoint, cache, address)
+    return LlmGatewayActor.options(**options).remote(endpoint, cache, address, CallMetrics(), copy)

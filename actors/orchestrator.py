@@ -6,15 +6,15 @@ import contextlib
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.computation import ComputationActor
 from actors.data_generation import DataGenerationActor
 from actors.grading import GraderActor
 from actors.llm_gateway import gateway_name, hold_gateway
+from actors.metrics import StageMetrics
 from actors.pattern_analysis import PatternAnalysisActor
 from actors.quality_control import QualityControlActor
-from actors.remote import ACTOR_OPTIONS, RemoteAgent
+from actors.remote import ACTOR_OPTIONS, RemoteAgent, on_this_node
 from actors.stage_claims import claims_name
 from pada_ray import run_files
 from pada_ray.config import Config, EndpointConfig
@@ -33,19 +33,20 @@ OrchestratorActor = ray.remote(**ACTOR_OPTIONS)(Orchestrator)
 class Cast:
     """The actors of one run, named after its folder. Whoever creates them owns them: they go when it goes.
 
-    `cache` is the file of the replies; `offline` is where the embedded teacher listens, if the config asks for it.
+    `cache` is the file of the replies, and `copy` the folder of their copy, if there is one; `offline` is where the
+    embedded teacher listens, if the config asks for it.
     """
 
-    def __init__(self, config: Config, folder: str, cache: str, offline: str | None):
-        run = folder.rstrip("/").rpartition("/")[2]
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-
+    def __init__(self, config: Config, folder: str, cache: str, offline: str | None, copy: str | None = None):
+        if Folder(folder).exists(run_files.PROMPTS):  # which every node sees, wherever the user's own folder is
+            config = config.model_copy(update={"prompts": Folder(folder).at(run_files.PROMPTS)})
+        run = run_files.run_name(folder)
         self._folder = folder
         self._claims = _claims(config.shared_stages)
         self._actors: list[Any] = []
 
-        def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
-            self._actors.append(actor.options(name=f"{run}: {role}", **options).remote(*args))
+        def create(actor: Any, role: str, *args: Any) -> Any:
+            self._actors.append(actor.options(name=f"{run}: {role}", scheduling_strategy=on_this_node()).remote(*args))
             return self._actors[-1]
 
         self.gateways: list[Any] = []
@@ -53,7 +54,7 @@ class Cast:
         def llm(role: str, endpoint: EndpointConfig) -> GatewayLlm:
             address = offline if endpoint.base_url == "offline" else None
             # The cache and the embedded teacher are on this machine.
-            self.gateways.append(hold_gateway(endpoint, cache, address, here))
+            self.gateways.append(hold_gateway(endpoint, cache, address, on_this_node(must=True), copy))
             gateway = RemoteAgent(gateway_name(endpoint, cache, address))
             return GatewayLlm(gateway, Experiment(name=folder, budget=config.budget), role)
 
@@ -71,6 +72,7 @@ class Cast:
         self._computation = create(
             ComputationActor,
             "computation",
+            run,
             RemoteAgent(f"{run}: data generation"),
             RemoteAgent(f"{run}: quality control"),
             config.quality_control.max_regenerations,
@@ -83,7 +85,7 @@ class Cast:
             claims=self._claims,
             grader=RemoteAgent(f"{run}: grading") if judged else None,
         )
-        self.orchestrator = create(OrchestratorActor, "orchestrator", config, folder, workers)
+        self.orchestrator = create(OrchestratorActor, "orchestrator", config, folder, workers, StageMetrics(run))
 
     def start(self) -> Any:
         """Takes the run on; the reference that comes back is ready when the run has ended."""

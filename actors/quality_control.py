@@ -5,15 +5,14 @@ from __future__ import annotations
 import ray
 
 from actors.remote import ACTOR_OPTIONS
-from pada_ray import run_files
+from pada_ray import quality_control, run_files
 from pada_ray.config import Config
 from pada_ray.leak_guard import LeakGuard
 from pada_ray.llm.chat import Llm
-from pada_ray.quality_control import QualityControlAgent
 from pada_ray.storage import Folder
 
 
-class _QualityControlOfRun(QualityControlAgent):
+class QualityControlAgent(quality_control.QualityControlAgent):  # the name is what Ray shows
     def __init__(self, llm: Llm, config: Config, run: str):
         samples = run_files.read_samples(Folder(run))
         train = samples["train"]
@@ -21,4 +20,4 @@ class _QualityControlOfRun(QualityControlAgent):
         super().__init__(llm, config.quality_control, config.prompts, config.llm.max_reasks, train=train, guard=guard)
 
 
-QualityControlActor = ray.remote(**ACTOR_OPTIONS)(_QualityControlOfRun)
+QualityControlActor = ray.remote(**ACTOR_OPTIONS)(QualityControlAgent)

@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 
-from actors.remote import ACTOR_OPTIONS
+from actors.remote import ACTOR_OPTIONS, on_this_node
 from pada_ray.shared_stages import StageClaims
 
 StageClaimsActor = ray.remote(**ACTOR_OPTIONS)(StageClaims)
@@ -19,4 +19,4 @@ def claims_name(store: str) -> str:
 
 def hold_claims(store: str) -> Any:
     """The actor for a store of stages. It lives as long as the handle that comes back."""
-    return StageClaimsActor.options(name=claims_name(store)).remote(store)
+    return StageClaimsActor.options(name=claims_name(store), scheduling_strategy=on_this_node()).remote(store)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from jobs.attach import attach
 from jobs.command import command
 from jobs.convert import convert
 from jobs.doctor import doctor
+from jobs.evaluate import evaluate
 from jobs.plan import plan
 from jobs.report import report
 from jobs.resume import resume
@@ -23,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for job in (run, sweep, plan, resume, status, show, report, teacher, convert, doctor):
+for job in (run, sweep, plan, resume, attach, status, show, report, evaluate, teacher, convert, doctor):
     app.command()(command(job))
 
 

@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from types import FrameType
+
+
+class Terminated(BaseException):
+    """SIGTERM came, as `ray job stop` sends it, and what was going on has been ended in an orderly way."""
 
 
 @contextmanager
 def connected(verbose: bool, log: str) -> Iterator[None]:
     """Ray for the length of a block. What Ray and others print goes to the file `log`, with `verbose` to the terminal.
 
-    Only a Console that was given its file before the block still reaches the terminal.
+    Only a Console that was given its file before the block still reaches the terminal. SIGTERM in the block is like
+    Ctrl-C, and leaves it as Terminated.
     """
+    terminated = False
+
+    def terminate(signal_number: int, frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever sent it waits some seconds, and then kills
+        raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
+
     with ExitStack() as outputs:
         if not verbose:
             file = outputs.enter_context(open(log, "a", encoding="utf-8"))
             outputs.enter_context(redirect_stdout(file))
             outputs.enter_context(redirect_stderr(file))
         _start(verbose)
+        before = signal.signal(signal.SIGTERM, terminate)  # Ray's own handler prints a stack of C++
         try:
             yield
+        except KeyboardInterrupt:
+            if terminated:
+                raise Terminated from None
+            raise
         finally:
             import ray
 
             ray.shutdown()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _start(verbose: bool) -> None:
@@ -45,7 +66,8 @@ def _start(verbose: bool) -> None:
 
 
 def log_folder() -> str:
-    """Where Ray's logs of this session lie."""
+    """Where Ray's logs of this session lie, on every node those of its own processes."""
     import ray
 
-    return os.path.join(ray._private.worker._global_node.get_session_dir_path(), "logs")
+    context = ray.get_runtime_context()
+    return os.path.join(context.get_temp_dir(), context.get_session_name(), "logs")

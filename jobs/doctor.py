@@ -37,6 +37,7 @@ def doctor(
         **{name: functools.partial(importlib.metadata.version, name) for name in _PACKAGES},
         "processor": lambda: f"{len(os.sched_getaffinity(0))} cores",
         "accelerator": _accelerator,
+        "4-bit weights": _four_bits,
         "sandbox": _sandbox,
     }
     if config is not None:
@@ -67,6 +68,13 @@ def _accelerator() -> str:
         return "none seen by torch; training and evaluation run on the CPU"
     devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return ", ".join(f"{d.name}, {d.total_memory / 2**30:.0f} GiB" for d in devices)
+
+
+def _four_bits() -> str:
+    try:
+        return f"bitsandbytes {importlib.metadata.version('bitsandbytes')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "bitsandbytes is not installed; only student.quantization: 4bit needs it (pip install 'pada-ray[4bit]')"
 
 
 def _sandbox() -> str:

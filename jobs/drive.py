@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from jobs.cluster import connected, log_folder
-from jobs.preparation import cache_file, read_config
+from jobs.cluster import Terminated, connected, log_folder
+from jobs.preparation import cache_copy, cache_file, read_config
 from jobs.progress import Progress
+from jobs.shared_disk import check_shared_disk
 from pada_ray.config import Config
-from pada_ray.errors import PadaError
+from pada_ray.errors import PadaError, root_cause
 from pada_ray.report import print_report
 from pada_ray.state import RunState, read_state
 from pada_ray.storage import Folder
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
     from actors.orchestrator import Cast
 
 POLL_SECONDS = 1.0
+_STOPPED = "stopped; go on with `pada resume`, or a sweep with the same `pada sweep`"
 
 
 class RunFailed(PadaError, RuntimeError):
     """A run that ended before its end: what, where its logs are, and that it can be gone on with."""
 
     exit_code = 1
+
+
+class RunStopped(RunFailed):
+    """A run that was told to stop, by SIGTERM."""
+
+    exit_code = 143
 
 
 def drive(run: str, verbose: bool) -> RunState:
@@ -53,8 +61,14 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
-    with _offline_teachers(configs.values()) as teachers, connected(verbose, log):
-        return _conduct(configs, parallel, teachers, progress)
+    try:
+        with _offline_teachers(configs.values()) as teachers, connected(verbose, log):
+            check_shared_disk(configs)
+            return _conduct(configs, parallel, teachers, progress)
+    except KeyboardInterrupt:
+        raise RunFailed(_STOPPED) from None
+    except Terminated:
+        raise RunStopped(_STOPPED) from None
 
 
 def _conduct(
@@ -75,7 +89,8 @@ def _conduct(
 
     def begin(run: str) -> None:
         config = configs[run]
-        casts[run] = Cast(config, run, cache_file(config, run), teachers.get(_settings(config)))
+        replies = cache_file(config, run)
+        casts[run] = Cast(config, run, replies, teachers.get(_settings(config)), cache_copy(config, run))
         gateways.extend(casts[run].gateways)
         try:
             endings[casts[run].start()] = run
@@ -93,7 +108,9 @@ def _conduct(
             while waiting or endings:
                 while waiting and len(endings) < parallel:
                     begin(waiting.pop(0))
-                for ending in ray.wait(list(endings), timeout=POLL_SECONDS)[0] if endings else []:
+                # The more runs, the less often each is asked, since its orchestrator and the gateway have work to do.
+                pause = POLL_SECONDS * len(endings)
+                for ending in ray.wait(list(endings), timeout=pause)[0] if endings else []:
                     run = endings.pop(ending)
                     try:
                         ray.get(ending)
@@ -104,8 +121,6 @@ def _conduct(
                 for run, cast in casts.items():
                     with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
                         progress.show(run, *ray.get(cast.orchestrator.status.remote()))
-    except KeyboardInterrupt:
-        raise RunFailed("stopped; go on with `pada resume`, or a sweep with the same `pada sweep`") from None
     finally:
         for holder in claims:
             ray.kill(holder)
@@ -121,20 +136,6 @@ def _explained(e: BaseException, run: str) -> PadaError:
     return RunFailed(
         f"the run stopped: {type(root).__name__}: {what}; logs in {log_folder()}; go on with `pada resume {run}`"
     )
-
-
-def root_cause(e: BaseException) -> BaseException:
-    """The innermost cause of an error that came through Ray's layers."""
-    seen = {id(e)}
-    while True:
-        inner = getattr(e, "cause", None) or e.__cause__
-        failures = getattr(e, "worker_failures", None)  # of Ray Train: worker rank -> error
-        if failures:
-            inner = next(iter(failures.values()))
-        if not isinstance(inner, BaseException) or id(inner) in seen:
-            return e
-        seen.add(id(inner))
-        e = inner
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from pada_ray.config import Config, DataConfig, check_config, dump_config, lay_o
 from pada_ray.data import load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
-from pada_ray.prompts import Prompts
+from pada_ray.fine_tune import check_fine_tuning
+from pada_ray.prompts import Prompts, read_templates
+from pada_ray.randomness import generator_for
 from pada_ray.records import Sample, Split
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
@@ -29,22 +32,29 @@ def prepare(config: Config) -> str:
     """
     samples = read_data(config)
     check(config, samples)
-    return lay_out(config, samples, _new_folder(config))
+    return lay_out(config, samples, new_folder(config))
 
 
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError unless all holds that can be checked before anything is spent."""
     Prompts(config.prompts)
     _check_keys(config)
-    _check_student(config)
+    check_student(config, samples)
+
+
+def check_student(config: Config, samples: Samples) -> None:
+    """Raises ConfigError unless the student is there and its replies can be checked on this machine."""
+    _check_model(config)
     if any(s.task == Code.name for members in samples.values() for s in members):
         check_level(config.sandbox.require)
 
 
 def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
-    """Writes a run's config and samples into its folder, whose path or URL it returns."""
+    """Writes a run's config, samples and own prompts into its folder, whose path or URL it returns."""
     for split, members in samples.items():
         folder.write_records(run_files.split(split), members)
+    for name, template in (read_templates(config.prompts) if config.prompts else {}).items():
+        folder.write_text(f"{run_files.PROMPTS}/{name}", template)
     folder.write_text(run_files.CONFIG, dump_config(config))
     return folder.url
 
@@ -57,14 +67,21 @@ def read_config(run: str) -> Config:
     return run_files.read_config(folder)
 
 
+def check_changes(overrides: list[str]) -> None:
+    """Raises ConfigError for an override that would make a run another experiment."""
+    for override in overrides:
+        if re.split(r"[.=]", override)[0] not in ("llm", "budget", "shared_disk"):
+            raise ConfigError(
+                f"--set {override}: a run goes on with its own settings; only llm, budget and shared_disk may change"
+            )
+
+
 def change_config(run: str, overrides: list[str]) -> None:
     """Lays overrides over an existing run's config, where they cannot make it another experiment.
 
     Raises ConfigError.
     """
-    for override in overrides:
-        if override.partition(".")[0] not in ("llm", "budget"):
-            raise ConfigError(f"--set {override}: a run goes on with its own settings; only llm and budget may change")
+    check_changes(overrides)
     folder = Folder(run)
     raw = read_config(run).model_dump(mode="json")
     for override in overrides:
@@ -74,6 +91,18 @@ def change_config(run: str, overrides: list[str]) -> None:
 
 def read_data(config: Config) -> Samples:
     """The run's samples, checked. Raises DataError, naming file and line."""
+    samples = _read_splits(config)
+    val = samples["val"]
+    apart = round(config.data.val_apart * len(val))
+    if not config.data.val_apart:
+        return samples
+    if not 0 < apart < len(val):
+        raise ConfigError(f"data.val_apart: {config.data.val_apart} of {len(val)} samples leaves a part empty")
+    mixed = generator_for(config.seed, "val_apart").sample(val, len(val))
+    return samples | {"val": mixed[apart:], "val_apart": mixed[:apart]}
+
+
+def _read_splits(config: Config) -> Samples:
     data = config.data
     if data.demo is not None:
         if data.task is not None:
@@ -111,15 +140,28 @@ def read_each(configs: Iterable[Config]) -> Iterator[Samples]:
 
 
 def cache_file(config: Config, run: str) -> str:
-    """Where the replies of a run are kept: on this machine, whatever the run's folder is."""
-    folder = Folder(run)
-    if config.llm.cache is not None:
-        place = Path(config.llm.cache)
-    elif folder.is_local:
-        place = Path(folder.url)
-    else:
+    """Where the replies of a run are kept on this machine, which is where its calls are made."""
+    folder = _reply_folder(config, run)
+    place = Path(folder.url)
+    if _is_elsewhere(folder, config):
         place = Path.home() / ".cache" / "pada-ray" / folder.url.replace("://", "_").replace("/", "_")
     return str((place / run_files.REPLIES).resolve())
+
+
+def cache_copy(config: Config, run: str) -> str | None:
+    """The folder or URL where a copy of the replies is kept, so that they outlive this machine. None: `cache_file`
+    itself lies where it should."""
+    folder = _reply_folder(config, run)
+    return folder.at(run_files.COPIED_REPLIES) if _is_elsewhere(folder, config) else None
+
+
+def _reply_folder(config: Config, run: str) -> Folder:
+    return Folder(run if config.llm.cache is None else lasting(config.llm.cache))
+
+
+def _is_elsewhere(folder: Folder, config: Config) -> bool:
+    """Whether it is no place for SQLite, which wants a disk of this machine's own."""
+    return not folder.is_local or config.shared_disk
 
 
 def _check_keys(config: Config) -> None:
@@ -129,15 +171,25 @@ def _check_keys(config: Config) -> None:
             raise ConfigError(f"llm.{role}.api_key_env: the environment variable {variable} is not set")
 
 
-def _check_student(config: Config) -> None:
+def _check_model(config: Config) -> None:
     model = config.student.model
     if model.startswith((".", "/", "~")) and not (Path(model) / "config.json").is_file():
         raise ConfigError(f"student.model: {model} is no model's folder (it has no config.json)")
+    check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
 
 
-def _new_folder(config: Config) -> Folder:
+def _has_gpu() -> bool | None:
+    """Whether this machine has a GPU; None on a cluster, whose GPUs may come when they are asked for."""
+    if "RAY_ADDRESS" in os.environ:
+        return None
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def new_folder(config: Config) -> Folder:
     """The first free of NAME, NAME-2, NAME-3, ... under `runs`."""
-    runs = Folder(_absolute(config.runs))
+    runs = Folder(lasting(config.runs))
     taken = set(runs.names())
     number = 1
     while (name := config.name if number == 1 else f"{config.name}-{number}") in taken:
@@ -145,10 +197,10 @@ def _new_folder(config: Config) -> Folder:
     return Folder(runs.at(name))
 
 
-def _absolute(runs: str) -> str:
-    """A relative folder under `ray job submit` would go with the job's copy of the working folder, so there it counts
-    from the home folder."""
+def lasting(path: str) -> str:
+    """The path or URL at which a run is kept. In a Ray job the working folder is a copy that goes with the job, so
+    there a relative path counts from the home folder."""
     under_ray_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    if "://" in runs or not under_ray_job or Path(runs).expanduser().is_absolute():
-        return runs
-    return str(Path.home() / runs)
+    if "://" in path or not under_ray_job:
+        return path
+    return str(Path.home() / Path(path).expanduser())

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pada_ray.config import Config
+from pada_ray.errors import BudgetReached
 from pada_ray.schedule import seconds_left
 from pada_ray.state import RunState
 
@@ -23,7 +24,7 @@ class Progress:
         self._began = time.time()
         self._stages: dict[str, str] = {}
         self._ended = 0
-        self._failed = 0
+        self._failed = self._paused = 0
         self._live = console.status("starting") if console.is_terminal else None
         if self._single:
             console.print(f"run: {next(iter(configs))}", soft_wrap=True, highlight=False)
@@ -52,15 +53,19 @@ class Progress:
     def ended(self, run: str, failure: Exception | None) -> None:
         """A run is over: in a sweep that is a line of its own."""
         self._ended += 1
-        self._failed += failure is not None
+        paused = isinstance(failure, BudgetReached)
+        self._paused += paused
+        self._failed += failure is not None and not paused
         if not self._single:
-            how = f"[red]failed:[/] {escape(str(failure))}" if failure else "done"
+            problem = "[yellow]paused:[/]" if paused else "[red]failed:[/]"
+            how = f"{problem} {escape(str(failure))}" if failure else "done"
             self._print(f"{self._configs[run].name}: {how} | {self._overall()}")
 
     def _overall(self) -> str:
-        """Of a sweep: runs done, failed, and the time that the rest will take at the pace so far."""
+        """Of a sweep: runs ended, failed, paused, and the time that the rest will take at the pace so far."""
         total = len(self._configs)
-        parts = [f"{self._ended} of {total} runs ended" + (f", {self._failed} failed" if self._failed else "")]
+        parts = [f"{self._ended} of {total} runs ended"]
+        parts += [f"{n} {how}" for how, n in (("failed", self._failed), ("paused", self._paused)) if n]
         if self._ended:
             left = (time.time() - self._began) / self._ended * (total - self._ended)
             parts.append(f"about {clock(left)} left")

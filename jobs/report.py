@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from jobs.command import main
+from jobs.preparation import lasting
 from pada_ray.storage import Folder
 
 RunOrSweep = Annotated[
@@ -32,8 +33,8 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
     from pada_ray.report.write import PAGE, TABLES, cell_folder, is_current, write_run, write_sweep
 
     console = Console()
-    folder = Folder(run_or_sweep)
-    target = Folder(out or folder.at("report"))
+    folder = Folder(lasting(run_or_sweep))
+    target = Folder(lasting(out) if out else folder.at("report"))
     if is_sweep(folder):
         sweep = read_sweep(folder)
         write_sweep(sweep, target, against)

@@ -8,22 +8,29 @@ import typer
 
 from jobs.command import main
 from jobs.drive import drive
-from jobs.preparation import change_config
+from jobs.package import read_package
+from jobs.preparation import change_config, check_changes, lasting
 from jobs.run import Overrides, Verbose
+from jobs.submission import Address, options, run_as_job
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
 
 
-def resume(run: Run, set_: Overrides = None, verbose: Verbose = False) -> None:
-    """Go on with RUN from its last finished stage. Replies that had arrived are not paid for again.
+def resume(run: Run, set_: Overrides = None, address: Address = None, verbose: Verbose = False) -> None:
+    """Go on with RUN from its last finished stage. Replies that had arrived are not paid for again. With --address it
+    runs as a job on that cluster, where RUN lies.
 
-    Only how it calls and what it may spend can be set anew: keys of `llm` and `budget`.
+    Only how it calls, what it may spend, and `shared_disk` can be set anew: keys of `llm` and `budget`.
 
     Example: pada resume runs/demo --set budget.usd=20
     """
+    check_changes(set_ or [])
+    if address is not None:
+        raise typer.Exit(run_as_job(address, "resume", [run, *options(set_, verbose=verbose)], read_package()))
+    folder = lasting(run)
     if set_:
-        change_config(run, set_)
-    drive(run, verbose)
+        change_config(folder, set_)
+    drive(folder, verbose)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ import typer
 
 from jobs.command import main
 from jobs.drive import drive
+from jobs.package import read_package
 from jobs.preparation import prepare
+from jobs.submission import Address, options, run_as_job
+from jobs.travel import check_files, inside
 from pada_ray.config import load_config
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
@@ -20,13 +23,19 @@ Overrides = Annotated[
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Ray's own logs.")]
 
 
-def run(config: ConfigPath, set_: Overrides = None, verbose: Verbose = False) -> None:
-    """Run PaDA-Agent as CONFIG says.
+def run(config: ConfigPath, set_: Overrides = None, address: Address = None, verbose: Verbose = False) -> None:
+    """Run PaDA-Agent as CONFIG says. With --address it runs as a job on that cluster, which gets the folder that you
+    are in.
 
     Example: pada run configs/demo.yaml --set seed=7 --set data.regime=300
     """
-    folder = prepare(load_config(config, set_))
-    drive(folder, verbose)
+    loaded = load_config(config, set_)
+    if address is not None:
+        package = read_package()
+        check_files([loaded], package)
+        arguments = [inside(config, package), *options(set_, verbose=verbose)]
+        raise typer.Exit(run_as_job(address, "run", arguments, package))
+    drive(prepare(loaded), verbose)
 
 
 if __name__ == "__main__":

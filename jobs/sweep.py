@@ -11,8 +11,12 @@ from rich.console import Console
 
 from jobs.command import main
 from jobs.drive import RunFailed, drive_all
-from jobs.preparation import check, lay_out, read_each
+from jobs.package import read_package
+from jobs.preparation import check, lasting, lay_out, read_each
 from jobs.run import Overrides, Verbose
+from jobs.submission import Address, options, run_as_job
+from jobs.travel import check_files, inside
+from pada_ray.errors import BudgetReached, PadaError
 from pada_ray.state import is_done
 from pada_ray.storage import Folder
 from pada_ray.sweep import chosen, load_sweep, write_sweep
@@ -28,14 +32,22 @@ Only = Annotated[
 ]
 
 
-def sweep(file: SweepPath, only: Only = None, set_: Overrides = None, verbose: Verbose = False) -> None:
-    """Run every cell of the grid in FILE. The same command goes on with a sweep that was stopped.
+def sweep(
+    file: SweepPath, only: Only = None, set_: Overrides = None, address: Address = None, verbose: Verbose = False
+) -> None:
+    """Run every cell of the grid in FILE. The same command goes on with a sweep that was stopped. With --address it
+    runs as a job on that cluster, which gets the folder that you are in.
 
     Example: pada sweep configs/demo_table.yaml --set parallel=2
     """
     console = Console(file=sys.stdout)
-    loaded = load_sweep(file, set_ or [])
+    loaded = load_sweep(file, set_ or [], lasting)
     cells = chosen(loaded, only or [])
+    if address is not None:
+        package = read_package()
+        check_files([cell.config for cell in cells], package)
+        arguments = [inside(file, package), *options(set_, only=only, verbose=verbose)]
+        raise typer.Exit(run_as_job(address, "sweep", arguments, package))
     due = [cell.config for cell in cells if not is_done(loaded.folder(cell))]
     checked = list(zip(due, read_each(due), strict=True))
     for config, samples in checked:
@@ -45,10 +57,20 @@ def sweep(file: SweepPath, only: Only = None, set_: Overrides = None, verbose: V
     console.print(f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done", soft_wrap=True)
     failures = drive_all(runs, loaded.parallel, verbose, console) if runs else {}
     if failures:
-        raise RunFailed(
-            f"{len(failures)} of {len(cells)} runs failed, the others are done; the first: "
-            f"{next(iter(failures.values()))}; the same command tries the failed ones again"
-        )
+        raise _told(list(failures.values()), len(cells))
+
+
+def _told(problems: list[PadaError], runs: int) -> PadaError:
+    """One error for a sweep of so many runs, some of which have failed, or have reached their budget."""
+    failed = [e for e in problems if not isinstance(e, BudgetReached)]
+    paused = len(problems) - len(failed)
+    if not failed:
+        return BudgetReached(f"{paused} of {runs} runs are paused, the others are done; the first: {problems[0]}")
+    also = f", {paused} are paused" if paused else ""
+    return RunFailed(
+        f"{len(failed)} of {runs} runs failed{also}, the others are done; the first: {failed[0]}; "
+        "the same command tries the failed ones again"
+    )
 
 
 if __name__ == "__main__":

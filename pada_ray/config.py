@@ -9,14 +9,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from pada_ray import deepspeed_config
 from pada_ray.benchmarks import BenchmarkName
 from pada_ray.errors import ConfigError
 from pada_ray.methods import MethodName
 from pada_ray.teacher.settings import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+FewestAndMost = Annotated[
+    tuple[PositiveInt, PositiveInt], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
+]
 
 
 class Section(BaseModel):
@@ -50,6 +63,9 @@ class DataConfig(Section):
     """How many training samples to draw (the paper: 1000, 600 or 300). Smaller regimes nest in larger ones."""
     eval_samples: int | None = Field(default=500, ge=1)
     """At most so many of val, and of test."""
+    val_apart: float = Field(default=0, ge=0, lt=1)
+    """Share of val that is held apart from the agents. It chooses the best model, and shows what the rest of val, which
+    drives the loop, would flatter. 0: val does both, as in the paper."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
@@ -70,6 +86,9 @@ class StudentConfig(Section):
     """A Hub id, a local folder, or `demo` for the embedded student."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """`auto` takes bfloat16 where the device has it, else float32."""
+    quantization: Literal["4bit"] | None = None
+    """`4bit` keeps the base model's weights in NF4, for training (QLoRA) and evaluation: less memory, and somewhat
+    different replies. Needs a GPU and `pip install 'pada-ray[4bit]'`."""
     chat_template: dict[str, Any] = Field(default_factory=dict)
     """Values for the model's chat template, such as a fixed `date_string` for Llama 3."""
     max_length: int = Field(default=2048, ge=16)
@@ -92,23 +111,39 @@ class FineTuneConfig(Section):
     batch_size: int = Field(default=8, ge=1)
     """Samples per optimiser step over all workers together."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Forward passes per optimiser step; `batch_size` must be a multiple of it times `workers`."""
+    """Forward passes per optimiser step; `batch_size` must be a multiple of it times `workers`. When fewer workers are
+    there than at most, they make more passes: a step keeps its samples."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup: Fraction = 0.05
     """Share of the steps."""
     weight_decay: float = Field(default=0.0, ge=0)
     restart: Literal["base", "previous"] = "base"
     """Each round's adapter starts fresh from the base model, or goes on from the previous round's."""
-    workers: int = Field(default=1, ge=1)
+    workers: FewestAndMost = (1, 1)
+    """How many train together: `2`, or `[1, 4]` for one and up to four as the cluster has room and workers are lost."""
+    deepspeed: dict[str, Any] | None = None
+    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `configs/deepspeed`, a JSON file of
+    your own, or its keys."""
     cpus_per_worker: float = Field(default=1, gt=0)
     gpus_per_worker: float | Literal["auto"] = "auto"
-    """`auto`: one GPU if the cluster has any."""
+    """`auto`: one GPU if the cluster has any, or if its autoscaler may add some. Where that cannot be seen, as on
+    KubeRay while no GPU is there, a number is asked for."""
     max_failures: int = Field(default=2, ge=0)
     """How often a lost worker is replaced; training goes on from the last epoch's checkpoint."""
 
+    @field_validator("deepspeed", mode="before")
+    @classmethod
+    def _resolve_deepspeed(cls, given: Any) -> Any:
+        return deepspeed_config.resolve(given)
+
     @model_validator(mode="after")
-    def _batch_divides(self) -> FineTuneConfig:
-        share = self.workers * self.gradient_accumulation
+    def _workers_fit(self) -> FineTuneConfig:
+        fewest, most = self.workers
+        if fewest > most:
+            raise ValueError(f"workers: [{fewest}, {most}]: the fewest come first")
+        if fewest < most and self.deepspeed is not None:
+            raise ValueError("deepspeed needs a fixed number of workers: its checkpoints are split among them")
+        share = most * self.gradient_accumulation
         if self.batch_size % share:
             raise ValueError(
                 f"batch_size ({self.batch_size}) must be a multiple of workers x gradient_accumulation ({share})"
@@ -122,9 +157,19 @@ class EvaluationConfig(Section):
     batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int | None = Field(default=None, ge=1)
     """Instead of the task's own limit."""
-    workers: int = Field(default=1, ge=1)
+    workers: FewestAndMost = (1, 1)
+    """How many hold the student at a time: `2`, or `[1, 4]` for one and up to four as the cluster has room. The
+    predictions are the same."""
     cpus_per_worker: float = Field(default=1, gt=0)
     gpus_per_worker: float | Literal["auto"] = "auto"
+    """As in `fine_tune`."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> EvaluationConfig:
+        fewest, most = self.workers
+        if fewest > most:
+            raise ValueError(f"workers: [{fewest}, {most}]: the fewest come first")
+        return self
 
 
 class PatternAnalysisConfig(Section):
@@ -246,8 +291,7 @@ class LlmConfig(Section):
     max_reasks: int = Field(default=3, ge=0)
     """How often a reply that cannot be read is asked for again, with the parser's error."""
     cache: str | None = None
-    """Local folder for the replies already paid for, which runs may share. None: in the run's folder if that is local,
-    else under the user's cache folder."""
+    """Folder or fsspec URL for the replies already paid for, which runs may share. None: the run's folder."""
 
 
 class Budget(Section):
@@ -266,6 +310,9 @@ class Config(Section):
     """The run's folder is called so, with a number where the name is taken."""
     runs: str = "runs"
     """Folder or fsspec URL under which runs are kept."""
+    shared_disk: bool = False
+    """Whether local paths, such as `runs`, are on a disk that all nodes of the cluster mount at the same place. A
+    cluster of several nodes takes a local path only so; see docs/storage.md."""
     seed: int = 0
     method: MethodName = "pada"
     """PaDA-Agent, a method to compare it with, or a control: `pada_ray/methods`."""

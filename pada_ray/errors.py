@@ -19,6 +19,10 @@ class DataError(PadaError, ValueError):
     """A data file that cannot be used: file, line, what is wrong."""
 
 
+class StorageError(PadaError, OSError):
+    """A store that is not there or refuses: the file's URL, what the store says."""
+
+
 class EndpointError(PadaError, ConnectionError):
     """An LLM endpoint that cannot be reached, refuses the key, or answers with errors to the end."""
 
@@ -32,3 +36,17 @@ class BudgetReached(PadaError, RuntimeError):
 class UnreadableReply(ValueError):
     """An LLM reply that stayed unreadable after every re-ask. It is a fact about one call, never a
     score, and never ends a run: whoever asked counts it and goes on."""
+
+
+def root_cause(e: BaseException) -> BaseException:
+    """The innermost cause of an error that came through Ray's layers."""
+    seen = {id(e)}
+    while True:
+        inner = getattr(e, "cause", None) or e.__cause__
+        failures = getattr(e, "worker_failures", None)  # of Ray Train: worker rank -> error
+        if failures:
+            inner = next(iter(failures.values()))
+        if not isinstance(inner, BaseException) or id(inner) in seen:
+            return e
+        seen.add(id(inner))
+        e = inner

@@ -6,15 +6,17 @@ Test is evaluated along with the other splits, for the report alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from pada_ray import run_files
 from pada_ray.config import EvaluationConfig, StudentConfig
 from pada_ray.records import Prediction, Record, Sample, Split
 from pada_ray.resources import gpus_for
 from pada_ray.storage import Folder
 from pada_ray.tasks import get_task
+
+_BLOCKS_PER_WORKER = 8
 
 
 class EvaluationJob(Record):
@@ -25,49 +27,74 @@ class EvaluationJob(Record):
     settings: EvaluationConfig
 
 
+class EvaluationBatch(Record):
+    """Samples that the student replies to at once. Which ones go together follows from the samples alone and not from
+    the workers: padding can change a reply."""
+
+    positions: list[int]
+    samples: list[Sample]
+
+
+class EvaluationReply(Record):
+    position: int
+    text: str
+    truncated: bool
+
+
 def evaluate(job: EvaluationJob) -> list[Prediction]:
     """A prediction for every sample of every split, in the order of the files. `failed` is None where a judge is to
     decide."""
-    import ray.data
-
     run = Folder(job.run)
     samples: list[tuple[Split, Sample]] = [
         (split, sample) for split, file in job.splits.items() for sample in run.read_records(file, Sample)
     ]
-    # Neighbours in length go to the same batch.
-    order = sorted(range(len(samples)), key=lambda i: sum(len(m.content) for m in samples[i][1].prompt))
-    rows = [{"index": i, "sample": samples[i][1].model_dump_json()} for i in order]
-    gpus = gpus_for(job.settings.gpus_per_worker)
-    workers = min(job.settings.workers, len(rows))
-    replies = (
-        ray.data.from_items(rows, override_num_blocks=workers)
-        .map_batches(
-            StudentWorker,
-            fn_constructor_args=(job.model_dump_json(),),
-            batch_size=min(8 * job.settings.batch_size, math.ceil(len(rows) / workers)),
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=job.settings.cpus_per_worker,
-            num_gpus=gpus or None,
-        )
-        .take_all()
-    )
-    by_index = {row["index"]: row for row in replies}
-    texts = [by_index[i]["reply"] for i in range(len(samples))]
-    failed = fails_all(texts, [sample for _, sample in samples])
+    replies = _replies(job, [sample for _, sample in samples])
+    failed = fails_all([r.text for r in replies], [sample for _, sample in samples])
     return [
-        Prediction(
-            id=sample.id,
-            split=split,
-            reply=texts[i],
-            failed=failed[i],
-            truncated=bool(by_index[i]["truncated"]),
-        )
-        for i, (split, sample) in enumerate(samples)
+        Prediction(id=sample.id, split=split, reply=reply.text, failed=verdict, truncated=reply.truncated)
+        for (split, sample), reply, verdict in zip(samples, replies, failed, strict=True)
     ]
 
 
+def _replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
+    """A reply to each of the samples, in their order, from as many workers as are of use."""
+    import ray.data
+
+    batches = batches_of(samples, job.settings.batch_size)
+    fewest, most = (min(n, len(batches)) for n in job.settings.workers)
+    cpus, gpus = job.settings.cpus_per_worker, gpus_for(job.settings.gpus_per_worker)
+    dataset = ray.data.from_items(
+        [{"batch": b.model_dump_json()} for b in batches],
+        # A block is what a worker is given at a time, and does again if it is lost. Enough of them that workers
+        # which come later find some left.
+        override_num_blocks=min(len(batches), _BLOCKS_PER_WORKER * most),
+    ).map_batches(
+        StudentWorker,
+        fn_constructor_args=(job.model_dump_json(),),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
+        num_cpus=cpus,
+        num_gpus=gpus or None,
+    )
+    # Without limits, a pool that is busy has an autoscaler add a node of every kind, of use or not.
+    limits = ray.data.ExecutionResources.for_limits(cpu=most * cpus, gpu=most * gpus)
+    dataset.context.execution_options.resource_limits = limits
+    dataset.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
+    replies = [EvaluationReply.model_validate_json(text) for row in dataset.take_all() for text in row["replies"]]
+    return sorted(replies, key=lambda r: r.position)
+
+
+def batches_of(samples: Sequence[Sample], size: int) -> list[EvaluationBatch]:
+    """Samples of like length together, for little padding. The longest go first: what memory does not hold shows at
+    once, and workers end at about the same time."""
+    order = sorted(range(len(samples)), key=lambda i: -sum(len(m.content) for m in samples[i].prompt))
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    return [EvaluationBatch(positions=group, samples=[samples[i] for i in group]) for group in groups]
+
+
 class StudentWorker:
-    """A Ray Data actor with the student in memory. Columns in: index, sample; out: index, reply, truncated."""
+    """A Ray Data actor with the student in memory. Columns in: batch, an EvaluationBatch; out: replies, a list of
+    EvaluationReply for each; all as JSON."""
 
     def __init__(self, job: str):
         from pada_ray.student import Student
@@ -76,18 +103,20 @@ class StudentWorker:
         with Folder(self._job.run).local_copy(self._job.adapter) as adapter:
             self._student = Student(self._job.student, adapter)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        samples = [Sample.model_validate_json(text) for text in batch["sample"]]
-        limits = {s.task: self._job.settings.max_new_tokens or get_task(s.task).max_new_tokens for s in samples}
-        replies = self._student.replies(
-            [s.prompt for s in samples], max(limits.values()), self._job.settings.batch_size
-        )
-        texts = [cut(r.text, get_task(s.task).stop) for r, s in zip(replies, samples, strict=True)]
-        return {
-            "index": batch["index"],
-            "reply": texts,
-            "truncated": [r.truncated and r.text == text for r, text in zip(replies, texts, strict=True)],
-        }
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        batches = [EvaluationBatch.model_validate_json(text) for text in rows["batch"]]
+        return {"replies": [[r.model_dump_json() for r in self._reply(batch)] for batch in batches]}
+
+    def _reply(self, batch: EvaluationBatch) -> list[EvaluationReply]:
+        tasks = [get_task(s.task) for s in batch.samples]
+        limit = max(self._job.settings.max_new_tokens or task.max_new_tokens for task in tasks)
+        prompts = [s.prompt for s in batch.samples]
+        replies = self._student.replies(prompts, limit, batch_size=len(prompts))
+        texts = [cut(r.text, task.stop) for r, task in zip(replies, tasks, strict=True)]
+        return [
+            EvaluationReply(position=position, text=text, truncated=r.truncated and r.text == text)
+            for position, text, r in zip(batch.positions, texts, replies, strict=True)
+        ]
 
 
 def cut(reply: str, stop: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from pada_ray import run_files
 from pada_ray.augmentation import Augmentation, Group, GroupReport, fill_quotas, plan_groups
 from pada_ray.config import Config
 from pada_ray.evaluation import EvaluationJob
+from pada_ray.event_log import Event
 from pada_ray.fine_tune import FineTuneJob, FineTuneReport, read_report
 from pada_ray.grading import is_judged
 from pada_ray.leak_guard import LeakGuard
@@ -76,14 +77,17 @@ class Workers(NamedTuple):
 
 
 class Orchestrator:
-    """One run, in `folder`, which holds its data already. A folder with a state is gone on with."""
+    """One run, in `folder`, which holds its data already. A folder with a state is gone on with. `notice` is told every
+    event of the run."""
 
-    def __init__(self, config: Config, folder: str, workers: Workers):
+    def __init__(
+        self, config: Config, folder: str, workers: Workers, notice: Callable[[Event], None] = lambda event: None
+    ):
         self._config = config
         self._workers = workers
         self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
-        self._keeper = StateKeeper(self._folder, config.name, store)
+        self._keeper = StateKeeper(self._folder, config.name, store, notice)
         self._samples = run_files.read_samples(self._folder)
         self._train = self._samples["train"]
         self._content = content_hash(config.student.model_dump_json())
@@ -93,15 +97,15 @@ class Orchestrator:
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
-        self._keeper.transition(status="running", error=None)
+        self._keeper.begin()
         try:
             await self._evaluate_model(run_files.BASE, None, None, [s for s in self._samples if s != "train"])
             best = await METHODS[self._config.method](self._train, self, self._config.iterations)
         except BaseException as e:
-            self._keeper.transition(status="failed", error=" ".join(str(e).split())[:2000])
+            self._keeper.stop(e)
             raise
         await self._take_account()
-        self._keeper.transition(status="done", stage="done", best=run_files.model(best))
+        self._keeper.end(best=run_files.model(best))
         return self._keeper.state
 
     async def status(self) -> tuple[RunState, float]:
@@ -124,7 +128,8 @@ class Orchestrator:
             training_set=run_files.training_set(iteration),
             adapter=run_files.adapter(iteration),
             previous_adapter=None if previous is None else run_files.adapter(previous),
-            name=f"{run_files.model(iteration)}-{content[:12]}",
+            # Ray Train shows the name, and resumes one that it knows.
+            name=f"{run_files.run_name(self._folder.url)}-{run_files.model(iteration)}-{content[:12]}",
             student=self._config.student,
             settings=settings,
             seed=number_for(self._config.seed, "fine_tune") % 2**31,
@@ -298,7 +303,7 @@ class Orchestrator:
         ]
 
         async def work() -> Augmentation:
-            return await fill_quotas(
+            filled = await fill_quotas(
                 groups,
                 self._workers.computation.augment,
                 iteration=iteration,
@@ -307,6 +312,10 @@ class Orchestrator:
                 known=[*self._train, *earlier],
                 seed=self._config.seed,
             )
+            for group in filled.groups:
+                if group.shortfall:
+                    self._keeper.tell("shortfall", group=group.group, quota=group.quota, accepted=group.accepted)
+            return filled
 
         augmentation = await self._keeper.stage(
             f"{run_files.model(iteration)}: data generation",
@@ -325,10 +334,12 @@ class Orchestrator:
         return [c.sample for c in augmentation.accepted if c.sample]
 
     async def best_on_val(self) -> int:
-        """The iteration with the best val accuracy; the earlier one where two are equal."""
+        """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
+        are equal."""
         scores = self._keeper.state.scores
+        val: Split = "val_apart" if "val_apart" in self._samples else "val"
         iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
-        return max(iterations, key=lambda i: (scores[run_files.model(i)]["val"].accuracy, -i))
+        return max(iterations, key=lambda i: (scores[run_files.model(i)][val].accuracy, -i))
 
     # How steps are kept
 
@@ -360,7 +371,7 @@ class Orchestrator:
         )
         if judged:
             predictions = await self._grade(name, samples, predictions)
-        self._keeper.state.scores[name] = {
+        scores = {
             split: Score(
                 samples=sum(p.split == split for p in predictions),
                 failures=sum(p.failed is True for p in predictions if p.split == split),
@@ -369,7 +380,10 @@ class Orchestrator:
             )
             for split in splits
         }
-        self._keeper.write()
+        if self._keeper.state.scores.get(name) != scores:  # which a resumed run knows already
+            self._keeper.state.scores[name] = scores
+            self._keeper.write()
+            self._keeper.tell("model evaluated", model=name, **{split: s.accuracy for split, s in scores.items()})
         return predictions
 
     async def _grade(self, name: str, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]:

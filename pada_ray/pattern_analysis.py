@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pada_ray.clustering import cluster, nearest
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
 from pada_ray.llm.ask import ask
@@ -34,12 +33,16 @@ class PatternAnalysisAgent:
 
     async def cluster(self, analyses: Sequence[Analysis]) -> list[int]:
         """The cluster of each analysis, counted from 0 by falling size."""
+        from pada_ray.clustering import cluster  # late, since it brings scikit-learn, and not every run comes here
+
         s = self._settings
         texts = [a.text for a in analyses]
         return await asyncio.to_thread(cluster, texts, s.embedding, s.min_clusters, s.max_clusters, self._seed)
 
     async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
         """For each query the positions in `texts` of the `k` most similar ones."""
+        from pada_ray.clustering import nearest
+
         return await asyncio.to_thread(nearest, queries, texts, k, self._settings.embedding, self._seed)
 
     async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]:

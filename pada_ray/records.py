@@ -51,7 +51,9 @@ class Sample(Record):
         return self.messages[-1].content
 
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "val_apart", "test"]
+"""`val_apart` is the part of val that the agents never see, where the config holds one apart."""
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class Prediction(Record):

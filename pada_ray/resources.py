@@ -1,12 +1,66 @@
-"""What the cluster has."""
+"""What the cluster has, and what its autoscaler may add."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pada_ray.errors import ConfigError
+
+# Where `ray up` puts the autoscaler's config on the head of the cluster. Ray itself gives no way to ask for it.
+AUTOSCALER_CONFIG = Path("~/ray_bootstrap_config.yaml")
+# On the nodes that an autoscaler started, and on all of KubeRay's.
+_NODE_GROUP = "ray.io/node-group"
+
 
 def gpus_for(setting: float | str) -> float:
-    """GPUs for one worker: the number given, or for `auto` one if the cluster has any, else none."""
+    """GPUs for one worker: the number given, or for `auto` one if the cluster has any or its autoscaler may add some,
+    else none. Raises ConfigError where that cannot be seen. To be called on the head."""
     import ray
 
     if setting != "auto":
         return float(setting)
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+    file = AUTOSCALER_CONFIG.expanduser()
+    config = yaml.safe_load(file.read_text()) if file.is_file() else None
+    return 1.0 if may_have_gpus([node for node in ray.nodes() if node["Alive"]], config) else 0.0
+
+
+def may_have_gpus(nodes: Sequence[dict[str, Any]], autoscaler: dict[str, Any] | None) -> bool:
+    """Whether there is a GPU on one of the `nodes` (as `ray.nodes()` gives them), or on those that an autoscaler with
+    this config may add. Raises ConfigError where an autoscaler may be at work whose config is not known."""
+    if any(node["Resources"].get("GPU", 0) >= 1 for node in nodes):
+        return True
+    if autoscaler is not None:
+        types = autoscaler.get("available_node_types", {}).values()
+        return any(t.get("resources", {}).get("GPU", 0) >= 1 and t.get("max_workers", 1) > 0 for t in types)
+    if any(_NODE_GROUP in node.get("Labels", {}) for node in nodes):
+        raise ConfigError(
+            "gpus_per_worker: auto: the cluster has no GPU now, and whether its autoscaler may add one cannot be seen; "
+            "set fine_tune.gpus_per_worker and evaluation.gpus_per_worker to 1, or to 0 for the CPU"
+        )
+    return False
+
+
+def other_nodes() -> str | None:
+    """Why work may run on other nodes than this one: there are some, or an autoscaler may add some. None: it cannot."""
+    import ray
+    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    return explain_nodes(ray.nodes(), _internal_kv_get(DEBUG_AUTOSCALING_STATUS))
+
+
+def explain_nodes(nodes: Sequence[dict[str, Any]], autoscaling: str | bytes | None) -> str | None:
+    """`nodes` are as `ray.nodes()` gives them, `autoscaling` is the JSON that Ray's monitor leaves."""
+    alive = [node for node in nodes if node["Alive"]]
+    if len(alive) > 1:
+        return f"the cluster has {len(alive)} nodes"
+    # Ray names no type for a node that was started by hand, and its monitor makes one up that begins so.
+    report = json.loads(autoscaling or "{}").get("autoscaler_report") or {}
+    managed = any(not kind.startswith("node_") for kind in report.get("active_nodes", {}))
+    grouped = any(_NODE_GROUP in node.get("Labels", {}) for node in alive)
+    return "the cluster may add nodes by its autoscaler" if managed or grouped else None

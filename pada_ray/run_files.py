@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pada_ray.config import Config, check_config
-from pada_ray.records import Sample, Split
+from pada_ray.records import SPLITS, Sample, Split
 from pada_ray.storage import Folder
 
 CONFIG = "config.yaml"
 REPLIES = "replies.sqlite"
+COPIED_REPLIES = "replies"  # folder of files, where the run is not on the disk of the machine that makes the calls
+PROMPTS = "prompts"  # folder with the user's own templates, as they were when the run was laid out
 REPORT = "report.yaml"
+
+
+def run_name(folder: str) -> str:
+    """What the run in a folder is called in Ray's dashboard and metrics."""
+    return folder.rstrip("/").rpartition("/")[2]
 
 
 def split(name: Split) -> str:
@@ -23,12 +30,11 @@ def read_config(folder: Folder) -> Config:
 
 def read_samples(folder: Folder) -> dict[Split, list[Sample]]:
     """The samples of every split that the run has."""
-    splits: list[Split] = ["train", "val", "test"]
-    return {s: folder.read_records(split(s), Sample) for s in splits if folder.exists(split(s))}
+    return {s: folder.read_records(split(s), Sample) for s in SPLITS if folder.exists(split(s))}
 
 
 def held_out(samples: dict[Split, list[Sample]]) -> list[Sample]:
-    """The samples of val and test: what must never reach training."""
+    """The samples of val (both parts) and test: what must never reach training."""
     return [s for name, members in samples.items() if name != "train" for s in members]
 
 
@@ -42,6 +48,11 @@ BASE = "base"
 
 def adapter(iteration: int) -> str:
     return f"{model(iteration)}/adapter"
+
+
+def model_of(adapter_folder: str | None) -> str:
+    """The model that an adapter makes; without one it is the base model."""
+    return adapter_folder.partition("/")[0] if adapter_folder else BASE
 
 
 def training_set(iteration: int) -> str:

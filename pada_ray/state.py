@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pada_ray.errors import BudgetReached, root_cause
+from pada_ray.event_log import Event, EventLog, EventName
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Split
 from pada_ray.shared_stages import StageStore
@@ -42,6 +44,8 @@ class FinishedStage(BaseModel):
 
     output: str  # the file or folder that it wrote
     seconds: float
+    shared: bool = False
+    """Another run had done it, or was doing it."""
 
 
 class RunState(BaseModel):
@@ -50,7 +54,8 @@ class RunState(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    status: Literal["running", "failed", "done"] = "running"
+    status: Literal["running", "paused", "failed", "done"] = "running"
+    """`paused`: its budget is reached."""
     stage: str = "start"
     iteration: int = 0
     finished: dict[str, FinishedStage] = Field(default_factory=dict)
@@ -76,14 +81,45 @@ def is_done(folder: Folder) -> bool:
 
 class StateKeeper:
     """Runs stages once: what is finished is read back, what is not is done and written down. With a `store`, what
-    another run has done is taken from there."""
+    another run has done is taken from there. `notice` is told every event of the run."""
 
-    def __init__(self, folder: Folder, name: str, store: StageStore | None = None):
+    def __init__(
+        self,
+        folder: Folder,
+        name: str,
+        store: StageStore | None = None,
+        notice: Callable[[Event], None] = lambda event: None,
+    ):
         self.folder = folder
         self._store = store
-        known = folder.exists(FILE)
-        self.state = read_state(folder) if known else RunState(name=name)
+        self._log = EventLog(folder, notice)
+        self._known = folder.exists(FILE)
+        self.state = read_state(folder) if self._known else RunState(name=name)
         self.stage_began = time.time()
+
+    def begin(self) -> None:
+        """The run goes on from wherever it stands."""
+        self._transition(status="running", error=None)
+        if self._known:
+            self.tell("run resumed", finished_stages=len(self.state.finished))
+        else:
+            self.tell("run began")
+
+    def stop(self, error: BaseException) -> None:
+        """The run cannot go on: it has failed, or is paused where its budget is reached."""
+        root = root_cause(error)
+        told = " ".join(str(root).split())[:2000] or type(root).__name__
+        paused = isinstance(root, BudgetReached)
+        self._transition(status="paused" if paused else "failed", error=told)
+        self.tell("run paused" if paused else "run failed", error=told)
+
+    def end(self, best: str) -> None:
+        self._transition(status="done", stage="done", best=best)
+        self.tell("run ended", best=best)
+
+    def tell(self, event: EventName, **figures: Any) -> None:
+        """Puts an event into the run's log."""
+        self._log.add(event, self.state.stage, **figures)
 
     async def stage(
         self,
@@ -102,26 +138,29 @@ class StateKeeper:
         """
         if name in self.state.finished:
             return load()
-        self.transition(stage=name)
+        self._transition(stage=name)
+        self.tell("stage began")
 
         async def work_and_save() -> T:
             result = await work()
             save(result)
             return result
 
+        shared = False
         if self._store is None or content is None:
             result = await work_and_save()
         elif await self._store.fetch(content, self.folder, output):
-            result = load()
+            result, shared = load(), True
         else:
             async with self._store.working_on(content, self.folder, output):
                 result = await work_and_save()
-        seconds = time.time() - self.stage_began
-        self.state.finished[name] = FinishedStage(output=output, seconds=round(seconds, 2))
+        seconds = round(time.time() - self.stage_began, 2)
+        self.state.finished[name] = FinishedStage(output=output, seconds=seconds, shared=shared)
         self.write()
+        self.tell("stage ended", seconds=seconds, shared=shared)
         return result
 
-    def transition(self, **changes: Any) -> None:
+    def _transition(self, **changes: Any) -> None:
         for field, value in changes.items():
             setattr(self.state, field, value)
         self.stage_began = time.time()

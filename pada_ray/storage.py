@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -12,16 +13,26 @@ from typing import Any, TypeVar
 import fsspec
 import yaml
 
+from pada_ray.errors import ConfigError, StorageError
 from pada_ray.records import Record
 
 R = TypeVar("R", bound=Record)
 
+_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # of this package, by the URL's protocol
+
 
 class Folder:
-    """A folder named by a local path or an fsspec URL (`s3://bucket/runs`). Paths inside it use `/`."""
+    """A folder named by a local path or an fsspec URL (`s3://bucket/runs`). Paths inside it use `/`.
+
+    Raises ConfigError for a URL that cannot be used here. Its methods raise StorageError, naming the file, where a
+    store is not there or refuses.
+    """
 
     def __init__(self, url: str):
-        self._fs, self._root = fsspec.core.url_to_fs(url)
+        protocol = url.partition("://")[0] if "://" in url else "file"
+        self._is_object_store = protocol in _OBJECT_STORES
+        self._fs, self._root = _open(url, protocol, self._is_object_store)
         self.url = self._root if self.is_local else url.rstrip("/")
 
     @property
@@ -33,36 +44,45 @@ class Folder:
         return f"{self.url}/{path}"
 
     def exists(self, path: str = "") -> bool:
-        return self._fs.exists(f"{self._root}/{path}")
+        with self._explained(path):
+            return self._fs.exists(f"{self._root}/{path}".rstrip("/"))
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Writes a file so that a reader, or a run that comes back, sees all of it or nothing."""
         target = f"{self._root}/{path}"
-        self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-        if not self.is_local:
-            self._fs.pipe_file(target, data)  # an object store shows an object when its upload is complete
-            return
-        temporary = Path(f"{target}.{uuid.uuid4().hex}.tmp")
-        temporary.write_bytes(data)
-        temporary.replace(target)
+        with self._explained(path):
+            if self._is_object_store:
+                # It has no folders to make: that would make the bucket. It shows an object when the upload is complete.
+                self._fs.pipe_file(target, data)
+                return
+            self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+            if not self.is_local:
+                self._fs.pipe_file(target, data)
+                return
+            temporary = Path(f"{target}.{uuid.uuid4().hex}.tmp")
+            temporary.write_bytes(data)
+            temporary.replace(target)
 
     def read_bytes(self, path: str) -> bytes:
-        return self._fs.cat_file(f"{self._root}/{path}")
+        with self._explained(path):
+            return self._fs.cat_file(f"{self._root}/{path}")
 
     def remove(self, path: str) -> None:
         """Removes a file or a folder with all that is in it; fine if it is not there."""
-        target = f"{self._root}/{path}"
-        if self._fs.exists(target):
-            self._fs.rm(target, recursive=True)
+        target = f"{self._root}/{path}".rstrip("/")
+        with self._explained(path):
+            if self._fs.exists(target):
+                self._fs.rm(target, recursive=True)
 
     def copy_to(self, path: str, other: Folder, as_path: str) -> None:
         """Copies a file, or a folder with the files directly in it, into another folder."""
-        source = f"{self._root}/{path}"
-        if self._fs.isdir(source):
+        with self._explained(path):
+            is_folder = self._fs.isdir(f"{self._root}/{path}")
+        if is_folder:
             for name in Folder(self.at(path)).names():
                 self.copy_to(f"{path}/{name}", other, f"{as_path}/{name}")
         else:
-            other.write_bytes(as_path, self._fs.cat_file(source))
+            other.write_bytes(as_path, self.read_bytes(path))
 
     @contextlib.contextmanager
     def local_copy(self, path: str | None) -> Iterator[str | None]:
@@ -71,18 +91,32 @@ class Folder:
             yield None if path is None else self.at(path)
             return
         with tempfile.TemporaryDirectory() as copy:
-            self._fs.get(f"{self._root}/{path}/", copy, recursive=True)
+            with self._explained(path):
+                self._fs.get(f"{self._root}/{path}/", copy, recursive=True)
             yield copy
+
+    def for_arrow(self, path: str) -> tuple[str, Any]:
+        """A folder inside as Ray takes it: its path, and the pyarrow file system that the path is on (None: the local
+        one), with the same access as everything here."""
+        if self.is_local:
+            return self.at(path), None
+        import pyarrow.fs
+
+        return f"{self._root}/{path}", pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(self._fs))
 
     def modified(self, path: str) -> float:
         """When a file was last written, in seconds since the epoch."""
-        return float(self._fs.modified(f"{self._root}/{path}").timestamp())
+        with self._explained(path):
+            return float(self._fs.modified(f"{self._root}/{path}").timestamp())
 
     def names(self) -> list[str]:
         """Names of what stands directly inside, sorted; none if the folder does not exist."""
-        if not self._fs.exists(self._root):
-            return []
-        return sorted(str(p).rstrip("/").rpartition("/")[2] for p in self._fs.ls(self._root, detail=False))
+        with self._explained():
+            if not self._fs.exists(self._root):
+                return []
+            inside = [str(p).rstrip("/") for p in self._fs.ls(self._root, detail=False)]
+        # What a store's own console makes for an empty folder is listed among what is in it.
+        return sorted(p.rpartition("/")[2] for p in inside if p != self._root.rstrip("/"))
 
     def write_text(self, path: str, text: str) -> None:
         self.write_bytes(path, text.encode())
@@ -102,6 +136,38 @@ class Folder:
 
     def read_records(self, path: str, kind: type[R]) -> list[R]:
         return list(_parse_lines(self.read_text(path), kind))
+
+    @contextlib.contextmanager
+    def _explained(self, path: str = "") -> Iterator[None]:
+        """Gives the errors of stores, each of which has its own, as one; those of a local disk are clear already."""
+        try:
+            yield
+        except Exception as e:
+            if self.is_local:
+                raise
+            where = self.at(path).rstrip("/")
+            if isinstance(e, FileNotFoundError):
+                raise StorageError(f"{where}: no such file, or no such bucket") from None
+            what = " ".join(str(e).split()) or "no more is said"
+            raise StorageError(
+                f"{where}: {type(e).__name__}: {what}; check that the store is there and that this machine has access"
+            ) from None
+
+
+def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:
+    """The file system of a URL and the path on it."""
+    if re.search("://[^/@]*:[^/]*@", url):
+        raise ConfigError(f"{protocol}://...: a URL with a password is written to files; give it by the environment")
+    # A listing that is kept would hide what another process has written since.
+    options = {"use_listings_cache": False} if is_object_store else {}
+    try:
+        fs, root = fsspec.core.url_to_fs(url, **options)
+    except ImportError as e:
+        extra = f"pip install 'pada-ray[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else str(e)
+        raise ConfigError(f"{url}: the file system of {protocol}:// is not installed here; {extra}") from None
+    except ValueError as e:
+        raise ConfigError(f"{url}: {' '.join(str(e).split())}; see docs/storage.md") from None
+    return fs, root
 
 
 def _parse_lines(text: str, kind: type[R]) -> Iterator[R]:

@@ -53,11 +53,32 @@ def load_tokenizer(settings: StudentConfig) -> Any:
 
 
 def load_model(settings: StudentConfig) -> Any:
-    """The base model in its dtype, on the CPU. Raises ConfigError when it cannot be loaded."""
+    """The base model in its dtype, on the CPU; quantized, on the GPU. Raises ConfigError when it cannot be loaded."""
+    quantized = {} if settings.quantization is None else _four_bits(dtype_for(settings))
     try:
-        return AutoModelForCausalLM.from_pretrained(model_location(settings.model), dtype=dtype_for(settings))
-    except (OSError, ValueError) as e:
+        return AutoModelForCausalLM.from_pretrained(
+            model_location(settings.model), dtype=dtype_for(settings), **quantized
+        )
+    except (OSError, ValueError, ImportError) as e:
         raise ConfigError(f"student.model: cannot load {settings.model}: {_one_line(e)}") from None
+
+
+def _four_bits(compute: torch.dtype) -> dict[str, Any]:
+    """What `from_pretrained` takes for the quantization of QLoRA (arXiv 2305.14314): NF4, its constants quantized too.
+
+    Raises ConfigError without a GPU.
+    """
+    if not torch.cuda.is_available():
+        raise ConfigError("student.quantization: 4bit needs a GPU, and this worker has none; see gpus_per_worker")
+    from transformers import BitsAndBytesConfig
+
+    nf4 = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+    )
+    return {"quantization_config": nf4, "device_map": {"": torch.cuda.current_device()}}
 
 
 def end_of_turn_ids(model: Any, tokenizer: Any) -> set[int]:
@@ -141,7 +162,9 @@ class Student:
             from peft import PeftModel
 
             self.model = PeftModel.from_pretrained(self.model, adapter)
-        self.model.to(device()).eval()
+        if settings.quantization is None:
+            self.model.to(device())
+        self.model.eval()
         if adapter is not None:
             assert_adapter_acts(self.model, self.encoder.prompt([Message(role="user", content="Who are you?")]))
 
@@ -181,12 +204,15 @@ class Student:
         return Reply(text, truncated=length is None)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def assert_adapter_acts(model: Any, prompt: list[int]) -> None:
-    """Raises RuntimeError unless a peft model's adapter changes the logits of `prompt`."""
+    """Raises RuntimeError unless a peft model's adapter changes the logits of `prompt`.
+
+    With ZeRO-3 all workers must call it, since each holds a part of the weights.
+    """
     training = model.training
     model.eval()
-    ids = torch.tensor([prompt], device=next(model.parameters()).device)
+    ids = torch.tensor([prompt], device=device())
     adapted = model(input_ids=ids).logits
     with model.disable_adapter():
         base = model(input_ids=ids).logits

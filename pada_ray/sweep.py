@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -56,8 +56,9 @@ class Sweep(Record):
         return Folder(f"{self.url}/{CELLS}/{cell.name}")
 
 
-def load_sweep(path: str, overrides: list[str]) -> Sweep:
-    """Reads a sweep's file, lays `a.b=value` overrides over it, and checks every cell.
+def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = str) -> Sweep:
+    """Reads a sweep's file, lays `a.b=value` overrides over it, and checks every cell. `lasting` turns the folder of
+    `runs` into the one where they are kept.
 
     Raises ConfigError, naming the cell and the key.
     """
@@ -74,7 +75,7 @@ def load_sweep(path: str, overrides: list[str]) -> Sweep:
             f"{path}: {where}: {first['msg']}; an axis is a list of values, or labels with the keys that each sets"
         ) from None
     name = raw.get("name", "sweep")
-    url = Folder(f"{raw.get('runs', Config.model_fields['runs'].default)}/{name}").url
+    url = Folder(f"{lasting(str(raw.get('runs', Config.model_fields['runs'].default)))}/{name}").url
     cells = []
     for coordinates, values in _combinations(keys.grid):
         cell = "_".join(f"{axis}-{label}" for axis, label in coordinates.items())
@@ -83,8 +84,7 @@ def load_sweep(path: str, overrides: list[str]) -> Sweep:
         for key, value in values.items():
             put(merged, key, value, f"{path}: grid: {key}")
         merged |= {"name": cell, "runs": f"{url}/{CELLS}", "shared_stages": f"{url}/{SHARED}"}
-        if Folder(url).is_local:
-            merged["llm"] = {"cache": url} | (merged.get("llm") or {})
+        merged["llm"] = {"cache": url} | (merged.get("llm") or {})
         cells.append(Cell(name=cell, coordinates=coordinates, config=check_config(merged, f"{path}: cell {cell}")))
     names = [cell.name for cell in cells]
     if len(set(names)) < len(names):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from pada_ray.config import EndpointConfig
 from pada_ray.errors import EndpointError
+from pada_ray.llm.call_watch import UNWATCHED, CallWatch
 from pada_ray.llm.chat import ChatRequest, Completion
 from pada_ray.llm.circuit_breaker import CircuitBreaker
 from pada_ray.llm.failures import CallFailed, Kind
@@ -38,13 +39,13 @@ class Calls:
         self._turnstile = Turnstile(self._limiter)
         self._breaker = CircuitBreaker()
 
-    async def call(self, request: ChatRequest, experiment: str) -> Completion:
+    async def call(self, request: ChatRequest, experiment: str, watch: CallWatch = UNWATCHED) -> Completion:
         """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing."""
         failures, again = 0.0, False
         while True:
             self._breaker.check(_now())
             try:
-                return await self._attempt(request, experiment, again=again)
+                return await self._attempt(request, experiment, watch, again=again)
             except CallFailed as e:
                 failure = e
             if failure.kind == Kind.REQUEST:
@@ -59,10 +60,13 @@ class Calls:
                     self._close(failure.message)
                 raise self._error(failure.message)
             again = True
+            watch.retries()
             await asyncio.sleep(_pause(failure, failures))
 
-    async def _attempt(self, request: ChatRequest, experiment: str, *, again: bool) -> Completion:
+    async def _attempt(self, request: ChatRequest, experiment: str, watch: CallWatch, *, again: bool) -> Completion:
+        came = _now()
         start = await self._turnstile.enter(experiment, lambda: self._estimate.expected(request), again=again)
+        watch.starts(_now() - came)
         expected = start.tokens.units
         try:
             completion = await self._complete(request)
@@ -77,6 +81,7 @@ class Calls:
             self._breaker.succeeded(_now())
             return completion
         finally:
+            watch.ends()
             self._turnstile.admit()
 
     def _note(self, e: BaseException, start: Start) -> None:

@@ -45,7 +45,7 @@ class Experiment(Record):
 
 
 class Usage(Record):
-    """Calls that were made and paid for, and their tokens, for one purpose."""
+    """What an experiment took for one purpose: calls whose replies it got, and their tokens."""
 
     role: str  # teacher or judge
     purpose: str
@@ -53,3 +53,4 @@ class Usage(Record):
     prompt_tokens: int
     completion_tokens: int
     usd: float | None = None  # None where no price is configured
+    shared: bool = False  # another experiment had paid for them

@@ -1,27 +1,36 @@
 """What a server takes of the API, learned from its own errors.
 
 Compatible servers differ: some take `max_completion_tokens` in place of `max_tokens`, some no temperature or no seed,
-some no JSON schema or no `response_format` at all. All are asked for everything at first.
+some no JSON schema or no `response_format` at all. All are asked for everything at first. What was learned is kept with
+the replies.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from typing import Any
 
 from pada_ray.config import EndpointConfig
 from pada_ray.llm.chat import ChatRequest
 
+_TABLE = "CREATE TABLE IF NOT EXISTS dialects (endpoint TEXT PRIMARY KEY, learned TEXT NOT NULL)"
 _IN_WORDS = "Answer with one JSON object and nothing else. It must fit this JSON schema: {schema}"
 
 
 class Dialect:
-    def __init__(self, endpoint: EndpointConfig):
+    def __init__(self, endpoint: EndpointConfig, db: sqlite3.Connection):
         self._endpoint = endpoint
+        self._db = db
         self._token_limit = "max_tokens"
         self._left_out: set[str] = set()
         self._formats = ["json_schema", "json_object"]  # not refused yet, the best first
+        db.execute(_TABLE)
+        known = db.execute("SELECT learned FROM dialects WHERE endpoint = ?", (self._name,)).fetchone()
+        if known:
+            self._token_limit, left_out, self._formats = json.loads(known[0])
+            self._left_out = set(left_out)
 
     def fields(self, request: ChatRequest) -> dict[str, Any]:
         """The body of a request. A schema that cannot go as `response_format` goes into words."""
@@ -42,6 +51,13 @@ class Dialect:
 
     def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
         """Whether the server's error names a field of the body `sent` that can be sent otherwise or left out."""
+        learned = self._learn(sent, message, param)
+        if learned:
+            content = json.dumps([self._token_limit, sorted(self._left_out), self._formats])
+            self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", (self._name, content))
+        return learned
+
+    def _learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
         if "max_completion_tokens" in message and self._sent(sent, "max_tokens"):
             self._token_limit = "max_completion_tokens"
             return True
@@ -55,6 +71,10 @@ class Dialect:
             self._formats = [f for f in self._formats if f != kind]
             return True
         return bool(refused)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._endpoint.model} at {self._endpoint.base_url}"
 
     def _sent(self, sent: dict[str, Any], field: str) -> bool:
         return field in sent and field not in self._endpoint.body  # what the user put there stays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -13,22 +14,23 @@ from pada_ray.config import EndpointConfig
 from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.dialect import Dialect
-from pada_ray.llm.failures import explain
+from pada_ray.llm.failures import explain, words_of
 from pada_ray.llm.token_estimate import count_tokens
 
 T = TypeVar("T")
 
 
 class Endpoint:
-    """`address` is where the server listens, if that is not its configured base_url.
+    """`address` is where the server listens, if that is not its configured base_url. `db` remembers how it is spoken
+    to.
 
     Raises ConfigError when the variable that should hold the key is not set.
     """
 
-    def __init__(self, config: EndpointConfig, address: str | None):
+    def __init__(self, config: EndpointConfig, address: str | None, db: sqlite3.Connection):
         self._config = config
         self._key = _api_key(config)
-        self._dialect = Dialect(config)
+        self._dialect = Dialect(config, db)
         self._client = openai.AsyncOpenAI(
             base_url=address or config.base_url,
             api_key=self._key,
@@ -48,7 +50,7 @@ class Endpoint:
                 answer = await self._timed(self._client.post("/chat/completions", cast_to=object, body=fields))
                 return _read(answer, request)
             except openai.APIStatusError as e:
-                refused = e.status_code in (400, 422) and self._dialect.learn(fields, e.message, e.param)
+                refused = e.status_code in (400, 422) and self._dialect.learn(fields, words_of(e), e.param)
                 if not refused:
                     raise explain(e, self._config, self._key) from None
             except (openai.OpenAIError, asyncio.TimeoutError, ValueError) as e:

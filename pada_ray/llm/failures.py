@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import openai
 
@@ -41,7 +42,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
         return CallFailed(Kind.OVERLOAD, f"did not answer within {endpoint.timeout:g} s")
     if isinstance(e, openai.APIConnectionError):
         return CallFailed(Kind.FAULT, "cannot be reached; check base_url and that the server runs")
-    said = " ".join(str(e).split())
+    said = " ".join((words_of(e) if isinstance(e, openai.APIStatusError) else str(e)).split())
     if endpoint.api_key_env is not None:
         said = said.replace(key, "...")
     said = said[:300]
@@ -55,6 +56,17 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     if wait is not None and wait > _LONGEST_WAIT:
         return CallFailed(Kind.CLOSED, f"asks to wait for {wait:,.0f} s: {said}")
     return CallFailed(_kind(e), f"says: {said}", wait)
+
+
+def words_of(e: openai.APIStatusError) -> str:
+    """The client's message, with what the server says where that does not lie where OpenAI has it, and the client
+    leaves it out: `{"error": "..."}`, FastAPI's `{"detail": ...}`, plain text."""
+    said: Any = e.body
+    if isinstance(said, dict):
+        said = None if isinstance(said.get("message"), str) else said.get("detail", said)
+    if isinstance(said, list):  # beside what is wrong, each part repeats the request
+        said = "; ".join(f"{part.get('loc')}: {part.get('msg')}" for part in said if isinstance(part, dict))
+    return f"{e.message} - {said}" if said else e.message
 
 
 def _kind(e: openai.APIStatusError) -> Kind:

@@ -8,32 +8,46 @@ from pada_ray.config import EndpointConfig
 from pada_ray.errors import EndpointError
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
+from pada_ray.llm.call_watch import Watcher, unwatched
 from pada_ray.llm.calls import Calls
 from pada_ray.llm.chat import ChatReply, ChatRequest, Experiment, Usage
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.endpoint import Endpoint
 from pada_ray.llm.failures import CallFailed
 from pada_ray.llm.reply_cache import ReplyCache, request_key
+from pada_ray.llm.reply_copy import PaidReply, ReplyCopy
 from pada_ray.llm.token_estimate import TokenEstimate
+from pada_ray.storage import Folder
 
 
 class LlmGateway:
     """Answers chat requests from the cache or from the endpoint, keeping to its limits and to each experiment's budget.
 
     `cache` is a file on this machine, for the replies and the account. `address` is where the endpoint listens, if that
-    is not its configured base_url (the embedded teacher takes any free port). Raises ConfigError when the variable
-    that should hold the key is not set.
+    is not its configured base_url (the embedded teacher takes any free port). `watcher` is asked for a watch of every
+    call that is made. `copy` is a folder or URL off this machine that gets the replies and the account as well, before
+    anyone sees them, and from which a new machine has them again. Raises ConfigError when the variable that should hold
+    the key is not set.
     """
 
-    def __init__(self, endpoint: EndpointConfig, cache: str, address: str | None = None):
+    def __init__(
+        self,
+        endpoint: EndpointConfig,
+        cache: str,
+        address: str | None = None,
+        watcher: Watcher = unwatched,
+        copy: str | None = None,
+    ):
         self._config = endpoint
         self._db = open_database(cache)
         self._replies = ReplyCache(self._db)
         self._account = Account(self._db)
+        self._copy = None if copy is None else ReplyCopy(self._db, self._replies, self._account, Folder(copy))
         self._budgets = BudgetKeeper(self._account.spent)
         self._estimate = TokenEstimate(endpoint.max_tokens)
-        self._endpoint = Endpoint(endpoint, address)
+        self._endpoint = Endpoint(endpoint, address, self._db)
         self._calls = Calls(endpoint, self._endpoint.complete, self._estimate)
+        self._watcher = watcher
         self._under_way: dict[str, asyncio.Task[ChatReply]] = {}
         self._payers: dict[str, str] = {}  # of the calls under way
 
@@ -57,6 +71,7 @@ class LlmGateway:
         if reply is None:
             # What was begun will be paid for, so it goes on when whoever waits for it is gone.
             reply = await asyncio.shield(self._under_way[key])
+        self._account.share(experiment.name, role, request.purpose, key)
         return reply
 
     async def finish(self, experiment: str) -> None:
@@ -65,7 +80,7 @@ class LlmGateway:
             await asyncio.wait(calls)
 
     async def usage(self, experiment: str) -> list[Usage]:
-        """What the experiment has paid for at all endpoints that share the cache, over all its resumptions."""
+        """What the experiment took at all endpoints that share the cache, whoever paid, over all its resumptions."""
         return self._account.usage(experiment)
 
     async def check(self) -> None:
@@ -91,11 +106,16 @@ class LlmGateway:
         self._payers[key] = experiment.name
 
     async def _call(self, key: str, request: ChatRequest, experiment: str, role: str) -> ChatReply:
-        completion = await self._calls.call(request, experiment)
+        watch = self._watcher(experiment, role, request.purpose)
+        completion = await self._calls.call(request, experiment, watch)
         usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
         with transaction(self._db):
             self._replies.put(key, request, completion.reply)
             self._account.pay(experiment, role, request, key, completion, usd)
+        watch.paid(completion.prompt_tokens, completion.completion_tokens)
+        if self._copy is not None:
+            paid = completion._asdict() | {"key": key, "experiment": experiment, "role": role, "usd": usd}
+            await self._copy.keep(PaidReply(request=request, **paid))
         return completion.reply
 
     def _most(self, request: ChatRequest) -> Cost:

@@ -15,25 +15,31 @@ import jinja2
 
 from pada_ray.errors import ConfigError
 from pada_ray.records import INSTRUCTIONS
+from pada_ray.storage import Folder
 
 NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTRUCTIONS, "quality_control", "grading")
 
 
 class Prompts:
-    """Renders prompts by name, from `folder` where it has the file, else from the shipped ones.
+    """Renders prompts by name, from `folder` (a path or URL) where it has the file, else from the shipped ones.
 
     Raises ConfigError for a folder that is not there, holds no template, or holds one that jinja cannot read.
     """
 
     def __init__(self, folder: str | None = None):
-        own = [folder] if folder else []
+        own = read_templates(folder) if folder else {}
+
+        def read_own(name: str) -> tuple[str, str, None] | None:
+            return (own[name], f"{folder}/{name}", None) if name in own else None
+
+        shipped = jinja2.FileSystemLoader(Path(__file__).parent)
         self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader([*own, str(Path(__file__).parent)]),
+            loader=jinja2.ChoiceLoader([jinja2.FunctionLoader(read_own), shipped]),
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=False,
         )
         self._templates.filters["json"] = as_json
-        if folder and not any((Path(folder) / f"{name}.jinja").is_file() for name in NAMES):
+        if folder and not any(f"{name}.jinja" in own for name in NAMES):
             raise ConfigError(
                 f"prompts: no template found in {folder}; expected one or more of "
                 + ", ".join(f"{name}.jinja" for name in NAMES)
@@ -50,6 +56,12 @@ class Prompts:
             return self._templates.get_template(f"{name}.jinja").render(**values)
         except jinja2.UndefinedError as e:
             raise ConfigError(f"prompts: {name}.jinja: {e.message}") from e
+
+
+def read_templates(folder: str) -> dict[str, str]:
+    """The templates in a user's folder, a path or URL, by their files' names."""
+    found = Folder(folder)
+    return {name: found.read_text(name) for name in found.names() if name.endswith(".jinja")}
 
 
 def as_json(value: Any) -> str:

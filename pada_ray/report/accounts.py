@@ -19,7 +19,7 @@ _STAGES = {
 
 
 class Spent(NamedTuple):
-    """Of all calls that were paid for."""
+    """Of all calls for some purposes."""
 
     calls: int
     prompt_tokens: int

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pada_ray import run_files
-from pada_ray.records import Split
+from pada_ray.records import SPLITS
 from pada_ray.report.comparison import Pairing
 from pada_ray.report.evidence import Evidence
 from pada_ray.report.groups import OverSeeds, groups_of, over_seeds
@@ -39,16 +39,17 @@ class Curve(NamedTuple):
 
 def accuracy_chart(run: Run) -> Chart | None:
     """The run's models on every split. None before any is evaluated."""
-    splits: tuple[Split, ...] = ("train", "val", "test")
     curves = []
-    for colour, split in enumerate(splits):
+    for colour, split in enumerate(SPLITS):
         scores = {x: score for x, model in enumerate(run.models) if (score := run.score(model, split))}
         if scores:
-            curves.append(Curve(split, colour, {x: over_seeds([score]) for x, score in scores.items()}))
+            curves.append(
+                Curve(split.replace("_", " "), colour, {x: over_seeds([score]) for x, score in scores.items()})
+            )
     if not curves:
         return None
     figure = _curve_figure(curves, [label(model, run.method) for model in run.models], "accuracy, %")
-    about = "Accuracy of each model on train, val and test with 95% intervals over the items."
+    about = "Accuracy of each model on every split with 95% intervals over the items."
     return Chart("accuracy", "Accuracy over the iterations", about, {"": figure})
 
 
@@ -58,11 +59,10 @@ def iteration_chart(sweep: Sweep, against: str) -> Chart | None:
     groups = groups_of(sweep)
     colours = {method: i for i, method in enumerate(dict.fromkeys(g.method for g in groups))}
     figures = {}
-    splits: tuple[Split, ...] = ("test", "val", "train")
     for setting in dict.fromkeys(g.setting for g in groups):
         members = [g for g in groups if g.setting == setting]
         models = [m for m in max((g.models for g in members), key=len) if m != run_files.BASE]
-        for split in splits:
+        for split in reversed(SPLITS):
             curves = []
             for g in members:
                 found = {
@@ -75,7 +75,7 @@ def iteration_chart(sweep: Sweep, against: str) -> Chart | None:
             if curves:
                 names = [label(model, "").strip() for model in models]
                 figures[", ".join(filter(None, (setting, split)))] = _curve_figure(
-                    curves, names, f"{split} accuracy, %"
+                    curves, names, f"{split.replace('_', ' ')} accuracy, %"
                 )
     about = "Mean accuracy of each method over the iterations with 95% intervals."
     return Chart("iterations", "Accuracy over the iterations", about, figures) if figures else None

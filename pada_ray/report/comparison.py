@@ -41,8 +41,10 @@ class Items(NamedTuple):
 
 
 def split_for_results(runs: Sequence[Run]) -> Split:
-    """Test, or val where no run has a test split."""
-    return "test" if any(run.score(m, "test") for run in runs for m in run.models) else "val"
+    """Test, or where no run has a test split the part of val held apart, or val."""
+    known = {split for run in runs for scores in run.state.scores.values() for split in scores}
+    order: tuple[Split, ...] = ("test", "val_apart")
+    return next((split for split in order if split in known), "val")
 
 
 def settings_of(runs: Sequence[Run]) -> list[str]:

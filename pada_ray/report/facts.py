@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,10 +43,14 @@ def sweep_facts(sweep: Sweep) -> list[Fact]:
     """How much of the sweep is done, and what it took."""
     runs = sweep.runs
     done = [run for run in runs if run.final]
-    failed = sum(run.status == "failed" for run in runs)
-    total = spent(usage for run in runs for usage in run.state.usage)
+    stopped = Counter(run.status for run in runs if run.status in ("failed", "paused"))
+    total = spent(usage for run in runs for usage in run.state.usage if not usage.shared)
     return [
-        Fact("Runs done", f"{len(done)} of {len(sweep.cells)}", f"{failed} failed" if failed else ""),
+        Fact(
+            "Runs done",
+            f"{len(done)} of {len(sweep.cells)}",
+            ", ".join(f"{n} {status}" for status, n in stopped.items()),
+        ),
         Fact("Methods", str(len({run.method for run in runs}))),
         Fact("Settings", str(len({run.setting for run in runs}))),
         Fact("Seeds", str(len({run.seed for run in runs}))),

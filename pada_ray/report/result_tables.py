@@ -53,8 +53,7 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
         _meaning_of_bold(against),
         "over vanilla: relative gain over the same runs' iteration-0; best on val: the same accuracy of the model that "
         "val would choose",
-        "Tokens and USD are means per run of calls paid for. Runs that share a cache share replies, so that whoever "
-        "asked first paid",
+        "Tokens and USD are means per run of what each would have taken alone; a reply that runs share counts for all",
         *_sources(groups),
         *_unfinished(sweep),
     ]

@@ -7,7 +7,7 @@ from typing import get_args
 
 from pada_ray import run_files
 from pada_ray.augmentation import GroupReport
-from pada_ray.generalization import gaps
+from pada_ray.generalization import NOTE, gaps
 from pada_ray.paper_results import paper_accuracy
 from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
@@ -25,9 +25,11 @@ def accuracy_table(run: Run) -> Table:
         Column("train", "number"),
         Column("val", "number"),
         Column("val, 95%", "interval"),
+        Column("val apart", "number"),
         Column("test", "number"),
         Column("test, 95%", "interval"),
         Column("train − val", "signed"),
+        Column("val − val apart", "signed"),
         Column("val − test", "signed"),
         Column("cut off", "count"),
         Column("unscored", "count"),
@@ -43,9 +45,11 @@ def accuracy_table(run: Run) -> Table:
             run.accuracy(gap.model, "train"),
             run.accuracy(gap.model, "val"),
             interval_over_items(val) if val else None,
+            run.accuracy(gap.model, "val_apart"),
             run.accuracy(gap.model, "test"),
             interval_over_items(test) if test else None,
             _points(gap.train_minus_val),
+            _points(gap.val_minus_apart),
             _points(gap.val_minus_test),
             sum(score.truncated for score in run.state.scores[gap.model].values()),
             sum(score.unscored for score in run.state.scores[gap.model].values()) or None,
@@ -56,8 +60,8 @@ def accuracy_table(run: Run) -> Table:
     notes = [
         "Accuracy or exact match in %, with Wilson's interval over the items: what other items might give, not what "
         "another training seed would",
-        "Train is the original training set. Agents have seen val, and it chooses the best model, so a gap from val to "
-        "test shows what was fitted to val",
+        "Train is the original training set",
+        NOTE,
         "cut off: replies that reached the token limit without ending their turn; unscored: replies that the judge did "
         "not rate readably, which count neither as right nor as wrong",
     ]
@@ -290,16 +294,26 @@ def token_table(run: Run) -> Table:
         Column("prompt tokens", "count"),
         Column("completion tokens", "count"),
         Column("USD", "number", 4),
+        Column("paid by"),
     ]
     rows: list[list[Value]] = [
-        [stage_of(u.purpose), u.purpose, u.role, u.calls, u.prompt_tokens, u.completion_tokens, u.usd]
+        [
+            stage_of(u.purpose),
+            u.purpose,
+            u.role,
+            u.calls,
+            u.prompt_tokens,
+            u.completion_tokens,
+            u.usd,
+            "another run" if u.shared else None,
+        ]
         for u in run.state.usage
     ]
     if rows:
         total = spent(run.state.usage)
-        rows.append(["all", None, None, total.calls, total.prompt_tokens, total.completion_tokens, total.usd])
+        rows.append(["all", None, None, total.calls, total.prompt_tokens, total.completion_tokens, total.usd, None])
     notes = [
-        "Calls paid for by this run; what a cache answered costs nothing and is not counted. No price configured, "
+        "Each call whose reply this run got, once, with what was paid for it by whichever run; no price configured, "
         "no USD",
     ]
     return Table("tokens", "LLM calls, tokens and cost", columns, rows, notes, has_total=True)

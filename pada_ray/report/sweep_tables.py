@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from pada_ray.generalization import GeneralizationGap, gaps
-from pada_ray.records import Split
+from pada_ray.generalization import NOTE, GeneralizationGap, gaps
+from pada_ray.records import SPLITS
 from pada_ray.report.accounts import seconds, spent
 from pada_ray.report.groups import groups_of, mean_of, over_seeds
 from pada_ray.report.result_tables import is_priced, token_values
 from pada_ray.report.results import MissingRun, Sweep, SweepCell, label
 from pada_ray.report.tables import Column, Table, Value
 from pada_ray.statistics import interval
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def cell_table(sweep: Sweep) -> Table:
@@ -86,6 +84,8 @@ def gap_table(sweep: Sweep) -> Table:
         Column("seeds", "count"),
         Column("train − val", "signed"),
         Column("train − val, 95%", "interval"),
+        Column("val − val apart", "signed"),
+        Column("val − val apart, 95%", "interval"),
         Column("val − test", "signed"),
         Column("val − test, 95%", "interval"),
     ]
@@ -100,13 +100,14 @@ def gap_table(sweep: Sweep) -> Table:
                     label(model, group.method),
                     len(found),
                     *_gap_values(found, lambda gap: gap.train_minus_val),
+                    *_gap_values(found, lambda gap: gap.val_minus_apart),
                     *_gap_values(found, lambda gap: gap.val_minus_test),
                 ]
             )
     notes = [
         "Points, means over seeds with Student's 95% interval. Positive: the model does worse on what it has seen less "
         "of",
-        "Agents have seen val, and it chooses the best model, so a gap from val to test shows what was fitted to val",
+        NOTE,
     ]
     return Table("gaps", "Generalization gap", columns, rows, notes, grouped=True)
 
@@ -141,8 +142,8 @@ def token_table(sweep: Sweep) -> Table:
             ]
         )
     notes = [
-        "Means per finished run of calls paid for. Runs that share a cache share replies, and runs that share stages "
-        "do these once, so that whoever came first paid and took the time",
+        "Means per finished run. Tokens and USD are what each would have taken alone: a reply that runs share counts "
+        "for all. Stages that runs share are done once, and whoever came first took the time",
     ]
     return Table("tokens", "Tokens, cost and time", columns, rows, notes, grouped=True)
 

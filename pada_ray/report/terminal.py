@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pada_ray import run_files
+from pada_ray.records import SPLITS
 from pada_ray.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 
@@ -32,13 +33,13 @@ def print_report(folder: Folder, console: Console) -> None:
 
 def accuracy_table(state: RunState) -> Table:
     """Accuracy by model and split, the best on val marked."""
-    splits = list(dict.fromkeys(split for scores in state.scores.values() for split in scores))
-    order = [s for s in ("train", "val", "test") if s in splits]
+    known = {split for scores in state.scores.values() for split in scores}
+    order = [split for split in SPLITS if split in known]
     table = Table(title="Accuracy (%)", title_justify="left")
     table.add_column("model")
     table.add_column("training samples", justify="right")
     for split in order:
-        table.add_column(split, justify="right")
+        table.add_column(split.replace("_", " "), justify="right")
     for name, scores in state.scores.items():
         best = name == state.best
         row = [
@@ -85,14 +86,15 @@ def quality_table(quotas: dict[str, list[dict[str, Any]]]) -> Table:
 
 
 def usage_table(state: RunState) -> Table:
-    """Calls paid for, with their tokens, by who answered and for what."""
+    """Calls with their tokens, by who answered and for what."""
     table = Table(title="LLM calls", title_justify="left")
     table.add_column("role")
     table.add_column("purpose")
     for column in ("calls", "prompt tokens", "completion tokens"):
         table.add_column(column, justify="right")
     for u in state.usage:
-        table.add_row(u.role, u.purpose, f"{u.calls:,}", f"{u.prompt_tokens:,}", f"{u.completion_tokens:,}")
+        purpose = f"{u.purpose} (another run paid)" if u.shared else u.purpose
+        table.add_row(u.role, purpose, f"{u.calls:,}", f"{u.prompt_tokens:,}", f"{u.completion_tokens:,}")
     return table
 
 

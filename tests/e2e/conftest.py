@@ -48,7 +48,7 @@ def environment() -> dict[str, str]:
 class Started:
     """A `pada` process that can be watched and killed. All that it starts carries a mark in its environment."""
 
-    def __init__(self, *args: str, cwd: Path):
+    def __init__(self, *args: str, cwd: Path, env: dict[str, str] | None = None):
         self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
             [PADA, *args],
@@ -56,16 +56,16 @@ class Started:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment() | {"PADA_TEST_MARK": self._mark},
+            env=environment() | (env or {}) | {"PADA_TEST_MARK": self._mark},
         )
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 300) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 300, poll: float = 0.02) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if self.process.poll() is not None:
                 raise AssertionError(f"ended before {what}:\n{self.process.communicate()[0]}")
             assert time.monotonic() < deadline, f"no {what} within {timeout} s"
-            time.sleep(0.02)
+            time.sleep(poll)
 
     def below(self, title: str = "") -> list[psutil.Process]:
         """What this process started and is still alive, with titles that begin so, such as `ray::Orchestrator`."""

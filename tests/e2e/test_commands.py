@@ -14,9 +14,13 @@ from conftest import PADA, ROOT, pada
 DEMO = str(ROOT / "configs/demo.yaml")
 
 
-@pytest.mark.parametrize(
-    "name", ["run", "plan", "sweep", "resume", "status", "show", "report", "convert", "teacher", "doctor"]
-)
+COMMANDS = [
+    *["run", "sweep", "plan", "resume", "attach", "status", "show", "report"],
+    *["evaluate", "convert", "teacher", "doctor"],
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_an_example(name, tmp_path):
     assert f"Example: pada {name}" in " ".join(pada(name, "--help", cwd=tmp_path).stdout.split())
 

@@ -36,6 +36,8 @@ def test_a_sweep_is_killed_goes_on_and_does_nothing_twice(tmp_path):
         assert read_state(run).status == "done"
         assert (run / "iteration-0" / "adapter" / "adapter_model.safetensors").read_bytes() == trained
         assert len((run / "iteration-1" / "training_set.jsonl").read_text().splitlines()) == 60
+    first = [read_state(run).finished["iteration-0: fine-tuning"] for run in cells.iterdir()]
+    assert sorted(stage.shared for stage in first) == [False, True, True]
     # base, the first model and its evaluation once, and for each of the two methods one more model with its evaluation
     # and for one of them the clusters
     stored = [entry for entry in (tmp_path / "runs" / "small" / "shared").iterdir() if (entry / "done").is_file()]

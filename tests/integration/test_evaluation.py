@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from pada_ray import run_files
 from pada_ray.config import EvaluationConfig
 from pada_ray.evaluation import EvaluationJob, evaluate
@@ -32,8 +34,9 @@ def test_every_item_of_every_split_in_order_as_the_student_replies_alone(run, st
     ]
 
 
-def test_two_workers_reply_as_one(run, student):
-    assert evaluate(job(run, student, workers=2)) == evaluate(job(run, student))
+@pytest.mark.parametrize("workers", [2, [1, 2]], ids=str)
+def test_any_number_of_workers_replies_as_one(run, student, workers):
+    assert evaluate(job(run, student, workers=workers)) == evaluate(job(run, student))
 
 
 def test_truncated_replies_are_marked(run, student):

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import ray
 import torch
+from lost_workers import dying_in_the_second_epoch
 from peft import PeftModel
 
 from pada_ray import fine_tune as module
@@ -50,33 +50,10 @@ def test_trains_an_adapter_that_plain_peft_loads_and_that_acts(run, student):
 
 def test_the_same_job_gives_the_same_adapter_and_goes_on_from_a_checkpoint(run, student, monkeypatch):
     fine_tune(job(run, student, 0))
-    original = module.train_on_worker
-    marker = str(Path(run.url) / "died")
-
-    def dies_after_the_first_epoch(config):
-        """Kills the worker once, at the first step of the second epoch."""
-        import transformers
-
-        class Die(transformers.TrainerCallback):
-            def on_epoch_begin(self, args, state, control, **kwargs):
-                if state.epoch and state.epoch >= 1 and not os.path.exists(marker):
-                    Path(marker).write_text(str(state.global_step))
-                    os._exit(1)
-
-        init = transformers.Trainer.__init__
-
-        def with_die(self, *args, callbacks=(), **kwargs):
-            init(self, *args, callbacks=[*callbacks, Die()], **kwargs)
-
-        transformers.Trainer.__init__ = with_die
-        try:
-            original(config)
-        finally:
-            transformers.Trainer.__init__ = init
-
-    monkeypatch.setattr(module, "train_on_worker", dies_after_the_first_epoch)
+    marker = Path(run.url) / "died"
+    monkeypatch.setattr(module, "train_on_worker", dying_in_the_second_epoch(module.train_on_worker, marker))
     report = fine_tune(job(run, student, 1))
-    assert Path(marker).read_text() == "3"
+    assert marker.read_text() == "3"
     assert report.steps == 6
     first, second = (weights(run.at(run_files.adapter(i))) for i in (0, 1))
     for name, value in first.items():

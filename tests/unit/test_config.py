@@ -40,7 +40,7 @@ def test_every_shipped_config_loads(file):
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (with_values(sed=1), r"^c.yaml: sed: unknown key; allowed here: name, runs, seed, "),
+        (with_values(sed=1), r"^c.yaml: sed: unknown key; allowed here: name, runs, shared_disk, seed, "),
         (with_values(fine_tune__lora__rank=8), r"fine_tune.lora.rank: unknown key; allowed here: r, alpha, "),
         (with_values(offline__wrong=1), r"offline.wrong: unknown key; allowed here: seed, "),
         (with_values(seed="many"), r"seed: .*integer.*\(given: 'many'\)"),
@@ -56,6 +56,8 @@ def test_every_shipped_config_loads(file):
             with_values(pattern_analysis__enabled=False, data_generation__error_share=0),
             r"config: both branches are off",
         ),
+        (with_values(evaluation__workers=0), r"evaluation.workers.0: .*greater than 0"),
+        (with_values(evaluation__workers=[4, 1]), r"evaluation: workers: \[4, 1\]: the fewest come first"),
         (with_values(pattern_analysis__min_clusters=11), r"min_clusters \(11\) is above max_clusters \(10\)"),
     ],
 )

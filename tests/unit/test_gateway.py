@@ -125,15 +125,22 @@ def test_experiments_share_replies_and_whoever_asked_first_pays(tmp_path):
     async def use(gateway):
         one, other = GatewayLlm(gateway, ONE, "teacher"), GatewayLlm(gateway, OTHER, "judge")
         await asyncio.gather(one.chat(question("a")), other.chat(question("a")))
-        await other.chat(question("b"))
-        return await one.usage(), await other.usage()
+        for _ in range(2):
+            await other.chat(question("b"))
+            await other.chat(question("a"))
+        return await one.usage(), await other.usage(), gateway._account.spent(OTHER.name)
 
-    server, (one, other) = run(
+    server, (one, other, spent) = run(
         tmp_path, lambda body, n: completion(), use, price=Price(prompt=1_000_000, completion=10)
     )
     assert len(server.bodies) == 2
-    assert [(u.role, u.purpose, u.calls) for u in one] == [("teacher", "test", 1)]
-    assert [(u.role, u.purpose, u.calls) for u in other] == [("judge", "test", 1)]
+    assert [(u.role, u.purpose, u.calls, u.shared) for u in one] == [("teacher", "test", 1, False)]
+    assert [(u.role, u.purpose, u.calls, u.shared) for u in other] == [
+        ("judge", "test", 1, False),
+        ("judge", "test", 1, True),
+    ]
+    assert {u.prompt_tokens for u in other} == {7}
+    assert spent.tokens == 9  # of its own budget
     assert one[0].usd == pytest.approx(7 + 2 * 10 / 1e6)
 
 
@@ -271,7 +278,7 @@ def test_remembers_what_a_server_refuses(tmp_path):
         if "max_tokens" in body:
             return failure(400, "use 'max_completion_tokens' instead", param="max_tokens")
         if "temperature" in body:
-            return failure(400, "unsupported value", param="temperature")
+            return web.json_response({"detail": "Unexpected fields: {'temperature'}"}, status=422)  # as FastAPI puts it
         return completion()
 
     async def use(gateway):

@@ -9,6 +9,7 @@ from virtual_time import run_in_virtual_time
 
 from pada_ray.config import EndpointConfig
 from pada_ray.errors import EndpointError
+from pada_ray.llm.call_watch import CallWatch
 from pada_ray.llm.calls import Calls
 from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.failures import CallFailed, Kind
@@ -260,3 +261,32 @@ def most_in_a_minute(events):
             total -= recent.popleft()[1]
         most = max(most, total)
     return most
+
+
+class Watched(CallWatch):
+    def __init__(self):
+        self.told = []
+
+    def starts(self, waited):
+        self.told.append(("starts", round(waited, 3)))
+
+    def ends(self):
+        self.told.append("ends")
+
+    def retries(self):
+        self.told.append("retries")
+
+
+def test_a_watch_is_told_of_waits_and_retries():
+    answers = deque([reply(), CallFailed(Kind.FAULT, "broken"), reply()])
+    server = Simulated(lambda n: answers.popleft(), latency=2.0, max_in_flight=1)
+    watch = Watched()
+
+    async def main():
+        first = asyncio.create_task(server.ask())
+        await asyncio.sleep(0.5)
+        await server.calls.call(request(), "b", watch)
+        await first
+
+    run_in_virtual_time(main())
+    assert watch.told == [("starts", 1.5), "ends", "retries", ("starts", 0.0), "ends"]

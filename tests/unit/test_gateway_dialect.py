@@ -2,6 +2,7 @@ import pytest
 
 from pada_ray.config import EndpointConfig
 from pada_ray.llm.chat import ChatRequest
+from pada_ray.llm.database import open_database
 from pada_ray.llm.dialect import Dialect
 from pada_ray.records import Message
 
@@ -13,8 +14,9 @@ def request():
     return ChatRequest(messages=messages, reply_schema=SCHEMA, temperature=0, seed=1, purpose="test")
 
 
-def dialect(**body):
-    return Dialect(EndpointConfig(base_url="offline", model="m", body=body))
+def dialect(db=None, model="m", **body):
+    endpoint = EndpointConfig(base_url="offline", model=model, body=body)
+    return Dialect(endpoint, db or open_database(":memory:"))
 
 
 def taught(message, param=None):
@@ -95,3 +97,14 @@ def test_what_the_user_put_into_the_body_stays():
     assert fields["temperature"] == 1
     assert fields["top_p"] == 0.9
     assert not learner.learn(fields, "temperature is not supported", "temperature")
+
+
+def test_what_was_learned_outlives_the_gateway(tmp_path):
+    db = open_database(str(tmp_path / "replies.sqlite"))
+    learner = dialect(db)
+    for message in ("use max_completion_tokens instead", "seed is unknown", "json_schema is not supported"):
+        assert learner.learn(learner.fields(request()), message, None)
+    db.close()
+    again = open_database(str(tmp_path / "replies.sqlite"))
+    assert dialect(again).fields(request()) == learner.fields(request())
+    assert set(dialect(again, model="other").fields(request())) == set(dialect().fields(request()))

@@ -15,6 +15,12 @@ def explained(e):
     return explain(e, ENDPOINT, "sk-secret")
 
 
+def answered(code, **body):
+    """The client's error for a response, made as it makes it."""
+    response = httpx2.Response(code, request=httpx2.Request("POST", ENDPOINT.base_url), **body)
+    return openai.OpenAI(api_key="none")._make_status_error_from_response(response)
+
+
 def status(code, headers=None, /, **body):
     request = httpx2.Request("POST", ENDPOINT.base_url)
     response = httpx2.Response(code, headers=headers, request=request)
@@ -79,3 +85,26 @@ def test_the_key_is_never_shown(code):
 )
 def test_retry_after(headers, seconds):
     assert retry_after(headers, now=1_000_000) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"json": {"error": {"message": "no such model", "code": "x"}}}, "no such model"),
+        ({"json": {"object": "error", "message": "no such model"}}, "no such model"),
+        ({"json": {"error": "no such model"}}, "no such model"),
+        ({"json": {"detail": "no such model"}}, "no such model"),
+        ({"text": "no such\nmodel"}, "no such model"),
+        (
+            {"json": {"detail": [{"loc": ["body", "seed"], "msg": "not permitted", "input": {"temperature": 0}}]}},
+            "['body', 'seed']: not permitted",
+        ),
+        ({"json": {"oops": 1}}, "{'oops': 1}"),
+    ],
+)
+def test_what_a_server_says_is_told_wherever_it_says_it(body, said):
+    assert explained(answered(400, **body)).message == f"says: Error code: 400 - {said}"
+
+
+def test_a_server_that_says_nothing():
+    assert explained(answered(400, text="")).message == "says: Error code: 400"

@@ -24,3 +24,9 @@ def test_a_run_without_test_split():
     (gap,) = gaps(RunState(name="a", scores={"iteration-0": scores(train=90, val=60)}))
     assert (gap.test, gap.val_minus_test) == (None, None)
     assert gap.train_minus_val == pytest.approx(0.3)
+
+
+def test_the_gap_to_the_part_of_val_that_is_held_apart():
+    (gap,) = gaps(RunState(name="a", scores={"iteration-1": scores(train=90, val=70, val_apart=62, test=60)}))
+    assert gap.val_minus_apart == pytest.approx(0.08)
+    assert gap.val_minus_test == pytest.approx(0.1)

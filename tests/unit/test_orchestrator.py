@@ -4,16 +4,14 @@ import asyncio
 
 import pytest
 import yaml
-from builders import candidate, math_sample, strategy
+from builders import math_sample, strategy
+from stub_workers import StubWorkers
 
 from pada_ray import run_files
-from pada_ray.augmentation import augment_batch
 from pada_ray.config import check_config
-from pada_ray.fine_tune import REPORT, FineTuneReport
 from pada_ray.leak_guard import LeakGuard
-from pada_ray.orchestrator import Orchestrator, Workers
-from pada_ray.quality_control import as_sample
-from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Prediction, Sample
+from pada_ray.orchestrator import Orchestrator
+from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Sample
 from pada_ray.redaction import redact_pattern, redact_strategy
 from pada_ray.storage import Folder
 
@@ -26,70 +24,13 @@ RAW = {
 QUOTE = "seven tired sailors traded four brass lamps for nine wool coats"
 
 
-class World:
-    """Stub workers that count what they are asked, and die when told to."""
+class World(StubWorkers):
+    """The model gets better: iteration k fails on 3 - k items of each split of four."""
 
-    def __init__(self, die_in=None):
-        self.asked = []
-        self.die_in = die_in
-        self.strategies_saw = []
+    error_pattern = f"The sums go wrong. As when {QUOTE}."
 
-    def _ask(self, what):
-        self.asked.append(what)
-        if what == self.die_in:
-            raise RuntimeError("killed")
-
-    async def fine_tune(self, job):
-        self._ask(f"fine_tune {job.adapter}")
-        report = FineTuneReport(job=job.name, samples=1, left_out=0, steps=1, final_loss=0.5)
-        Folder(job.run).write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
-        return report
-
-    async def evaluate(self, job):
-        """The model gets better: iteration k fails on 4 - k items of each split."""
-        self._ask(f"evaluate {job.adapter}")
-        quality = 0 if job.adapter is None else int(job.adapter.split("-")[1].split("/")[0]) + 1
-        folder = Folder(job.run)
-        found = []
-        for split, file in job.splits.items():
-            for i, sample in enumerate(folder.read_records(file, Sample)):
-                failed = i >= quality
-                found.append(Prediction(id=sample.id, split=split, reply="?", failed=failed, truncated=False))
-        return found
-
-    async def error_analysis(self, failures):
-        self._ask("error_analysis")
-        return [Analysis(sample_id=f.sample.id, error_cause="c", scenario_category="s") for f in failures]
-
-    async def cluster(self, analyses):
-        self._ask("cluster")
-        return [i % 2 for i in range(len(analyses))]
-
-    async def pattern_categorization(self, clusters):
-        self._ask("pattern_categorization")
-        text = f"The sums go wrong. As when {QUOTE}."
-        return [Pattern(cluster=k, category_name=f"c{k}", error_pattern=text, size=len(m)) for k, m in clusters.items()]
-
-    async def strategy_drafting(self, patterns):
-        self._ask("strategy_drafting")
-        self.strategies_saw += patterns
-        return [strategy(p.cluster) for p in patterns]
-
-    async def augment(self, batches):
-        self._ask("augment")
-        return [await augment_batch(b, self, self, 1) for b in batches]
-
-    async def generate(self, of, feedback, attempt):
-        return [candidate(of, i, attempt=attempt) for i in range(len(of.seeds))]
-
-    async def assess(self, of, candidates):
-        return [c.model_copy(update={"sample": as_sample(c, of.seeds[0].sample)}) for c in candidates]
-
-    async def usage(self):
-        return []
-
-    def workers(self):
-        return Workers(self, self, self)
+    def fails(self, sample, position, model):
+        return position > model
 
 
 def prepared(tmp_path, name="run"):
@@ -125,6 +66,29 @@ def test_a_whole_run(tmp_path):
     assert trained == [8, 12, 16]
 
 
+def test_the_part_of_val_held_apart_chooses_and_reaches_no_agent(tmp_path):
+    folder = prepared(tmp_path)
+    apart = [math_sample(f"a{i}") for i in range(2)]  # iteration-1 fails on none of them, and iteration-2 neither
+    folder.write_records(run_files.split("val_apart"), apart)
+    state = run(folder, World())
+    assert state.scores["iteration-1"]["val_apart"].accuracy == 1.0
+    assert state.best == "iteration-1"
+    analysed = {a.sample_id for i in (1, 2) for a in folder.read_records(run_files.analyses(i), Analysis)}
+    assert analysed
+    assert all(name.startswith("v") for name in analysed)
+
+
+def test_a_training_is_named_after_its_run_and_model(tmp_path):
+    class Named(World):
+        async def fine_tune(self, job):
+            self.asked.append(job.name.rpartition("-")[0])
+            return await super().fine_tune(job)
+
+    world = Named()
+    run(prepared(tmp_path, "a-run"), world, method="vanilla")
+    assert "a-run-iteration-0" in world.asked
+
+
 def test_test_items_reach_no_agent(tmp_path):
     """Only val failures are analysed, and only train items are seeds."""
     folder = prepared(tmp_path)
@@ -139,7 +103,7 @@ def test_what_a_pattern_quotes_of_val_is_cut_out_counted_and_listed(tmp_path):
     folder = prepared(tmp_path)
     world = World()
     state = run(folder, world)
-    assert [p.error_pattern for p in world.strategies_saw[:2]] == ["The sums go wrong."] * 2
+    assert [p.error_pattern for p in world.patterns[:2]] == ["The sums go wrong."] * 2
     assert state.counts["iteration-1"]["leaks_cut_out"] == 2
     assert "sailors" in folder.read_records(run_files.leaks(1), LeakHit)[0].words
     assert "sailors" in folder.read_text(run_files.patterns(1))  # the report may show it
@@ -205,9 +169,8 @@ def test_vanilla_fine_tuning_alone(tmp_path):
 
 def test_the_earlier_of_two_equal_models_is_best(tmp_path):
     class Flat(World):
-        async def evaluate(self, job):
-            found = await super().evaluate(job)
-            return [p.model_copy(update={"failed": True}) for p in found]
+        def fails(self, sample, position, model):
+            return True
 
     assert run(prepared(tmp_path), Flat()).best == "iteration-0"
 

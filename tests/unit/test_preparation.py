@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.preparation import change_config, prepare, read_config
+from jobs.preparation import change_config, prepare, read_config, read_data
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 
@@ -25,7 +25,7 @@ def test_limits_may_change_on_resume(run):
 @pytest.mark.parametrize("override", ["seed=1", "data.regime=30", "iterations=5"])
 def test_the_experiment_may_not_change_on_resume(run, override):
     before = read_config(run)
-    with pytest.raises(ConfigError, match="a run goes on with its own settings; only llm and budget may change"):
+    with pytest.raises(ConfigError, match="its own settings; only llm, budget and shared_disk may change"):
         change_config(run, [override])
     assert read_config(run) == before
 
@@ -35,3 +35,18 @@ def test_a_wrong_limit_is_named_and_nothing_is_changed(run):
     with pytest.raises(ConfigError, match=r"budget\.tokens: "):
         change_config(run, ["budget.tokens=many"])
     assert read_config(run) == before
+
+
+def test_a_part_of_val_is_held_apart_from_the_agents():
+    endpoint = {"base_url": "offline", "model": "a"}
+    llm = {"teacher": endpoint, "judge": endpoint}
+    data = {"demo": {}, "regime": 20, "eval_samples": 20}
+    whole = read_data(check_config({"data": data, "llm": llm}, "test"))
+    parts = read_data(check_config({"data": data | {"val_apart": 0.25}, "llm": llm}, "test"))
+    ids = {split: {s.id for s in members} for split, members in parts.items()}
+    assert len(parts["val_apart"]) == 5
+    assert not ids["val"] & ids["val_apart"]
+    assert ids["val"] | ids["val_apart"] == {s.id for s in whole["val"]}
+    assert parts["test"] == whole["test"]
+    with pytest.raises(ConfigError, match=r"data\.val_apart: 0\.01 of 20 samples leaves a part empty"):
+        read_data(check_config({"data": data | {"val_apart": 0.01}, "llm": llm}, "test"))

@@ -6,6 +6,7 @@ from report_runs import cell, write_run, write_sweep
 from pada_ray.errors import ConfigError
 from pada_ray.records import Prediction
 from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
+from pada_ray.report.facts import Fact, sweep_facts
 from pada_ray.report.results import MissingRun, read_run, read_sweep
 from pada_ray.report.write import write_sweep as write_report
 from pada_ray.state import FILE, RunState
@@ -251,3 +252,12 @@ def test_rows_of_a_setting_stand_together_however_the_grid_turns(folder):
     report(folder)
     rows = [(row["setting"], row["method"]) for row in table(folder, "results")]
     assert rows == [(f"regime {regime}", method) for regime in (1, 2) for method in ("pada", "auggpt")]
+
+
+def test_paused_runs_are_counted_apart_from_failed_ones(folder):
+    cells = {}
+    for seed, status in enumerate(("paused", "failed", "done")):
+        cells[f"seed-{seed}"] = {"seed": seed}
+        write_run(cell(folder, f"seed-{seed}"), accuracies=VANILLA, status=status, items=MANY)
+    write_sweep(folder, cells)
+    assert sweep_facts(read_sweep(folder))[0] == Fact("Runs done", "1 of 3", "1 paused, 1 failed")

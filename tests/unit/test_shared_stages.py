@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from pada_ray.shared_stages import StageClaims, StageStore, content_hash
-from pada_ray.state import StateKeeper
+from pada_ray.state import StateKeeper, read_state
 from pada_ray.storage import Folder
 
 
@@ -49,6 +49,8 @@ def test_what_two_runs_ask_for_at_the_same_moment_is_done_once(runs):
     assert asyncio.run(both()) == ["made by run-0"] * 5
     assert runs.worked == ["run-0"]
     assert Folder(str(runs.path / "run-4")).read_text("model/adapter/weights") == "made by run-0"
+    shared = [read_state(Folder(str(runs.path / f"run-{i}"))).finished["a stage"].shared for i in range(5)]
+    assert shared == [False, True, True, True, True]
 
 
 def test_other_content_is_other_work(runs):

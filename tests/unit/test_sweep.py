@@ -51,8 +51,9 @@ def test_an_override_holds_for_every_cell_that_does_not_say_otherwise(tmp_path):
     assert sweep.parallel == 3
 
 
-def test_cells_share_stages_and_replies(tmp_path):
-    sweep = load(tmp_path, {"seed": [1, 2]})
+@pytest.mark.parametrize("runs", ["runs", "memory://runs"])
+def test_cells_share_stages_and_replies(tmp_path, runs):
+    sweep = load(tmp_path, {"seed": [1, 2]}, f"runs={runs}")
     assert {c.config.shared_stages for c in sweep.cells} == {f"{sweep.url}/shared"}
     assert {c.config.llm.cache for c in sweep.cells} == {sweep.url}
 

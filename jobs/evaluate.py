@@ -1,0 +1,139 @@
+"""Evaluate a model outside a run: `pada evaluate CONFIG_OR_RUN`, or on a cluster
+`ray job submit --working-dir . -- python -m jobs.evaluate CONFIG_OR_RUN`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.cluster import Terminated, connected
+from jobs.command import main
+from jobs.drive import RunStopped
+from jobs.preparation import Samples, cache_file, check_student, lasting, new_folder, read_data
+from jobs.run import Overrides, Verbose
+from jobs.shared_disk import check_shared_disk
+from pada_ray import run_files
+from pada_ray.config import Config, load_config
+from pada_ray.errors import ConfigError
+from pada_ray.evaluation import EvaluationJob
+from pada_ray.grading import is_judged
+from pada_ray.records import Prediction, Split
+from pada_ray.state import Score
+from pada_ray.storage import Folder
+
+ADAPTER = "adapter"
+PREDICTIONS = "predictions.jsonl"
+
+ConfigOrRun = Annotated[
+    str, typer.Argument(metavar="CONFIG_OR_RUN", help="Whose data and student: a YAML file, or a run's folder.")
+]
+Adapter = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="An adapter, such as runs/demo/iteration-2/adapter; none: the base model."),
+]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option("--split", metavar="SPLIT", help="Only this split: train, val, test. May be repeated."),
+]
+
+
+def evaluate(
+    config_or_run: ConfigOrRun,
+    adapter: Adapter = None,
+    split: Splits = None,
+    set_: Overrides = None,
+    verbose: Verbose = False,
+) -> None:
+    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run: val and test, if
+    no split is named. The replies are kept beside the runs. Calls no LLM.
+
+    Example: pada evaluate runs/demo --adapter runs/demo/iteration-2/adapter --split test
+    """
+    console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
+    config, samples = _read(lasting(config_or_run), config_or_run, set_)
+    samples = _chosen(samples, split or [name for name in samples if name != "train"])
+    check_student(config, samples)
+    if is_judged(s for members in samples.values() for s in members):
+        raise ConfigError(f"{config_or_run}: its task leaves it to a judge what fails; evaluate it within a run")
+    target = new_folder(config.model_copy(update={"name": f"{config.name}-evaluation"}))
+    job = _lay_out(config, samples, adapter, target)
+    log = Path(cache_file(config, target.url)).with_name("evaluation.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with connected(verbose, str(log)):
+            check_shared_disk({target.url: config})
+            from pada_ray.evaluation import evaluate as predict
+
+            predictions = predict(job)
+    except Terminated:
+        raise RunStopped("stopped; the same command evaluates from the beginning") from None
+    target.write_records(PREDICTIONS, predictions)
+    for name in samples:
+        console.print(f"{name}: {describe(score([p for p in predictions if p.split == name]))}")
+    console.print(f"predictions: {target.at(PREDICTIONS)}")
+
+
+def score(predictions: list[Prediction]) -> Score:
+    """What comes of one split's predictions."""
+    return Score(
+        samples=len(predictions),
+        failures=sum(p.failed is True for p in predictions),
+        truncated=sum(p.truncated for p in predictions),
+    )
+
+
+def describe(score: Score) -> str:
+    """Accuracy in % with its interval over the items, and replies that did not come to an end."""
+    from pada_ray.report.results import interval_over_items
+
+    low, high = interval_over_items(score)
+    cut_off = f", {score.truncated} replies cut off" if score.truncated else ""
+    return f"{100 * score.accuracy:.1f}% of {score.samples} right (95%: {low:.1f} to {high:.1f}){cut_off}"
+
+
+def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Samples]:
+    folder = Folder(place)
+    if not folder.exists(run_files.CONFIG):
+        config = load_config(given, set_)
+        return config, read_data(config)
+    if set_:
+        raise ConfigError("--set: a run has settings of its own; give a config to change them")
+    config = run_files.read_config(folder)
+    return config.model_copy(update={"runs": folder.url.rpartition("/")[0]}), run_files.read_samples(folder)
+
+
+def _chosen(samples: Samples, names: list[str]) -> Samples:
+    unknown = [name for name in names if name not in samples]
+    if unknown:
+        raise ConfigError(f"--split {unknown[0]}: there is {', '.join(samples)}")
+    wanted: Samples = {name: members for name, members in samples.items() if name in names}
+    return wanted
+
+
+def _lay_out(config: Config, samples: Samples, adapter: str | None, target: Folder) -> EvaluationJob:
+    """A folder like a run's, with what the workers read."""
+    files: dict[Split, str] = {name: run_files.split(name) for name in samples}
+    if adapter is not None:
+        source = Folder(lasting(adapter))
+        if not source.exists("adapter_config.json"):
+            raise ConfigError(f"--adapter {adapter}: no adapter here (it has no adapter_config.json)")
+        for file in source.names():
+            if file.startswith("adapter_"):
+                source.copy_to(file, target, f"{ADAPTER}/{file}")
+    for name, members in samples.items():
+        target.write_records(files[name], members)
+    return EvaluationJob(
+        run=target.url,
+        splits=files,
+        adapter=ADAPTER if adapter is not None else None,
+        student=config.student,
+        settings=config.evaluation,
+    )
+
+
+if __name__ == "__main__":
+    main(evaluate)

@@ -1,0 +1,103 @@
+"""A run on S3, by the commands that a person types: it outlives its machine, and no secret gets anywhere."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import s3fs
+from conftest import PADA, ROOT, environment, settings
+from moto.server import ThreadedMotoServer
+
+from pada_ray.teacher.access_log import read_access_log
+
+SECRET = "wJalrXUtnFEMI-this-is-nobodys-key"
+RUN = "s3://lab/runs/demo"
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """The bucket `lab`, to which only the environment gives access."""
+    monkeypatch.setattr(logging.getLogger("werkzeug"), "disabled", True)  # it tells of every request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    found = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    found.mkdir("lab")
+    yield found
+    server.stop()
+
+
+class Machine:
+    """A home folder, a working folder and Ray's own, which are lost together."""
+
+    def __init__(self, folder: Path, ray_folder: Path):
+        self.folder = folder
+        self._ray = ray_folder
+        (folder / "home").mkdir(parents=True)
+        self.said = ""
+
+    def pada(self, *args: str, code: int = 0) -> str:
+        own = {"HOME": str(self.folder / "home"), "RAY_TMPDIR": str(self._ray)}
+        done = subprocess.run(
+            [PADA, *args], cwd=self.folder, env=environment() | own, capture_output=True, text=True, timeout=580
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        self.said += done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def everything(self) -> str:
+        """All that was said, and all text in its files."""
+        files = [f for place in (self.folder, self._ray) for f in place.rglob("*") if f.is_file()]
+        return self.said + "".join(f.read_bytes().decode(errors="ignore") for f in files)
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """Makes machines. Ray's sockets need short paths."""
+    ray_folder = Path("/tmp") / f"p{tmp_path.parent.name[-4:]}{tmp_path.name[-4:]}"
+    ray_folder.mkdir()
+    yield lambda name: Machine(tmp_path / name, ray_folder)
+    shutil.rmtree(ray_folder)
+
+
+@pytest.mark.timeout(1500)
+def test_a_run_on_s3_outlives_its_machine(store, machines, tmp_path):
+    log = tmp_path / "teacher.jsonl"
+    first = machines("first")
+    budget = settings(runs="s3://lab/runs", offline__access_log=log, budget__tokens=25000)
+    assert "has spent" in first.pada("run", str(ROOT / "configs/demo.yaml"), *budget, code=3)
+    paid = Counter(access.content for access in read_access_log(log))
+    assert paid
+    shutil.rmtree(first.folder / "home")
+
+    second = machines("second")
+    assert "iteration-1: data generation" in second.pada("status", RUN)
+    ended = second.pada("resume", RUN, "--set", "budget.tokens=null")
+    assert "vanilla fine-tuning" in ended
+    calls = Counter(access.content for access in read_access_log(log))
+    assert len(calls) > len(paid)
+    assert set(calls.values()) == {1}, "a reply was paid for again"
+    assert f"│ {'run'}" in ended or RUN in ended
+
+    assert RUN in second.pada("show", RUN)
+    assert "s3://lab/runs/demo/report" in second.pada("report", RUN)
+    assert store.cat_file("lab/runs/demo/report/index.html").startswith(b"<!")
+    before = store.modified("lab/runs/demo/iteration-1/accepted.jsonl")
+    second.pada("resume", RUN)
+    assert store.modified("lab/runs/demo/iteration-1/accepted.jsonl") == before
+    assert not store.exists("lab/runs/demo/checkpoints"), "checkpoints were left"
+    assert not (second.folder / "runs").exists()
+    assert not list(second.folder.glob("s3:*"))
+
+    kept = "".join(store.cat_file(name).decode(errors="ignore") for name in store.find("lab"))
+    for place in (kept, first.everything(), second.everything(), log.read_text()):
+        assert SECRET not in place

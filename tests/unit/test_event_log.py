@@ -1,0 +1,127 @@
+"""The log of a run's events, as the orchestrator with stub workers writes it."""
+
+import asyncio
+import json
+
+import pytest
+from builders import math_sample
+from stub_workers import StubWorkers
+
+from pada_ray import run_files
+from pada_ray.config import check_config
+from pada_ray.errors import BudgetReached
+from pada_ray.event_log import FILE, EventLog, read_events
+from pada_ray.orchestrator import Orchestrator
+from pada_ray.state import read_state
+from pada_ray.storage import Folder
+
+RAW = {
+    "name": "a-run",
+    "iterations": 1,
+    "data": {"demo": {}},
+    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = Folder(str(tmp_path / "run"))
+    for split in ("train", "val", "test"):
+        made.write_records(run_files.split(split), [math_sample(f"{split[0]}{i}") for i in range(8)])
+    return made
+
+
+def run(folder, workers, notice=lambda event: None):
+    config = check_config(RAW, "test")
+    return asyncio.run(Orchestrator(config, folder.url, workers.workers(), notice).run())
+
+
+def told(folder):
+    return [(e.event, e.stage) for e in read_events(folder)]
+
+
+def test_a_whole_run_is_told_from_its_beginning_to_its_end(folder):
+    noticed = []
+    state = run(folder, StubWorkers(), noticed.append)
+    events = read_events(folder)
+    assert noticed == events
+    assert told(folder)[:4] == [
+        ("run began", "start"),
+        ("stage began", "base: evaluation"),
+        ("stage ended", "base: evaluation"),
+        ("model evaluated", "base: evaluation"),
+    ]
+    assert told(folder)[-1] == ("run ended", "done")
+    assert [e.time for e in events] == sorted(e.time for e in events)
+    ended = {e.stage: e.figures for e in events if e.event == "stage ended"}
+    assert ended == {name: {"seconds": stage.seconds, "shared": stage.shared} for name, stage in state.finished.items()}
+    scores = {e.figures["model"]: e.figures for e in events if e.event == "model evaluated"}
+    assert scores["base"] == {"model": "base", "val": 0.75, "test": 0.75}
+    assert list(scores) == list(state.scores)
+
+
+def test_a_line_is_one_json_object(folder):
+    run(folder, StubWorkers())
+    first = json.loads(folder.read_text(FILE).split("\n")[0])
+    assert first["time"].endswith("Z")
+    assert {key: first[key] for key in ("event", "stage", "figures")} == {
+        "event": "run began",
+        "stage": "start",
+        "figures": {},
+    }
+
+
+def test_a_failed_run_says_why_and_its_resumption_goes_on_in_the_same_log(folder):
+    with pytest.raises(RuntimeError, match="killed"):
+        run(folder, StubWorkers(die_in="augment"))
+    failed = read_events(folder)[-1]
+    assert (failed.event, failed.stage) == ("run failed", "iteration-1: data generation")
+    assert failed.figures == {"error": "killed"}
+    finished = len(read_state(folder).finished)
+    run(folder, StubWorkers())
+    events = read_events(folder)
+    resumed = next(e for e in events if e.event == "run resumed")
+    assert resumed.figures == {"finished_stages": finished}
+    counts = [sum(e.event == "model evaluated" and e.figures["model"] == m for e in events) for m in ("base",)]
+    assert counts == [1]  # what was known when the run came back is not told again
+
+
+class Poor(StubWorkers):
+    """Reaches its budget in error analysis, as told through the layers between."""
+
+    async def error_analysis(self, failures):
+        try:
+            raise BudgetReached("the budget is reached: 10 of 10 tokens")
+        except BudgetReached as e:
+            raise ValueError("a layer between") from e
+
+
+def test_a_run_pauses_where_its_budget_is_reached(folder):
+    with pytest.raises(ValueError, match="a layer between"):
+        run(folder, Poor())
+    state = read_state(folder)
+    assert state.status == "paused"
+    assert state.error == "the budget is reached: 10 of 10 tokens"
+    assert told(folder)[-1] == ("run paused", "iteration-1: error analysis")
+    assert run(folder, StubWorkers()).status == "done"
+
+
+class Unwilling(StubWorkers):
+    async def assess(self, of, candidates):
+        return [c.model_copy(update={"rejected": "low score"}) for c in candidates]
+
+
+def test_a_shortfall_is_told_for_each_group(folder):
+    run(folder, Unwilling())
+    short = [e.figures for e in read_events(folder) if e.event == "shortfall"]
+    assert short
+    assert all(s["accepted"] == 0 < s["quota"] for s in short)
+    assert sum(s["quota"] for s in short) == read_state(folder).counts["iteration-1"]["shortfall"]
+
+
+def test_it_needs_no_folder_that_can_append():
+    folder = Folder("memory://observed/run")
+    folder.remove("")
+    EventLog(folder).add("run began", "start")
+    EventLog(folder).add("run resumed", "start", finished_stages=0)
+    assert [e.event for e in read_events(folder)] == ["run began", "run resumed"]

@@ -1,0 +1,113 @@
+"""Workers, DeepSpeed and quantization in the config."""
+
+import json
+
+import pytest
+import yaml
+
+from pada_ray import fine_tune as module
+from pada_ray.config import Config, check_config, dump_config
+from pada_ray.deepspeed_config import SHIPPED
+from pada_ray.errors import ConfigError
+
+ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
+
+
+def config(student=None, **fine_tune) -> Config:
+    raw = {"data": {"demo": {}}, "llm": ENDPOINTS, "fine_tune": fine_tune, "student": student or {}}
+    return check_config(raw, "c.yaml")
+
+
+@pytest.mark.parametrize(("name", "stage"), [("zero1", 1), ("zero2", 2), ("zero3", 3), ("zero3_offload", 3)])
+def test_a_shipped_deepspeed_config_is_found_by_name_and_written_into_the_runs_config(name, stage):
+    resolved = config(deepspeed=name)
+    assert resolved.fine_tune.deepspeed == json.loads((SHIPPED / f"{name}.json").read_text())
+    assert resolved.fine_tune.deepspeed["zero_optimization"]["stage"] == stage
+    assert check_config(yaml.safe_load(dump_config(resolved)), "again") == resolved
+
+
+def test_every_shipped_deepspeed_config_has_a_name_in_the_docs():
+    assert {f.stem for f in SHIPPED.glob("*.json")} == {"zero1", "zero2", "zero3", "zero3_offload"}
+
+
+def test_a_deepspeed_config_of_ones_own_gets_what_follows_from_other_keys(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('{"zero_optimization": {"stage": 2}, "fp16": {"enabled": false}}')
+    resolved = config(deepspeed=str(file)).fine_tune.deepspeed
+    assert resolved["train_batch_size"] == resolved["gradient_clipping"] == "auto"
+    assert "bf16" not in resolved
+    assert config(deepspeed={"zero_optimization": {"stage": 2}}).fine_tune.deepspeed["bf16"] == {"enabled": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("fine_tune", "message"),
+    [
+        ({"deepspeed": "zero4"}, r"fine_tune.deepspeed: zero4 is no JSON file; give one, or zero1, zero2, zero3, "),
+        ({"deepspeed": 2}, r"fine_tune.deepspeed: "),
+        ({"deepspeed": {"zero_optimization": {"stage": 0}}}, r"fine_tune.deepspeed: zero_optimization: "),
+        ({"deepspeed": {"zero_optimization": {"stage": 3}}}, r"stage3_gather_16bit_weights_on_model_save must be true"),
+        (
+            {"deepspeed": {"zero_optimization": {"stage": 2}, "train_batch_size": 8}},
+            r"fine_tune.deepspeed: train_batch_size follows from other keys",
+        ),
+        ({"deepspeed": "zero2", "workers": [1, 2]}, r"fine_tune: deepspeed needs a fixed number of workers"),
+        ({"workers": [4, 2]}, r"fine_tune: workers: \[4, 2\]: the fewest come first"),
+        ({"workers": [1, 3]}, r"fine_tune: batch_size \(8\) must be a multiple of"),
+        ({"workers": 0}, r"fine_tune.workers.*: .*greater than 0"),
+    ],
+)
+def test_a_wrong_config_is_one_clear_line(fine_tune, message):
+    with pytest.raises(ConfigError, match=message) as e:
+        config(**fine_tune)
+    assert "\n" not in str(e.value)
+
+
+def test_a_file_that_is_no_json(tmp_path):
+    (tmp_path / "mine.json").write_text("{stage: 2}")
+    with pytest.raises(ConfigError, match=r"fine_tune\.deepspeed: .*mine\.json: not readable as JSON"):
+        config(deepspeed=str(tmp_path / "mine.json"))
+
+
+@pytest.mark.parametrize(("workers", "size"), [(1, (1, 1)), (4, (4, 4)), ([1, 4], (1, 4))])
+def test_workers(workers, size):
+    assert config(workers=workers).fine_tune.workers == size
+
+
+@pytest.fixture
+def check(monkeypatch):
+    """What is checked before a run, on a machine without the packages `missing`."""
+
+    def on_a_machine(missing=(), gpu=False, **kwargs):
+        monkeypatch.setattr(module, "find_spec", lambda name: None if name in missing else "found")
+        checked = config(**kwargs)
+        module.check_fine_tuning(checked.student, checked.fine_tune, gpu)
+
+    return on_a_machine
+
+
+FOUR_BITS = {"quantization": "4bit"}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"deepspeed": "zero2", "missing": ["deepspeed"]}, r"fine_tune\.deepspeed: .* not installed"),
+        (
+            {"student": FOUR_BITS, "missing": ["bitsandbytes"]},
+            r"student\.quantization: .*pip install 'pada-ray\[4bit\]'",
+        ),
+        ({"student": FOUR_BITS}, r"student\.quantization: .* no GPU"),
+        ({"student": FOUR_BITS, "gpu": True, "gpus_per_worker": 0}, r"student\.quantization: .*gpus_per_worker"),
+        ({"student": FOUR_BITS, "gpu": True, "deepspeed": "zero3"}, r"student\.quantization: .*zero2"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_spent(check, kwargs, message):
+    with pytest.raises(ConfigError, match=message):
+        check(**kwargs)
+
+
+def test_what_is_there_is_enough(check):
+    check()
+    check(deepspeed="zero3")
+    check(student=FOUR_BITS, gpu=True, deepspeed="zero2")
+    check(student=FOUR_BITS, gpu=None)  # a cluster's GPUs may come when they are asked for

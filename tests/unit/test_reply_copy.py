@@ -1,0 +1,117 @@
+import asyncio
+import uuid
+
+import pytest
+
+from pada_ray.config import EndpointConfig, Price
+from pada_ray.errors import StorageError
+from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Experiment
+from pada_ray.llm.gateway import LlmGateway
+from pada_ray.records import Message
+from pada_ray.storage import Folder
+
+ENDPOINT = EndpointConfig(base_url="http://127.0.0.1:9/v1", model="m", price=Price(prompt=1, completion=1))
+MINE = Experiment(name="memory://runs/mine")
+
+
+def request(text):
+    return ChatRequest(
+        messages=[Message(role="user", content=text)], reply_schema=None, temperature=0, seed=None, purpose="test"
+    )
+
+
+class Server:
+    """Answers in place of an endpoint, and counts."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def complete(self, asked):
+        await asyncio.sleep(0)
+        self.asked.append(asked.messages[0].content)
+        return Completion(ChatReply(text=f"reply to {self.asked[-1]}", cut_off=False), 10, 5)
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def copy():
+    folder = Folder(f"memory://copies/{uuid.uuid4().hex}")
+    yield folder
+    folder.remove("")
+
+
+def on_machine(place, copy, server, story):
+    """Runs `story(gateway)` with a gateway whose own disk is the folder `place`."""
+
+    async def run():
+        gateway = LlmGateway(ENDPOINT, str(place / "replies.sqlite"), copy=copy.url)
+        gateway._calls._complete = server.complete
+        try:
+            return await story(gateway)
+        finally:
+            await gateway.close()
+
+    return asyncio.run(run())
+
+
+def asking(*texts):
+    async def story(gateway):
+        return [r.text for r in await asyncio.gather(*(gateway.chat(request(t), MINE, "teacher") for t in texts))]
+
+    return story
+
+
+def test_a_new_machine_has_every_reply_and_the_whole_account(tmp_path, copy, server):
+    texts = [f"question {i}" for i in range(30)]
+    first = on_machine(tmp_path / "one", copy, server, asking(*texts))
+    assert len(server.asked) == 30
+    assert len(copy.names()) < 30  # replies that come together go together
+
+    async def spent(gateway):
+        return [(u.role, u.purpose, u.calls, u.prompt_tokens, u.usd) for u in await gateway.usage(MINE.name)]
+
+    account = on_machine(tmp_path / "two", copy, server, spent)
+    assert account == [("teacher", "test", 30, 300, pytest.approx(450 / 1e6))]
+    assert on_machine(tmp_path / "two", copy, server, asking(*texts)) == first
+    assert len(server.asked) == 30
+    assert on_machine(tmp_path / "two", copy, server, spent) == account
+
+
+def test_nobody_sees_a_reply_before_the_copy_has_it(tmp_path, copy, server):
+    async def story(gateway):
+        reply = await gateway.chat(request("hi"), MINE, "teacher")
+        return reply.text, "".join(copy.read_text(name) for name in copy.names())
+
+    text, copied = on_machine(tmp_path, copy, server, story)
+    assert text in copied
+
+
+def test_what_the_store_did_not_take_goes_there_next_time(tmp_path, copy, server, monkeypatch):
+    def full(self, path, records):
+        raise StorageError("memory://full: no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Folder, "write_records", full)
+        with pytest.raises(StorageError, match="no space left"):
+            on_machine(tmp_path / "one", copy, server, asking("hi"))
+    assert copy.names() == []
+    assert on_machine(tmp_path / "one", copy, server, asking("hi")) == ["reply to hi"]
+    assert on_machine(tmp_path / "two", copy, server, asking("hi")) == ["reply to hi"]
+    assert server.asked == ["hi"]
+
+
+def test_a_gateway_that_comes_back_reads_nothing_twice(tmp_path, copy, server, monkeypatch):
+    on_machine(tmp_path / "one", copy, server, asking("a", "b"))
+    on_machine(tmp_path / "two", copy, server, asking("c"))
+    read = []
+    plain = Folder.read_records
+    monkeypatch.setattr(Folder, "read_records", lambda self, path, kind: read.append(path) or plain(self, path, kind))
+    on_machine(tmp_path / "two", copy, server, asking("a", "b", "c"))
+    assert read == []
+    on_machine(tmp_path / "one", copy, server, asking("a", "b", "c"))
+    assert len(read) == 1
+    assert sorted(server.asked) == ["a", "b", "c"]

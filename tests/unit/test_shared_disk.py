@@ -1,0 +1,93 @@
+import pytest
+
+from jobs.preparation import cache_copy, cache_file, change_config, prepare, read_config
+from jobs.shared_disk import refuse_local_paths
+from pada_ray.config import check_config
+from pada_ray.errors import ConfigError
+from pada_ray.resources import explain_nodes
+
+WHY = "the cluster has 3 nodes"
+
+
+def config(**keys):
+    endpoint = {"base_url": "offline", "model": "a"}
+    raw = {
+        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
+        "llm": {"teacher": endpoint, "judge": endpoint},
+    }
+    return check_config(raw | keys, "test")
+
+
+def node(alive=True, **labels):
+    return {"Alive": alive, "Labels": labels}
+
+
+def test_one_node_of_ones_own_is_no_cluster():
+    made_up = b'{"autoscaler_report": {"active_nodes": {"node_f00": 1}}}'
+    for autoscaling in (None, b"", b"{}", b'{"autoscaler_report": null}', made_up):
+        assert explain_nodes([node(), node(alive=False)], autoscaling) is None
+
+
+def test_several_nodes_or_an_autoscaler_are():
+    assert explain_nodes([node(), node()], None) == "the cluster has 2 nodes"
+    grows = "the cluster may add nodes by its autoscaler"
+    assert explain_nodes([node()], '{"autoscaler_report": {"active_nodes": {"ray.head.default": 1}}}') == grows
+    assert explain_nodes([node(**{"ray.io/node-group": "head"})], None) == grows
+
+
+def test_a_local_folder_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(ConfigError, match=r"runs: .*/demo is on this machine's disk, and the cluster has 3 nodes; set"):
+        refuse_local_paths({str(tmp_path / "demo"): config()}, WHY)
+    with pytest.raises(ConfigError, match="shared_stages: "):
+        refuse_local_paths({"memory://runs/demo": config(shared_stages=str(tmp_path))}, WHY)
+
+
+def test_a_url_or_a_disk_that_all_share_is_taken(tmp_path):
+    refuse_local_paths({"memory://runs/demo": config(), str(tmp_path): config(shared_disk=True)}, WHY)
+
+
+@pytest.mark.parametrize("section", [{"student": {"model": "."}}, {"pattern_analysis": {"embedding": "."}}])
+def test_a_model_on_the_drivers_disk_is_refused(section, monkeypatch):
+    key = f"{next(iter(section))}.{next(iter(next(iter(section.values()))))}"
+    with pytest.raises(ConfigError, match=f"{key}: .*give a model of a hub"):
+        refuse_local_paths({"memory://runs/demo": config(**section)}, WHY)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")  # then a relative path goes with the job to every node
+    refuse_local_paths({"memory://runs/demo": config(**section)}, WHY)
+
+
+def test_replies_lie_beside_a_local_run(tmp_path):
+    assert cache_file(config(), str(tmp_path)) == str(tmp_path / "replies.sqlite")
+    assert cache_copy(config(), str(tmp_path)) is None
+    shared = config(llm=config().llm.model_dump() | {"cache": str(tmp_path / "all")})
+    assert cache_file(shared, "memory://runs/demo") == str(tmp_path / "all" / "replies.sqlite")
+    assert cache_copy(shared, "memory://runs/demo") is None
+
+
+@pytest.mark.parametrize(("run", "shared_disk"), [("memory://runs/demo", False), ("/mnt/runs/demo", True)])
+def test_elsewhere_they_lie_on_this_machine_and_are_copied(run, shared_disk, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = config(shared_disk=shared_disk)
+    assert cache_file(settings, run).startswith(f"{tmp_path}/.cache/pada-ray/")
+    assert cache_copy(settings, run) == f"{run}/replies"
+    of_a_sweep = config(llm=settings.llm.model_dump() | {"cache": "memory://runs/sweep"})
+    assert cache_copy(of_a_sweep, run) == "memory://runs/sweep/replies"
+    assert cache_file(of_a_sweep, run) != cache_file(settings, run)
+
+
+def test_a_run_takes_its_own_prompts_along(tmp_path):
+    own = tmp_path / "prompts"
+    own.mkdir()
+    (own / "error_analysis.jinja").write_text("Mine: {{ failures | length }}")
+    (own / "notes.txt").write_text("not a template")
+    run = prepare(config(runs=str(tmp_path / "runs"), prompts=str(own)))
+    copied = tmp_path / "runs" / "pada" / "prompts"
+    assert [f.name for f in copied.iterdir()] == ["error_analysis.jinja"]
+    assert read_config(run).prompts == str(own)
+
+
+def test_a_run_may_be_declared_shared_when_it_goes_on(tmp_path):
+    run = prepare(config(runs=str(tmp_path)))
+    change_config(run, ["shared_disk=true"])
+    assert read_config(run).shared_disk
