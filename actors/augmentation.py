@@ -17,8 +17,6 @@ def augment_batches(
 ) -> list[BatchOutcome]:
     """The outcome of every batch, in any order. About `in_flight` batches are under way at a time. Ray shows the
     name."""
-    # Else Ray Data tells that an agent failed, and not of what: a reached budget, an endpoint that is down.
-    ray.data.DataContext.get_current().raise_original_map_exception = True
     rows = ray.data.from_items([{"batch": b.model_dump_json()} for b in batches], override_num_blocks=1)
     outcomes = rows.map_batches(
         _AugmentationWorker,

@@ -5,6 +5,7 @@ takes seconds."""
 from __future__ import annotations
 
 import ray
+import ray.data
 
 from actors.augmentation import augment_batches
 from actors.metrics import ComputationMetrics
@@ -28,6 +29,8 @@ class Computation:
         self._max_regenerations = max_regenerations
         self._in_flight = in_flight
         self._metrics = ComputationMetrics()
+        # Else Ray Data tells that its worker failed, and not of what: a reached budget, an endpoint that is down.
+        ray.data.DataContext.get_current().raise_original_map_exception = True
 
     def fine_tune(self, job: FineTuneJob) -> FineTuneReport:
         settings = job.settings

@@ -74,7 +74,7 @@ def test_a_run_on_s3_outlives_its_machine(store, machines, tmp_path):
     log = tmp_path / "teacher.jsonl"
     first = machines("first")
     budget = settings(runs="s3://lab/runs", offline__access_log=log, budget__tokens=25000)
-    assert "has spent" in first.pada("run", str(ROOT / "configs/demo.yaml"), *budget, code=3)
+    assert "the budget is reached" in first.pada("run", str(ROOT / "configs/demo.yaml"), *budget, code=3)
     paid = Counter(access.content for access in read_access_log(log))
     assert paid
     shutil.rmtree(first.folder / "home")
@@ -86,7 +86,6 @@ def test_a_run_on_s3_outlives_its_machine(store, machines, tmp_path):
     calls = Counter(access.content for access in read_access_log(log))
     assert len(calls) > len(paid)
     assert set(calls.values()) == {1}, "a reply was paid for again"
-    assert f"│ {'run'}" in ended or RUN in ended
 
     assert RUN in second.pada("show", RUN)
     assert "s3://lab/runs/demo/report" in second.pada("report", RUN)
