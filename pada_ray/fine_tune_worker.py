@@ -132,8 +132,11 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
 
     settings = job.settings
     gpu = torch.cuda.is_available()
+    bfloat16 = student.dtype_for(job.student) is torch.bfloat16
     on_cpu_with_deepspeed = settings.deepspeed is not None and not gpu
     if on_cpu_with_deepspeed:
+        if bfloat16:
+            raise ConfigError("student.dtype: bfloat16 with fine_tune.deepspeed needs a GPU; take float32 or auto")
         _prepare_deepspeed_on_cpu()
     return transformers.TrainingArguments(
         output_dir=output,
@@ -144,7 +147,7 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
-        bf16=student.dtype_for(job.student) is torch.bfloat16,
+        bf16=bfloat16,
         deepspeed=settings.deepspeed,
         use_cpu=not gpu and not on_cpu_with_deepspeed,
         accelerator_config={"use_configured_state": on_cpu_with_deepspeed},

@@ -97,9 +97,3 @@ def test_zero3_that_loses_a_worker_gives_the_same(run, student, train, alone, lo
     report = train("zero3", workers=2, deepspeed="zero3_offload")
     assert lose_a_worker.read_text() == "3"
     assert_same(run, student, "zero3", report, alone)
-
-
-def test_workers_as_many_as_there_is_room_for_give_the_same(run, student, train, alone):
-    report = train("elastic", workers=[1, 4])
-    assert report.workers == 2
-    assert_same(run, student, "elastic", report, alone)

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import torch
 import yaml
 
 from pada_ray import fine_tune as module
 from pada_ray.config import Config, check_config, dump_config
 from pada_ray.deepspeed_config import SHIPPED
 from pada_ray.errors import ConfigError
+from pada_ray.fine_tune_worker import FineTuneJob, _arguments
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 
@@ -111,3 +113,20 @@ def test_what_is_there_is_enough(check):
     check(deepspeed="zero3")
     check(student=FOUR_BITS, gpu=True, deepspeed="zero2")
     check(student=FOUR_BITS, gpu=None)  # a cluster's GPUs may come when they are asked for
+
+
+def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    wrong = config(student={"model": "demo", "dtype": "bfloat16"}, deepspeed="zero2")
+    job = FineTuneJob(
+        run=str(tmp_path),
+        training_set="train.jsonl",
+        adapter="adapter",
+        previous_adapter=None,
+        name="job",
+        student=wrong.student,
+        settings=wrong.fine_tune,
+        seed=0,
+    )
+    with pytest.raises(ConfigError, match=r"student\.dtype: bfloat16 with fine_tune\.deepspeed needs a GPU"):
+        _arguments(job, str(tmp_path), passes=1, workers=1, rank=0)
