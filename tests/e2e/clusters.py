@@ -26,6 +26,8 @@ from ray.autoscaler._private.fake_multi_node.node_provider import (
 )
 from ray.cluster_utils import Cluster
 
+# Ray's own processes, and workers that wait for a task.
+_OF_RAY = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
 # A node that is gone is noticed within two seconds.
 _WATCHFUL = {
     "health_check_initial_delay_ms": 0,
@@ -49,23 +51,28 @@ def three_nodes() -> Cluster:
 
 
 def running_on(node: Any, title: str = "ray::") -> list[psutil.Process]:
-    """The processes of a node with titles that begin so."""
-    (raylet,) = node.all_processes["raylet"]
-    found = []
-    for process in psutil.Process(raylet.process.pid).children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
-            found += [process] if " ".join(process.cmdline()).startswith(title) else []
-    return found
+    """A node's processes that work for somebody, with titles that begin so."""
+    return [p for p, t in _processes_of(node) if t.startswith(title) and not t.startswith(_OF_RAY)]
 
 
 def take_away(cluster: Cluster, node: Any) -> None:
     """Ends a node and all that runs on it at once, as of a machine that is gone."""
-    below = running_on(node, "")
+    below = [process for process, _ in _processes_of(node)]
     cluster.remove_node(node, allow_graceful=False)
     for process in below:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(below, timeout=30)
+
+
+def _processes_of(node: Any) -> list[tuple[psutil.Process, str]]:
+    """What a node started, with titles."""
+    (raylet,) = node.all_processes["raylet"]
+    found = []
+    for process in psutil.Process(raylet.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            found.append((process, " ".join(process.cmdline())))
+    return found
 
 
 class Autoscaled:
@@ -132,6 +139,7 @@ class Autoscaled:
                 "gcs_address": self.address,
             },
             "auth": {},
+            **dict.fromkeys(("setup_commands", "head_setup_commands", "worker_setup_commands"), []),
             "head_node_type": FAKE_HEAD_NODE_TYPE,
             "available_node_types": {
                 FAKE_HEAD_NODE_TYPE: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},

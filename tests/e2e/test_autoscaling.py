@@ -29,6 +29,7 @@ def cluster(tmp_path):
         cluster.end()
 
 
+@pytest.mark.slow
 def test_workers_come_for_a_sweep_and_go_after_it(cluster, tmp_path):
     raw = yaml.safe_load((ROOT / "configs/demo.yaml").read_text())
     file = tmp_path / "sweep.yaml"

@@ -25,26 +25,24 @@ def cluster():
     cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_nodes_are_lost_in_every_kind_of_stage(cluster, tmp_path, uninterrupted):
     run = tmp_path / "runs" / "demo"
     on_cluster = {"RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "token"}
     slow = settings(offline__latency_ms=1500, shared_disk=True)
     started = Started("run", str(ROOT / "configs/demo.yaml"), *slow, cwd=tmp_path, env=on_cluster)
 
-    def busy(title):
+    def busy(title="ray::"):
         return [node for node in cluster.worker_nodes if running_on(node, title)]
 
     for stage, title in STAGES.items():
         started.wait_until(lambda s=stage: stage_is(run, s), stage)
         if title is None:
+            started.wait_until(lambda: not busy(), f"nodes without work in {stage}", poll=0.2)
             lost = next(iter(cluster.worker_nodes))
-            assert not busy("ray::")
         else:
             started.wait_until(lambda t=title: bool(busy(t)), f"{title} in {stage}", poll=0.2)
             (lost,) = busy(title)
-        if "fine-tuning" in stage:
-            started.wait_until(lambda: any(run.glob("checkpoints/iteration-0-*/checkpoint_*")), "a checkpoint")
-            assert busy(title) == [lost]
         take_away(cluster, lost)
         cluster.add_node(num_cpus=1, wait=False)  # the run goes on meanwhile
     started.finish()
