@@ -29,8 +29,8 @@ test-integration: .venv/installed ## Tests on one small Ray
 test-e2e: .venv/installed ## Real commands, real servers, killed and resumed
 	$(BIN)/python -m pytest tests/e2e -m "not slow"
 
-smoke: .venv/installed ## The whole loop on items of all five benchmarks, and on replies that a judge rates
-	$(BIN)/python -m pytest tests/e2e/test_real_input.py tests/e2e/test_judged.py
+smoke: .venv/installed ## What takes long: all five benchmarks, a judged task, lost nodes, an autoscaled cluster
+	$(BIN)/python -m pytest tests/e2e -m slow
 
 DATA ?= ../shared/data
 smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, an hour or so

@@ -139,7 +139,7 @@ class Autoscaled:
                 "gcs_address": self.address,
             },
             "auth": {},
-            **dict.fromkeys(("setup_commands", "head_setup_commands", "worker_setup_commands"), []),
+            **{key: [] for key in ("setup_commands", "head_setup_commands", "worker_setup_commands")},
             "head_node_type": FAKE_HEAD_NODE_TYPE,
             "available_node_types": {
                 FAKE_HEAD_NODE_TYPE: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
