@@ -229,6 +229,14 @@ def test_nothing_has_begun(folder):
     assert table(folder, "results")[0]["seeds"] == "0"
 
 
+def test_an_ablation_that_has_not_begun(folder):
+    write_run(cell(folder, "pada"))
+    write_sweep(folder, {method: {"method": method} for method in ("pada", "pada -quality")})
+    report(folder)
+    assert {row["method"] for row in table(folder, "ablations")} == {"pada", "pada -quality"}
+    assert not folder.exists("report/tables/ablation_comparisons.csv")
+
+
 def test_the_reference_is_pada_or_what_there_is(folder):
     cells = {}
     add(folder, cells, "vanilla", 0, VANILLA)
