@@ -18,6 +18,7 @@ def three(tmp_path):
 def autoscaled(tmp_path):
     """A head alone, which starts other nodes when there is work."""
     cluster = Autoscaled(tmp_path, {"cpu": {"resources": {"CPU": 1}, "max_workers": 3}})
+    cluster.start()
     return cluster.env, cluster.end, "the cluster may add nodes by its autoscaler"
 
 
