@@ -24,13 +24,13 @@ test-unit: .venv/installed ## Fast tests, without Ray
 	$(BIN)/python -m pytest tests/unit
 
 test-integration: .venv/installed ## Tests on one small Ray
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest tests/integration -m "not slow"
 
 test-e2e: .venv/installed ## Real commands, real servers, killed and resumed
 	$(BIN)/python -m pytest tests/e2e -m "not slow"
 
-smoke: .venv/installed ## What takes long: all five benchmarks, a judged task, lost nodes, an autoscaled cluster
-	$(BIN)/python -m pytest tests/e2e -m slow
+smoke: .venv/installed ## The slow tests: all five benchmarks, lost workers and nodes, autoscaling, metrics
+	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
 
 DATA ?= ../shared/data
 smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, an hour or so

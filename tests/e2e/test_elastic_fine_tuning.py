@@ -77,6 +77,7 @@ def waiting(train_on_worker):
     return waits
 
 
+@pytest.mark.slow
 def test_a_lost_node_leaves_one_worker_that_ends_with_the_same_losses(cluster, run, monkeypatch):
     alone = trained(run, "alone")
     monkeypatch.setattr(module, "train_on_worker", waiting(module.train_on_worker))

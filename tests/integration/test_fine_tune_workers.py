@@ -86,12 +86,14 @@ def test_zero2_gives_the_same_loss_curve_and_adapter(run, student, train, alone)
     assert_same(run, student, "zero2", report, alone)
 
 
+@pytest.mark.slow
 def test_ddp_that_accumulates_and_loses_a_worker_gives_the_same(run, student, train, alone, lose_a_worker):
     report = train("ddp", workers=2, gradient_accumulation=2)
     assert lose_a_worker.read_text() == "3"
     assert_same(run, student, "ddp", report, alone)
 
 
+@pytest.mark.slow
 def test_zero3_that_loses_a_worker_gives_the_same(run, student, train, alone, lose_a_worker):
     """Weights and optimiser state are split: the adapter is gathered, and the checkpoint holds every worker's part."""
     report = train("zero3", workers=2, deepspeed="zero3_offload")

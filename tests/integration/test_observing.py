@@ -100,6 +100,7 @@ def of_run(metrics, name, *tags):
     return {tuple(t[tag] for tag in tags): value for t, value in series}
 
 
+@pytest.mark.slow
 def test_tokens_are_those_of_the_account(cast):
     expected = {}
     for use in ray.get(cast.gateways[0].usage.remote(cast._folder)):
@@ -109,6 +110,7 @@ def test_tokens_are_those_of_the_account(cast):
     eventually(lambda metrics: of_run(metrics, "llm_tokens_total", "role", "purpose", "kind"), expected)
 
 
+@pytest.mark.slow
 def test_calls_waits_and_retries(cast):
     calls = sum(use.calls for use in ray.get(cast.gateways[0].usage.remote(cast._folder)))
 
@@ -122,6 +124,7 @@ def test_calls_waits_and_retries(cast):
     eventually(read, (calls, True, True, {("teacher",): 0, ("judge",): 0}))
 
 
+@pytest.mark.slow
 def test_stages(cast):
     finished = {(name,): stage.seconds for name, stage in read_state(Folder(cast._folder)).finished.items()}
     stages = ["base: evaluation", "iteration-0: fine-tuning", "iteration-0: evaluation"]
@@ -138,6 +141,7 @@ def test_stages(cast):
     eventually(plausible, dict.fromkeys(finished, True))
 
 
+@pytest.mark.slow
 def test_actors_have_the_names_of_the_run_and_of_the_agents(cast):
     alive = list_actors(address=ray.get_runtime_context().gcs_address, filters=[("state", "=", "ALIVE")])
     shown = {actor.name: actor.class_name for actor in alive if actor.name}
@@ -151,6 +155,7 @@ def test_actors_have_the_names_of_the_run_and_of_the_agents(cast):
     assert {kind for name, kind in shown.items() if name.startswith("gateway to a at offline")} == {"LlmGateway"}
 
 
+@pytest.mark.slow
 def test_datasets_and_trainings_have_the_names_of_run_and_stage(cast, names):
     """As Ray's own metrics have them, which its dashboards go by."""
     wanted = {
