@@ -9,24 +9,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
 
-
-class Terminated(BaseException):
-    """SIGTERM came, as `ray job stop` sends it, and what was going on has been ended in an orderly way."""
+STDERR = 2
+TERMINATED = 143  # the exit code of a process that SIGTERM ended
 
 
 @contextmanager
-def connected(verbose: bool, log: str) -> Iterator[None]:
+def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
     """Ray for the length of a block. What Ray and others print goes to the file `log`, with `verbose` to the terminal.
 
-    Only a Console that was given its file before the block still reaches the terminal. SIGTERM in the block is like
-    Ctrl-C, and leaves it as Terminated.
+    Only a Console that was given its file before the block still reaches the terminal. SIGTERM, as `ray job stop` sends
+    it, says `stopped`, ends the block as Ctrl-C does, and then the program.
     """
     terminated = False
 
     def terminate(signal_number: int, frame: FrameType | None) -> None:
         nonlocal terminated
         terminated = True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever sent it waits some seconds, and then kills
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # At once: whoever sent it waits for seconds only, and then kills, in the midst of the ending.
+        os.write(STDERR, f"error: {stopped}\n".encode())
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
     with ExitStack() as outputs:
@@ -40,7 +41,7 @@ def connected(verbose: bool, log: str) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             if terminated:
-                raise Terminated from None
+                raise SystemExit(TERMINATED) from None
             raise
         finally:
             import ray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from jobs.cluster import Terminated, connected, log_folder
+from jobs.cluster import connected, log_folder
 from jobs.preparation import cache_copy, cache_file, read_config
 from jobs.progress import Progress
 from jobs.shared_disk import check_shared_disk
@@ -31,12 +31,6 @@ class RunFailed(PadaError, RuntimeError):
     """A run that ended before its end: what, where its logs are, and that it can be gone on with."""
 
     exit_code = 1
-
-
-class RunStopped(RunFailed):
-    """A run that was told to stop, by SIGTERM."""
-
-    exit_code = 143
 
 
 def drive(run: str, verbose: bool) -> RunState:
@@ -62,13 +56,11 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
     try:
-        with _offline_teachers(configs.values()) as teachers, connected(verbose, log):
+        with _offline_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
             check_shared_disk(configs)
             return _conduct(configs, parallel, teachers, progress)
     except KeyboardInterrupt:
         raise RunFailed(_STOPPED) from None
-    except Terminated:
-        raise RunStopped(_STOPPED) from None
 
 
 def _conduct(

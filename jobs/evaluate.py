@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cluster import Terminated, connected
+from jobs.cluster import connected
 from jobs.command import main
-from jobs.drive import RunStopped
 from jobs.preparation import Samples, cache_file, check_student, lasting, new_folder, read_data
 from jobs.run import Overrides, Verbose
 from jobs.shared_disk import check_shared_disk
@@ -63,14 +62,11 @@ def evaluate(
     job = _lay_out(config, samples, adapter, target)
     log = Path(cache_file(config, target.url)).with_name("evaluation.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with connected(verbose, str(log)):
-            check_shared_disk({target.url: config})
-            from pada_ray.evaluation import evaluate as predict
+    with connected(verbose, str(log), "stopped; the same command evaluates from the beginning"):
+        check_shared_disk({target.url: config})
+        from pada_ray.evaluation import evaluate as predict
 
-            predictions = predict(job)
-    except Terminated:
-        raise RunStopped("stopped; the same command evaluates from the beginning") from None
+        predictions = predict(job)
     target.write_records(PREDICTIONS, predictions)
     for name in samples:
         console.print(f"{name}: {describe(score([p for p in predictions if p.split == name]))}")
