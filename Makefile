@@ -26,8 +26,8 @@ test-unit: .venv/installed ## Fast tests, without Ray
 test-integration: .venv/installed ## Tests on one small Ray
 	$(BIN)/python -m pytest tests/integration -m "not slow"
 
-test-e2e: .venv/installed ## Real commands, real servers, killed and resumed
-	$(BIN)/python -m pytest tests/e2e -m "not slow"
+test-e2e: .venv/installed ## Real commands, real servers, killed and resumed; two files of tests at a time
+	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
 
 smoke: .venv/installed ## The slow tests: all five benchmarks, lost workers and nodes, autoscaling, metrics
 	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
