@@ -129,10 +129,10 @@ def write_sweep(sweep: Sweep) -> None:
     folder.write_yaml(FILE, {"name": sweep.name, "cells": listed})
 
 
-def _experiment(config: Config) -> Config:
-    """What is done, wherever its files lie: a sweep's folder may be moved."""
-    nowhere = config.llm.model_copy(update={"cache": None})
-    return config.model_copy(update={"runs": "", "shared_stages": None, "llm": nowhere})
+def _experiment(config: Config) -> dict[str, Any]:
+    """What is done, wherever its files lie, however its models are called and whatever it may spend."""
+    done = config.model_dump(exclude={"runs", "shared_stages", "shared_disk", "budget", "llm"})
+    return done | {"teacher": config.llm.teacher.model, "judge": config.llm.judge.model}
 
 
 def _combinations(grid: Grid | list[Grid]) -> Iterator[tuple[dict[str, Label], dict[str, Any]]]:

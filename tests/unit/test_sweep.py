@@ -108,6 +108,14 @@ def test_a_cell_that_was_run_otherwise_is_not_overwritten(tmp_path):
         write_sweep(load(tmp_path, {"seed": [1]}, "iterations=1"))
 
 
+def test_a_budget_may_be_raised_and_an_endpoint_moved_in_a_sweep_that_has_begun(tmp_path):
+    sweep = load(tmp_path, {"seed": [1]}, "budget.tokens=1000")
+    sweep.folder(sweep.cells[0]).write_text("config.yaml", dump_config(sweep.cells[0].config))
+    write_sweep(load(tmp_path, {"seed": [1]}, "budget.tokens=2000", "llm.judge.max_in_flight=2"))
+    with pytest.raises(ConfigError, match="was run with another config"):
+        write_sweep(load(tmp_path, {"seed": [1]}, "llm.judge.model=another"))
+
+
 def test_a_sweep_whose_folder_was_moved_is_the_same_sweep(tmp_path):
     before = load(tmp_path, {"seed": [1]}).cells[0].config
     moved = load(tmp_path, {"seed": [1]}, f"runs={tmp_path / 'elsewhere'}")
