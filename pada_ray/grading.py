@@ -8,7 +8,7 @@ from typing import Any
 
 from pada_ray.config import GradingConfig
 from pada_ray.errors import EndpointError, UnreadableReply
-from pada_ray.llm.ask import ask
+from pada_ray.llm.ask import ask, check_one_each
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import GradingReply
 from pada_ray.prompts import Prompts
@@ -54,9 +54,7 @@ class Grader:
         names = [f"reply-{i}" for i in range(1, len(pairs) + 1)]
 
         def check(reply: GradingReply) -> None:
-            given = sorted(g.reply_id for g in reply.grades)
-            if given != sorted(names):
-                raise ValueError(f"Expected one grade for each of {names}, got {given}.")
+            check_one_each([g.reply_id for g in reply.grades], names)
 
         prompt = self._prompts.render(
             "grading",

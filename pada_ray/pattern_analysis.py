@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
-from pada_ray.llm.ask import ask
+from pada_ray.llm.ask import ask, check_one_each
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import ErrorAnalysisReply, PatternCategorizationReply, StrategyDraftingReply
 from pada_ray.prompts import Prompts
@@ -66,12 +66,10 @@ class PatternAnalysisAgent:
             return [strategy for drafted in alone for strategy in drafted]
 
     async def _analyse(self, failures: Sequence[Failure]) -> list[Analysis]:
-        wanted = list(range(1, len(failures) + 1))
+        wanted = range(1, len(failures) + 1)
 
         def check(reply: ErrorAnalysisReply) -> None:
-            given = sorted(a.sample_idx for a in reply.analyses)
-            if given != wanted:
-                raise ValueError(f"Expected one analysis for each sample_idx of {wanted}, got {given}.")
+            check_one_each([a.sample_idx for a in reply.analyses], wanted)
 
         prompt = self._prompts.render(
             "error_analysis",

@@ -10,7 +10,7 @@ from pada_ray.config import QualityControlConfig
 from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
 from pada_ray.leak_guard import LeakGuard
-from pada_ray.llm.ask import ask
+from pada_ray.llm.ask import ask, check_one_each
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import PatternQualityReply, QualityReply
 from pada_ray.prompts import Prompts
@@ -86,9 +86,7 @@ class QualityControlAgent:
         seeds = {seed.sample.id: seed.sample for seed in batch.seeds}
 
         def check(reply: QualityReply) -> None:
-            given = sorted(e.sample_id for e in reply.evaluations)
-            if given != sorted(names):
-                raise ValueError(f"Expected one evaluation for each of {names}, got {given}.")
+            check_one_each([e.sample_id for e in reply.evaluations], names)
 
         prompt = self._prompts.render(
             "quality_control",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,7 @@ from pada_ray.llm.chat import ChatReply, ChatRequest, Llm
 from pada_ray.records import Message
 
 T = TypeVar("T", bound=BaseModel)
+Name = TypeVar("Name", int, str)
 
 # Some models put their thoughts before their answer, and drafts of the answer in them.
 _THOUGHTS = re.compile(r"^\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
@@ -62,6 +63,12 @@ async def ask(
             ),
         ]
     raise UnreadableReply(f"{purpose}: no readable reply in {1 + max_reasks} attempts; the last: {problem}")
+
+
+def check_one_each(given: Iterable[Name], wanted: Iterable[Name]) -> None:
+    """For a reply with a list: raises ValueError unless its entries are for what was wanted, one for each."""
+    if sorted(given) != sorted(wanted):
+        raise ValueError(f"Expected one entry for each of {sorted(wanted)}, got {sorted(given)}.")
 
 
 def read_reply(reply: ChatReply, reply_type: type[T]) -> T:
