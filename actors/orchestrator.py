@@ -14,7 +14,7 @@ from actors.llm_gateway import gateway_name, hold_gateway
 from actors.metrics import StageMetrics
 from actors.pattern_analysis import PatternAnalysisActor
 from actors.quality_control import QualityControlActor
-from actors.remote import ACTOR_OPTIONS, RemoteAgent, on_this_node
+from actors.remote import ACTOR_OPTIONS, RemoteAgent, knowing_this_cluster, on_this_node
 from actors.stage_claims import claims_name
 from pada_ray import run_files
 from pada_ray.config import Config, EndpointConfig
@@ -45,8 +45,9 @@ class Cast:
         self._claims = _claims(config.shared_stages)
         self._actors: list[Any] = []
 
-        def create(actor: Any, role: str, *args: Any) -> Any:
-            self._actors.append(actor.options(name=f"{run}: {role}", scheduling_strategy=on_this_node()).remote(*args))
+        def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
+            options |= {"name": f"{run}: {role}", "scheduling_strategy": on_this_node()}
+            self._actors.append(actor.options(**options).remote(*args))
             return self._actors[-1]
 
         self.gateways: list[Any] = []
@@ -77,6 +78,7 @@ class Cast:
             RemoteAgent(f"{run}: quality control"),
             config.quality_control.max_regenerations,
             config.llm.teacher.max_in_flight or _BATCHES_UNDER_WAY,
+            runtime_env=knowing_this_cluster(),
         )
         workers = Workers(
             pattern_analysis=RemoteAgent(f"{run}: pattern analysis"),
