@@ -27,7 +27,7 @@ def augment_batches(
         compute=ray.data.ActorPoolStrategy(size=1),
         # A share of a CPU would have an autoscaler start or keep a worker, which may have a GPU, to wait for LLMs.
         num_cpus=0,
-        scheduling_strategy=on_this_node(),
+        **on_this_node(),
     )
     outcomes.set_name(name)
     return [BatchOutcome.model_validate_json(row["outcome"]) for row in outcomes.take_all()]

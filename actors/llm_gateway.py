@@ -24,9 +24,9 @@ def gateway_name(endpoint: EndpointConfig, cache: str, address: str | None) -> s
 
 
 def hold_gateway(
-    endpoint: EndpointConfig, cache: str, address: str | None, placement: Any, copy: str | None = None
+    endpoint: EndpointConfig, cache: str, address: str | None, placement: dict[str, Any], copy: str | None = None
 ) -> Any:
     """The actor for an endpoint, made where it is not there yet. It lives as long as whoever made it holds what comes
     back here."""
-    options = {"name": gateway_name(endpoint, cache, address), "get_if_exists": True, "scheduling_strategy": placement}
+    options = {"name": gateway_name(endpoint, cache, address), "get_if_exists": True, **placement}
     return LlmGatewayActor.options(**options).remote(endpoint, cache, address, CallMetrics(), copy)

@@ -46,7 +46,7 @@ class Cast:
         self._actors: list[Any] = []
 
         def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
-            options |= {"name": f"{run}: {role}", "scheduling_strategy": on_this_node()}
+            options |= {"name": f"{run}: {role}", **on_this_node()}
             self._actors.append(actor.options(**options).remote(*args))
             return self._actors[-1]
 

@@ -6,21 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 # An actor lost with its node or its process comes back, and the calls that it left are made again. They may be: what
 # costs money is answered from the reply cache, and what an agent holds follows from its constructor.
 ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_restarts": 3, "max_task_retries": 3}
+NODE_ID = "ray.io/node-id"  # the label that Ray gives to every node
 
 
-def on_this_node(*, must: bool = False) -> NodeAffinitySchedulingStrategy:
-    """Beside whoever calls this. All actors of a run are beside its driver, for they hold no CPU: on another node they
-    would keep an autoscaler from taking it away, and be lost with it. Ray Data and Ray Train put their own coordinators
-    beside whoever calls them, and Ray Data's stays there for good.
+def on_this_node(*, must: bool = False) -> dict[str, Any]:
+    """Options that put an actor beside whoever calls this. All actors of a run are beside its driver, for they hold no
+    CPU: on another node they would keep an autoscaler from taking it away, and be lost with it. Ray Data and Ray Train
+    put their own coordinators beside whoever calls them, and Ray Data's stays there for good.
 
-    `must`: nowhere else, even if that node is lost.
+    `must`: nowhere else, even if that node is lost. (A soft NodeAffinitySchedulingStrategy does not do for the others:
+    an actor that holds no CPU comes to any node by it, in Ray 2.60.)
     """
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=not must)
+    here = {"label_selector": {NODE_ID: ray.get_runtime_context().get_node_id()}}
+    return here if must else here | {"fallback_strategy": [{"label_selector": {}}]}
 
 
 def knowing_this_cluster() -> dict[str, Any]:

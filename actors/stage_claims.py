@@ -19,4 +19,4 @@ def claims_name(store: str) -> str:
 
 def hold_claims(store: str) -> Any:
     """The actor for a store of stages. It lives as long as the handle that comes back."""
-    return StageClaimsActor.options(name=claims_name(store), scheduling_strategy=on_this_node()).remote(store)
+    return StageClaimsActor.options(name=claims_name(store), **on_this_node()).remote(store)
