@@ -139,7 +139,12 @@ class Autoscaled:
                 "gcs_address": self.address,
             },
             "auth": {},
-            **{key: [] for key in ("setup_commands", "head_setup_commands", "worker_setup_commands")},
+            # What `ray up` fills in, and the autoscaler then asks for.
+            **{f"{who}setup_commands": [] for who in ("", "head_", "worker_")},
+            **{f"{who}_start_ray_commands": [] for who in ("head", "worker")},
+            "initialization_commands": [],
+            "file_mounts": {},
+            "cluster_synced_files": [],
             "head_node_type": FAKE_HEAD_NODE_TYPE,
             "available_node_types": {
                 FAKE_HEAD_NODE_TYPE: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
