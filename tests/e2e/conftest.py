@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from pada_ray.state import RunState
 
@@ -102,7 +103,11 @@ def read_state(run: Path) -> RunState | None:
 
 @pytest.fixture(scope="session")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    pada("run", str(ROOT / "configs/demo.yaml"), *settings(), cwd=folder)
+    """A small run that nothing disturbed, one for all processes of these tests."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "uninterrupted"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            pada("run", str(ROOT / "configs/demo.yaml"), *settings(), cwd=folder)
     return folder / "runs" / "demo"
