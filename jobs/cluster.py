@@ -5,12 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
 
+from pada_ray.errors import PadaError
+
 STDERR = 2
 TERMINATED = 143  # the exit code of a process that SIGTERM ended
+ANSWER_WITHIN_S = 10.0
+_ELSEWHERE = "RAY_ADDRESS={}: no Ray cluster to connect to: {}; without RAY_ADDRESS, Ray is started on this machine"
+
+
+class NoCluster(PadaError, ConnectionError):
+    """There is no Ray to connect to, or it could not be started."""
 
 
 @contextmanager
@@ -58,12 +68,32 @@ def _start(verbose: bool) -> None:
 
     level = logging.INFO if verbose else logging.ERROR
     common = {"log_to_driver": verbose, "logging_level": level}
-    if "RAY_ADDRESS" in os.environ:
-        ray.init(**common)
-    else:
-        # One machine of one's own is not taken away: spare each fine-tuning the process that watches for it.
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        ray.init(address="local", dashboard_host="127.0.0.1", **common)
+    address = os.environ.get("RAY_ADDRESS")
+    check_cluster()
+    try:
+        if address is not None:
+            ray.init(**common)
+        else:
+            # One machine of one's own is not taken away: spare each fine-tuning the process that watches for it.
+            os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+            ray.init(address="local", dashboard_host="127.0.0.1", **common)
+    except Exception as e:  # Ray's own are of many kinds
+        traceback.print_exc()
+        told = " ".join(str(e).split())[:600] or type(e).__name__
+        raise NoCluster(_ELSEWHERE.format(address, told) if address else f"Ray did not start here: {told}") from e
+
+
+def check_cluster() -> None:
+    """Raises NoCluster where RAY_ADDRESS names a host and port at which nothing listens: Ray itself would try for
+    minutes."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_WITHIN_S).close()
+    except OSError as e:
+        raise NoCluster(_ELSEWHERE.format(address, e)) from None
 
 
 def log_folder() -> str:

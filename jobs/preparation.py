@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from jobs.cluster import check_cluster
 from pada_ray import run_files
 from pada_ray.benchmarks import benchmark_files
 from pada_ray.config import Config, DataConfig, check_config, dump_config, lay_over
@@ -28,7 +29,7 @@ Samples = dict[Split, list[Sample]]
 def prepare(config: Config) -> str:
     """Checks all that can be checked here and lays out a new run, whose folder or URL it returns.
 
-    Raises ConfigError or DataError.
+    Raises ConfigError, DataError or NoCluster.
     """
     samples = read_data(config)
     check(config, samples)
@@ -36,7 +37,8 @@ def prepare(config: Config) -> str:
 
 
 def check(config: Config, samples: Samples) -> None:
-    """Raises ConfigError unless all holds that can be checked before anything is spent."""
+    """Raises ConfigError or NoCluster unless all holds that can be checked before anything is spent."""
+    check_cluster()
     Prompts(config.prompts)
     _check_keys(config)
     check_student(config, samples)

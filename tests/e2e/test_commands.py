@@ -47,6 +47,11 @@ def test_mistakes_in_the_config(tmp_path):
     assert "NO_SUCH_KEY is not set" in mistake("run", DEMO, *key, cwd=tmp_path)
 
 
+def test_a_cluster_that_is_not_there(tmp_path):
+    told = mistake("run", DEMO, cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
+    assert "RAY_ADDRESS=127.0.0.1:1: no Ray cluster to connect to" in told
+
+
 def test_mistakes_in_the_data(tmp_path):
     lines = [
         {
