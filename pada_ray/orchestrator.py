@@ -269,9 +269,11 @@ class Orchestrator:
         )
         return await self._augment(iteration, [group])
 
-    async def contrast(self, failures: Sequence[Failure], correct: Sequence[Sample], k: int) -> list[Seed]:
+    async def contrast(self, iteration: int, failures: Sequence[Failure], k: int) -> list[Seed]:
         if not failures:
             return []
+        predictions = self._folder.read_records(run_files.predictions(run_files.model(iteration - 1)), Prediction)
+        correct = [self._by_id["train"][p.id] for p in predictions if p.split == "train" and p.failed is False]
         found = await self._workers.pattern_analysis.nearest(
             [f.sample.question for f in failures], [s.question for s in correct], k
         )

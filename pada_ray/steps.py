@@ -45,8 +45,9 @@ class Steps(Protocol):
         """
         ...
 
-    async def contrast(self, failures: Sequence[Failure], correct: Sequence[Sample], k: int) -> list[Seed]:
-        """Each failure with the `k` samples of `correct` whose questions are nearest to its own."""
+    async def contrast(self, iteration: int, failures: Sequence[Failure], k: int) -> list[Seed]:
+        """Each failure with the `k` training samples whose questions are nearest to its own, among those that the model
+        before the iteration got right. An unscored one is neither."""
         ...
 
     async def repeat(self, iteration: int, train: Sequence[Sample]) -> list[Sample]:

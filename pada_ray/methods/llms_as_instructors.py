@@ -30,8 +30,7 @@ async def llms_as_instructors_lec(train: Sequence[Sample], steps: Steps, max_ite
     """LEC."""
 
     async def learn_by_contrast(iteration: int, errors: list[Failure]) -> list[Sample]:
-        wrong = {e.sample.id for e in errors}
-        seeds = await steps.contrast(errors, [s for s in train if s.id not in wrong], CONTRASTS)
+        seeds = await steps.contrast(iteration, errors, CONTRASTS)
         return await steps.write(iteration, "learning_from_errors", seeds)
 
     return await augmented_fine_tuning(train, steps, max_iterations, learn_by_contrast)

@@ -24,8 +24,8 @@ class StubWorkers:
         self.patterns: list[Pattern] = []
         self.batches: list[Batch] = []
 
-    def fails(self, sample: Sample, position: int, model: int) -> bool:
-        """Whether a model, -1 for the base model, fails on a sample, the `position`-th of its split."""
+    def fails(self, sample: Sample, position: int, model: int) -> bool | None:
+        """Whether a model, -1 for the base model, fails on a sample, the `position`-th of its split. None: unscored."""
         return sample.id[1] in "01"
 
     def workers(self) -> Workers:

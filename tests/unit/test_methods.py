@@ -96,6 +96,15 @@ def test_contrasts_are_questions_that_the_model_got_right(tmp_path):
     assert {s.id for seed in seeds_of(world) for s in seed.answered_correctly} == {"t2", "t3", "t4"}
 
 
+def test_what_could_not_be_scored_is_no_contrast(tmp_path):
+    class Unreadable(StubWorkers):
+        def fails(self, sample, position, model):
+            return None if sample.id == "t2" else super().fails(sample, position, model)
+
+    world, _ = run(tmp_path, "llms_as_instructors_lec", Unreadable())
+    assert {s.id for seed in seeds_of(world) for s in seed.answered_correctly} == {"t3", "t4", "t5"}
+
+
 def test_more_steps_repeats_training_samples_and_asks_nobody(tmp_path):
     world, _ = run(tmp_path, "more_steps")
     assert world.batches == []
