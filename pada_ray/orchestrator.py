@@ -367,7 +367,8 @@ class Orchestrator:
             content=content_hash(
                 self._content,
                 adapter_content,
-                job.settings.model_dump_json(),
+                # Predictions are the same for any number of workers.
+                job.settings.model_dump_json(exclude={"workers", "cpus_per_worker", "gpus_per_worker"}),
                 *(s.model_dump_json() for s in samples),
             ),
         )
