@@ -106,7 +106,14 @@ class RunningCluster:
 
     def start(self, *command: str, cwd: Path = ROOT) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command, cwd=cwd, env=self.client, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=cwd,
+            env=self.client,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # As in a terminal: what a shell runs in the background, and all below it, is deaf to Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def kill(self) -> None:
