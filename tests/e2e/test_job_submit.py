@@ -53,7 +53,6 @@ class RunningCluster:
             "TEACHER_KEY": KEY,
             "PADA_TEST_MARK": self._mark,
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_worker_niceness": "0",
         }
         self.gcs = f"127.0.0.1:{free_port()}"
         dashboard = free_port()
