@@ -44,8 +44,8 @@ def pada(*args: str, cwd: Path, check: bool = True, timeout: float = 580) -> sub
 
 def environment() -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    # Of two runs at a time neither waits until the other is done.
-    return own | {"COLUMNS": "120", "RAY_worker_niceness": "0"}
+    # Of two runs at a time neither waits until the other is done, and nobody for a Hub that cannot be reached.
+    return own | {"COLUMNS": "120", "RAY_worker_niceness": "0", "HF_HUB_OFFLINE": "1"}
 
 
 class Started:
