@@ -80,7 +80,8 @@ def _start(verbose: bool) -> None:
     except Exception as e:  # Ray's own are of many kinds
         traceback.print_exc()
         told = " ".join(str(e).split())[:600] or type(e).__name__
-        raise NoCluster(_ELSEWHERE.format(address, told) if address else f"Ray did not start here: {told}") from e
+        where = "Ray did not start here: {1}" if address is None else _ELSEWHERE
+        raise NoCluster(where.format(address, told)) from e
 
 
 def check_cluster() -> None:

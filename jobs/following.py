@@ -11,11 +11,11 @@ from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 
+from jobs.cluster import TERMINATED
 from pada_ray.errors import PadaError
 
 SILENCE_S = 60.0  # after so long without a word the connection is made anew, since a dead one may look alive
 PATIENCE_S = 600.0
-STOPPED = 143  # as of a process that got SIGTERM, which is how Ray stops a job
 DETACHED = 130
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -57,7 +57,7 @@ def exit_code(details: Any) -> int:
     if details.status == "SUCCEEDED":
         return 0
     if details.status == "STOPPED":
-        return STOPPED
+        return TERMINATED  # which is how Ray stops a job
     return details.driver_exit_code or 1
 
 

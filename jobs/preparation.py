@@ -10,7 +10,7 @@ from pathlib import Path
 from jobs.cluster import check_cluster
 from pada_ray import run_files
 from pada_ray.benchmarks import benchmark_files
-from pada_ray.config import Config, DataConfig, check_config, dump_config, lay_over
+from pada_ray.config import CHANGEABLE, Config, DataConfig, check_config, dump_config, lay_over
 from pada_ray.data import load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
@@ -31,14 +31,14 @@ def prepare(config: Config) -> str:
 
     Raises ConfigError, DataError or NoCluster.
     """
+    check_cluster()
     samples = read_data(config)
     check(config, samples)
     return lay_out(config, samples, new_folder(config))
 
 
 def check(config: Config, samples: Samples) -> None:
-    """Raises ConfigError or NoCluster unless all holds that can be checked before anything is spent."""
-    check_cluster()
+    """Raises ConfigError unless all holds that can be checked before anything is spent."""
     Prompts(config.prompts)
     _check_keys(config)
     check_student(config, samples)
@@ -72,7 +72,7 @@ def read_config(run: str) -> Config:
 def check_changes(overrides: list[str]) -> None:
     """Raises ConfigError for an override that would make a run another experiment."""
     for override in overrides:
-        if re.split(r"[.=]", override)[0] not in ("llm", "budget", "shared_disk"):
+        if re.split(r"[.=]", override)[0] not in CHANGEABLE:
             raise ConfigError(
                 f"--set {override}: a run goes on with its own settings; only llm, budget and shared_disk may change"
             )

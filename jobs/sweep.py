@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from jobs.cluster import check_cluster
 from jobs.command import main
 from jobs.drive import RunFailed, drive_all
 from jobs.package import read_package
@@ -48,6 +49,7 @@ def sweep(
         check_files([cell.config for cell in cells], package)
         arguments = [inside(file, package), *options(set_, only=only, verbose=verbose)]
         raise typer.Exit(run_as_job(address, "sweep", arguments, package))
+    check_cluster()
     due = [cell.config for cell in cells if not is_done(loaded.folder(cell))]
     checked = list(zip(due, read_each(due), strict=True))
     for config, samples in checked:

@@ -303,6 +303,9 @@ class Budget(Section):
     """Of prompts and replies together."""
 
 
+CHANGEABLE = {"llm", "budget", "shared_disk"}  # keys that may change in a run that has begun
+
+
 class Config(Section):
     """One run of PaDA-Agent."""
 

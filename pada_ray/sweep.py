@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pada_ray import run_files
-from pada_ray.config import Config, check_config, lay_over, put, read_raw
+from pada_ray.config import CHANGEABLE, Config, check_config, lay_over, put, read_raw
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record
 from pada_ray.storage import Folder
@@ -131,7 +131,7 @@ def write_sweep(sweep: Sweep) -> None:
 
 def _experiment(config: Config) -> dict[str, Any]:
     """What is done, wherever its files lie, however its models are called and whatever it may spend."""
-    done = config.model_dump(exclude={"runs", "shared_stages", "shared_disk", "budget", "llm"})
+    done = config.model_dump(exclude={"runs", "shared_stages", *CHANGEABLE})
     return done | {"teacher": config.llm.teacher.model, "judge": config.llm.judge.model}
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pytest
 from aiohttp import ClientConnectionError
 
-from jobs.following import DETACHED, STOPPED, Follower, LostCluster, exit_code, follow
+from jobs.cluster import TERMINATED
+from jobs.following import DETACHED, Follower, LostCluster, exit_code, follow
 
 LOG = "first\nsecond\nthird\n"
 ADDRESS = "http://head:8265"
@@ -118,7 +119,7 @@ def test_a_job_that_is_gone_is_not_waited_for():
         (Details("FAILED", 2), 2),
         (Details("FAILED", 3), 3),
         (Details("FAILED", None, "runtime_env setup failed"), 1),
-        (Details("STOPPED", None), STOPPED),
+        (Details("STOPPED", None), TERMINATED),
     ],
 )
 def test_the_exit_code_is_the_jobs(details, code):
