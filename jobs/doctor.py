@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.metadata
+import importlib.util
 import os
 import sys
 import tempfile
@@ -38,12 +39,13 @@ def doctor(
         "processor": lambda: f"{len(os.sched_getaffinity(0))} cores",
         "accelerator": _accelerator,
         "4-bit weights": _four_bits,
+        "vLLM": _vllm,
         "sandbox": _sandbox,
     }
     if config is not None:
         loaded = load_config(config)
         checks |= {
-            "config": lambda: f"{config} is valid",
+            "config": lambda: _valid(config, loaded),
             "data": lambda: _data(loaded),
             "teacher endpoint": lambda: _endpoint(loaded.llm.teacher),
             "judge endpoint": lambda: _endpoint(loaded.llm.judge),
@@ -77,6 +79,19 @@ def _four_bits() -> str:
         return "bitsandbytes is not installed; only student.quantization: 4bit needs it (pip install 'pada-ray[4bit]')"
 
 
+def _vllm() -> str:
+    if importlib.util.find_spec("vllm"):
+        return "installed"
+    return "not installed; only evaluation.backend: vllm and base_url: vllm need it (pip install 'pada-ray[vllm]')"
+
+
+def _valid(file: str, config: Config) -> str:
+    from jobs.preparation import check_vllm
+
+    check_vllm(config)
+    return f"{file} is valid"
+
+
 def _sandbox() -> str:
     from pada_ray.sandbox import describe_level, run_python
 
@@ -98,6 +113,8 @@ def _endpoint(endpoint: EndpointConfig) -> str:
 
     if endpoint.base_url == "offline":
         return "the embedded teacher, started with each run"
+    if endpoint.base_url == "vllm":
+        return f"{endpoint.model}, served by the cluster with each run"
 
     async def check(folder: str) -> None:
         gateway = LlmGateway(endpoint, f"{folder}/replies.sqlite")

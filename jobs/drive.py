@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from jobs.cluster import connected, log_folder
+from jobs.own_endpoints import Addresses, addresses_of, embedded_teachers, served_models
 from jobs.preparation import cache_copy, cache_file, read_config
 from jobs.progress import Progress
 from jobs.shared_disk import check_shared_disk
@@ -56,16 +57,15 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
     try:
-        with _offline_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
+        with embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
             check_shared_disk(configs)
-            return _conduct(configs, parallel, teachers, progress)
+            with served_models(configs.values()) as models:
+                return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:
         raise RunFailed(_STOPPED) from None
 
 
-def _conduct(
-    configs: dict[str, Config], parallel: int, teachers: dict[str, str], progress: Progress
-) -> dict[str, PadaError]:
+def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress) -> dict[str, PadaError]:
     import ray
 
     from actors.orchestrator import Cast
@@ -82,7 +82,7 @@ def _conduct(
     def begin(run: str) -> None:
         config = configs[run]
         replies = cache_file(config, run)
-        casts[run] = Cast(config, run, replies, teachers.get(_settings(config)), cache_copy(config, run))
+        casts[run] = Cast(config, run, replies, addresses_of(config, started), cache_copy(config, run))
         gateways.extend(casts[run].gateways)
         try:
             endings[casts[run].start()] = run
@@ -128,25 +128,3 @@ def _explained(e: BaseException, run: str) -> PadaError:
     return RunFailed(
         f"the run stopped: {type(root).__name__}: {what}; logs in {log_folder()}; go on with `pada resume {run}`"
     )
-
-
-@contextlib.contextmanager
-def _offline_teachers(configs: Iterable[Config]) -> Iterator[dict[str, str]]:
-    """An embedded teacher for each way in which configs want one to behave, while the block lasts: its address by
-    `_settings`."""
-    wanted = {
-        _settings(config): config.offline
-        for config in configs
-        if "offline" in (config.llm.teacher.base_url, config.llm.judge.base_url)
-    }
-    with contextlib.ExitStack() as teachers:
-        addresses = {}
-        for key, settings in wanted.items():
-            from pada_ray.teacher.process import start_teacher
-
-            addresses[key] = teachers.enter_context(start_teacher(settings)).url
-        yield addresses
-
-
-def _settings(config: Config) -> str:
-    return config.offline.model_dump_json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,7 @@ def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError unless all holds that can be checked before anything is spent."""
     Prompts(config.prompts)
     _check_keys(config)
+    check_vllm(config)
     check_student(config, samples)
 
 
@@ -171,6 +173,20 @@ def _check_keys(config: Config) -> None:
         variable = getattr(config.llm, role).api_key_env
         if variable is not None and not os.environ.get(variable):
             raise ConfigError(f"llm.{role}.api_key_env: the environment variable {variable} is not set")
+
+
+def check_vllm(config: Config) -> None:
+    """Raises ConfigError where a config wants vLLM and it is not installed."""
+    wanted = {
+        "evaluation.backend": config.evaluation.backend,
+        "llm.teacher.base_url": config.llm.teacher.base_url,
+        "llm.judge.base_url": config.llm.judge.base_url,
+    }
+    for key, value in wanted.items():
+        if value == "vllm" and importlib.util.find_spec("vllm") is None:
+            raise ConfigError(f"{key}: vLLM is not installed here; pip install 'pada-ray[vllm]'")
+    if config.evaluation.backend == "vllm" and not Folder(config.runs).is_local:
+        raise ConfigError("evaluation.backend: vllm reads adapters from a disk, and `runs` is a URL; take transformers")
 
 
 def _check_model(config: Config) -> None:

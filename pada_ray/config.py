@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     ValidationError,
     field_validator,
@@ -154,6 +155,10 @@ class FineTuneConfig(Section):
 class EvaluationConfig(Section):
     """Greedy generation by a Ray Data actor pool."""
 
+    backend: Literal["transformers", "vllm"] = "transformers"
+    """`vllm` writes faster and takes longer to start. It needs `pip install 'pada-ray[vllm]'`; docs/vllm.md."""
+    vllm: dict[str, Any] = Field(default_factory=dict)
+    """Engine arguments of vLLM over those that follow from the config, such as `gpu_memory_utilization`."""
     batch_size: int = Field(default=32, ge=1)
     max_new_tokens: int | None = Field(default=None, ge=1)
     """Instead of the task's own limit."""
@@ -165,10 +170,12 @@ class EvaluationConfig(Section):
     """As in `fine_tune`."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> EvaluationConfig:
+    def _holds_together(self) -> EvaluationConfig:
         fewest, most = self.workers
         if fewest > most:
             raise ValueError(f"workers: [{fewest}, {most}]: the fewest come first")
+        if self.vllm and self.backend != "vllm":
+            raise ValueError("vllm: these arguments are for backend: vllm")
         return self
 
 
@@ -255,12 +262,30 @@ class Price(Section):
     completion: float = Field(ge=0)
 
 
+class VllmServerConfig(Section):
+    """How the cluster serves a model by vLLM on GPUs of its own (`base_url: vllm`)."""
+
+    engines: tuple[NonNegativeInt, PositiveInt] = (0, 1)
+    """The fewest and the most. With 0 the last one lets go of its GPU when there is no call for it."""
+    idle_s: float = Field(default=60, ge=0)
+    """Seconds without a call after which an engine ends."""
+    cpus_per_engine: float = Field(default=1, gt=0)
+    gpus_per_engine: float | Literal["auto"] = "auto"
+    """As in `fine_tune`; with `tensor_parallel_size` in `arguments`, so many for each part."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Engine arguments of vLLM, such as `max_model_len`."""
+
+
 class EndpointConfig(Section):
     """An OpenAI-compatible endpoint. A secret is never a value here, only the name of its variable."""
 
     base_url: str
-    """`https://.../v1`, or `offline` for the embedded rule-based teacher."""
+    """`https://.../v1`; `offline` for the embedded rule-based teacher; `vllm` to have the cluster serve `model` by
+    itself, which needs `pip install 'pada-ray[vllm]'`."""
     model: str
+    """As the server calls it; with `vllm` a Hub id or a folder."""
+    vllm: VllmServerConfig = VllmServerConfig()
+    """For `base_url: vllm`."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the key."""
     requests_per_minute: int | None = Field(default=None, ge=1)
@@ -347,6 +372,12 @@ class Config(Section):
             raise ValueError(
                 f"budget.usd needs llm.{unpriced[0]}.price: {{prompt: ..., completion: ...}} in USD per million tokens"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _vllm_can_load_the_student(self) -> Config:
+        if self.evaluation.backend == "vllm" and self.student.quantization is not None:
+            raise ValueError("evaluation.backend: vllm does not go with student.quantization; take transformers")
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,9 @@ from pada_ray.storage import Folder
 from pada_ray.tasks import get_task
 
 _BLOCKS_PER_WORKER = 8
+# A worker that is lost comes back. One that is lost again and again, as where memory does not hold the model, ends the
+# evaluation: Ray Data by itself would try for ever.
+LOST_WORKERS = {"max_restarts": 3, "max_task_retries": 3}
 
 
 class EvaluationJob(Record):
@@ -48,7 +51,11 @@ def evaluate(job: EvaluationJob) -> list[Prediction]:
     samples: list[tuple[Split, Sample]] = [
         (split, sample) for split, file in job.splits.items() for sample in run.read_records(file, Sample)
     ]
-    replies = _replies(job, [sample for _, sample in samples])
+    if job.settings.backend == "vllm":
+        from pada_ray.evaluation_vllm import vllm_replies as replies_to
+    else:
+        replies_to = _transformers_replies
+    replies = replies_to(job, [sample for _, sample in samples])
     failed = fails_all([r.text for r in replies], [sample for _, sample in samples])
     return [
         Prediction(id=sample.id, split=split, reply=reply.text, failed=verdict, truncated=reply.truncated)
@@ -56,7 +63,7 @@ def evaluate(job: EvaluationJob) -> list[Prediction]:
     ]
 
 
-def _replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
+def _transformers_replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
     """A reply to each of the samples, in their order, from as many workers as are of use."""
     import ray.data
 
@@ -75,6 +82,7 @@ def _replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationRe
         compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
         num_cpus=cpus,
         num_gpus=gpus or None,
+        **LOST_WORKERS,
     )
     # Without limits, a pool that is busy has an autoscaler add a node of every kind, of use or not.
     limits = ray.data.ExecutionResources.for_limits(cpu=most * cpus, gpu=most * gpus)

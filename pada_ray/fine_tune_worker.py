@@ -48,9 +48,8 @@ def train_on_worker(config: dict[str, Any]) -> None:
         # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
         arguments = _arguments(job, output, passes, workers, rank)
         transformers.set_seed(job.seed)
-        tokenizer = student.load_tokenizer(job.student)
+        encoder = student.load_encoder(job.student)
         base = student.load_model(job.student)
-        encoder = student.ChatEncoder(tokenizer, job.student.chat_template, student.end_of_turn_ids(base, tokenizer))
         samples = Folder(job.run).read_records(job.training_set, Sample)
         encoded = [encoder.conversation(s.messages) for s in samples]
         fitting = [e for e in encoded if len(e.input_ids) <= job.student.max_length]
@@ -92,7 +91,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             model=model,
             args=arguments,
             train_dataset=fitting,
-            data_collator=transformers.DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=student.IGNORED),
+            data_collator=transformers.DataCollatorForSeq2Seq(encoder.tokenizer, label_pad_token_id=student.IGNORED),
             callbacks=[Report()],
         )
         trainer.remove_callback(transformers.PrinterCallback)

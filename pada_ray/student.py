@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from pada_ray.config import StudentConfig
@@ -81,13 +81,6 @@ def _four_bits(compute: torch.dtype) -> dict[str, Any]:
     return {"quantization_config": nf4, "device_map": {"": torch.cuda.current_device()}}
 
 
-def end_of_turn_ids(model: Any, tokenizer: Any) -> set[int]:
-    """The tokens that end a reply in generation."""
-    ids = model.generation_config.eos_token_id
-    ids = [tokenizer.eos_token_id] if ids is None else ids if isinstance(ids, list) else [ids]
-    return {i for i in ids if i is not None}
-
-
 class Encoded(NamedTuple):
     """A training conversation: token ids, and labels of equal length that are IGNORED up to the reply."""
 
@@ -95,9 +88,14 @@ class Encoded(NamedTuple):
     labels: list[int]
 
 
+class Reply(NamedTuple):
+    text: str
+    truncated: bool  # the limit of new tokens, or of the model's length, was reached before the turn ended
+
+
 @dataclass(frozen=True)
 class ChatEncoder:
-    """Turns conversations into token ids through the model's own chat template."""
+    """Turns conversations into token ids through the model's own chat template, and generated ids into replies."""
 
     tokenizer: Any
     template_values: dict[str, Any]
@@ -129,6 +127,12 @@ class ChatEncoder:
         whole = whole[: ends[-1] + 1]  # what a template puts behind the turn is not the model's to say
         return Encoded(whole, [IGNORED] * len(prompt) + whole[len(prompt) :])
 
+    def reply(self, generated: Sequence[int]) -> Reply:
+        """What was said up to the end of the turn."""
+        length = next((i for i, token in enumerate(generated) if token in self.end_of_turn), None)
+        text = self.tokenizer.decode(generated[:length], skip_special_tokens=True).strip()
+        return Reply(text, truncated=length is None)
+
     def _render(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
         return self.tokenizer.apply_chat_template(
             [m.model_dump() for m in messages],
@@ -141,9 +145,21 @@ class ChatEncoder:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-class Reply(NamedTuple):
-    text: str
-    truncated: bool  # the limit of new tokens, or of the model's length, was reached before the turn ended
+def load_encoder(settings: StudentConfig) -> ChatEncoder:
+    """The student's way of reading and writing, without its weights. Raises ConfigError as `load_tokenizer` does."""
+    tokenizer = load_tokenizer(settings)
+    return ChatEncoder(tokenizer, settings.chat_template, _end_of_turn_ids(settings, tokenizer))
+
+
+def _end_of_turn_ids(settings: StudentConfig, tokenizer: Any) -> set[int]:
+    """The tokens that end a reply in generation."""
+    location = model_location(settings.model)
+    try:
+        ids = GenerationConfig.from_pretrained(location).eos_token_id
+    except OSError:  # a model need not bring one
+        ids = AutoConfig.from_pretrained(location).eos_token_id
+    ids = [tokenizer.eos_token_id] if ids is None else ids if isinstance(ids, list) else [ids]
+    return {i for i in ids if i is not None}
 
 
 class Student:
@@ -155,9 +171,8 @@ class Student:
 
     def __init__(self, settings: StudentConfig, adapter: str | None = None):
         self.settings = settings
-        self.tokenizer = load_tokenizer(settings)
+        self.encoder = load_encoder(settings)
         self.model = load_model(settings)
-        self.encoder = ChatEncoder(self.tokenizer, settings.chat_template, end_of_turn_ids(self.model, self.tokenizer))
         if adapter is not None:
             from peft import PeftModel
 
@@ -183,8 +198,8 @@ class Student:
 
     @torch.inference_mode()
     def _generate(self, prompts: list[list[int]], max_new_tokens: int) -> list[Reply]:
-        padded = self.tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(device())
-        ends = self.encoder.end_of_turn
+        tokenizer = self.encoder.tokenizer
+        padded = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(device())
         out = self.model.generate(
             **padded,
             max_new_tokens=max_new_tokens,
@@ -192,16 +207,11 @@ class Student:
             temperature=None,
             top_p=None,
             top_k=None,
-            eos_token_id=sorted(ends),
-            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=sorted(self.encoder.end_of_turn),
+            pad_token_id=tokenizer.pad_token_id,
         )
         new = out[:, padded["input_ids"].shape[1] :].tolist()
-        return [self._reply(row, ends) for row in new]
-
-    def _reply(self, row: list[int], ends: set[int]) -> Reply:
-        length = next((i for i, token in enumerate(row) if token in ends), None)
-        text = self.tokenizer.decode(row[:length], skip_special_tokens=True).strip()
-        return Reply(text, truncated=length is None)
+        return [self.encoder.reply(row) for row in new]
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -45,6 +46,13 @@ def test_mistakes_in_the_config(tmp_path):
     assert "no template found" in mistake("run", DEMO, "--set", "prompts=.", cwd=tmp_path)
     key = ["--set", "llm.teacher.api_key_env=NO_SUCH_KEY"]
     assert "NO_SUCH_KEY is not set" in mistake("run", DEMO, *key, cwd=tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
+@pytest.mark.parametrize("setting", ["evaluation.backend=vllm", "llm.judge.base_url=vllm"])
+def test_a_backend_that_is_not_installed(tmp_path, setting):
+    told = mistake("run", DEMO, "--set", setting, cwd=tmp_path)
+    assert f"{setting.split('=')[0]}: vLLM is not installed here; pip install 'pada-ray[vllm]'" in told
 
 
 def test_a_cluster_that_is_not_there(tmp_path):

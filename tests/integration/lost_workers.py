@@ -1,4 +1,4 @@
-"""Workers of a fine-tuning that are lost on the way."""
+"""Workers that are lost on the way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import ray
+
+from pada_ray.tasks.math import Math
 
 Train = Callable[[dict[str, Any]], None]
 
@@ -35,3 +39,13 @@ def dying_in_the_second_epoch(train_on_worker: Train, marker: Path, rank: int = 
             transformers.Trainer.__init__ = init
 
     return dies
+
+
+class FatalOnAWorker(Math):
+    """A task that ends the process which asks how long a reply may be, as the kernel ends one that took all memory."""
+
+    @property
+    def max_new_tokens(self):
+        if ray.get_runtime_context().get_actor_id() is not None:
+            os._exit(1)
+        return 24

@@ -43,7 +43,7 @@ def teacher():
 
 def cast_of(run, teacher) -> Cast:
     config = check_config(RAW, "test")
-    return Cast(config, run.url, f"{run.url}/replies.sqlite", teacher.url)
+    return Cast(config, run.url, f"{run.url}/replies.sqlite", {"teacher": teacher.url, "judge": teacher.url})
 
 
 async def _awaited(reference):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import ray
 
 from pada_ray import run_files
 from pada_ray.config import EvaluationConfig
@@ -42,3 +43,13 @@ def test_any_number_of_workers_replies_as_one(run, student, workers):
 def test_truncated_replies_are_marked(run, student):
     predictions = evaluate(job(run, student, max_new_tokens=1))
     assert all(p.truncated for p in predictions if p.reply)
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_is_lost_again_and_again_ends_the_evaluation(run, student):
+    """Ray Data by itself tries for ever."""
+    test = run_files.split("test")
+    fatal = [s.model_copy(update={"task": "lost_workers:FatalOnAWorker"}) for s in run.read_records(test, Sample)]
+    run.write_records(test, fatal)
+    with pytest.raises(ray.exceptions.RayError):
+        evaluate(job(run, student, max_new_tokens=None))

@@ -60,7 +60,12 @@ def cast(tmp_path_factory, names):
     for split, samples in splits(seed=0, train_size=16, eval_size=8).items():
         folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in samples])
     with start_teacher(TeacherSettings(latency_ms=100, faults={"server_error": 0.3})) as teacher:
-        cast = Cast(check_config(RAW, "test"), folder.url, f"{folder.url}/replies.sqlite", teacher.url)
+        cast = Cast(
+            check_config(RAW, "test"),
+            folder.url,
+            f"{folder.url}/replies.sqlite",
+            dict.fromkeys(("teacher", "judge"), teacher.url),
+        )
         wait_for(cast.start())
         seeds = [
             Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in folder.read_records("data/train.jsonl", Sample)

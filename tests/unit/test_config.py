@@ -58,6 +58,11 @@ def test_every_shipped_config_loads(file):
         ),
         (with_values(evaluation__workers=0), r"evaluation.workers.0: .*greater than 0"),
         (with_values(evaluation__workers=[4, 1]), r"evaluation: workers: \[4, 1\]: the fewest come first"),
+        (with_values(evaluation__vllm={"seed": 1}), r"evaluation: vllm: these arguments are for backend: vllm"),
+        (
+            with_values(evaluation__backend="vllm", student__quantization="4bit"),
+            r"config: evaluation.backend: vllm does not go with student.quantization",
+        ),
         (with_values(pattern_analysis__min_clusters=11), r"min_clusters \(11\) is above max_clusters \(10\)"),
     ],
 )

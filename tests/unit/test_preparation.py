@@ -1,6 +1,9 @@
+import contextlib
+import importlib.util
+
 import pytest
 
-from jobs.preparation import change_config, prepare, read_config, read_data
+from jobs.preparation import change_config, check_vllm, prepare, read_config, read_data
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 
@@ -50,3 +53,28 @@ def test_a_part_of_val_is_held_apart_from_the_agents():
     assert parts["test"] == whole["test"]
     with pytest.raises(ConfigError, match=r"data\.val_apart: 0\.01 of 20 samples leaves a part empty"):
         read_data(check_config({"data": data | {"val_apart": 0.01}, "llm": llm}, "test"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"evaluation": {"backend": "vllm"}}, r"evaluation\.backend: vllm reads adapters from a disk"),
+        ({"llm": {"judge": {"base_url": "vllm", "model": "m"}}}, None),
+    ],
+)
+def test_vllm_where_it_is_installed(settings, message, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    endpoint = {"base_url": "offline", "model": "a"}
+    llm = {"teacher": endpoint, "judge": endpoint} | settings.get("llm", {})
+    config = check_config({"runs": "memory://runs", "data": {"demo": {}}, **settings, "llm": llm}, "test")
+    with pytest.raises(ConfigError, match=message) if message else contextlib.nullcontext():
+        check_vllm(config)
+
+
+@pytest.mark.parametrize("role", ["teacher", "judge"])
+def test_vllm_where_it_is_not(role, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    llm = {r: {"base_url": "offline", "model": "a"} for r in ("teacher", "judge")}
+    llm[role]["base_url"] = "vllm"
+    with pytest.raises(ConfigError, match=rf"llm\.{role}\.base_url: vLLM is not installed here; pip install"):
+        check_vllm(check_config({"data": {"demo": {}}, "llm": llm}, "test"))

@@ -5,7 +5,7 @@ import pytest
 from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message
-from pada_ray.student import IGNORED, ChatEncoder, Student, end_of_turn_ids
+from pada_ray.student import IGNORED, ChatEncoder, Student
 
 SETTINGS = StudentConfig(model="demo", max_length=256)
 QUESTION = Message(role="user", content="Ann has 3 apples and gets 4 more. How many now?")
@@ -23,19 +23,19 @@ def test_only_the_reply_and_its_end_carry_loss(student):
     assert ids[: len(prompt)] == prompt
     assert set(labels[: len(prompt)]) == {IGNORED}
     assert labels[len(prompt) :] == ids[len(prompt) :]
-    assert ids[-1] in end_of_turn_ids(student.model, student.tokenizer)
-    assert student.tokenizer.decode(ids[len(prompt) : -1]).strip() == REPLY.content
+    assert ids[-1] == student.model.generation_config.eos_token_id
+    assert student.encoder.tokenizer.decode(ids[len(prompt) : -1]).strip() == REPLY.content
 
 
 def test_a_template_that_ends_no_turn_is_refused(student):
-    encoder = ChatEncoder(student.tokenizer, {}, end_of_turn={10**6})
+    encoder = ChatEncoder(student.encoder.tokenizer, {}, end_of_turn={10**6})
     with pytest.raises(ConfigError, match="ends no reply"):
         encoder.conversation([QUESTION, REPLY])
 
 
 def test_a_prompt_that_is_no_prefix_is_refused(student, monkeypatch):
     monkeypatch.setattr(
-        student.tokenizer,
+        student.encoder.tokenizer,
         "chat_template",
         "{{ messages | length }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}",
     )

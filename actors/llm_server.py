@@ -1,0 +1,58 @@
+"""A model that the cluster serves by itself: vLLM under Ray Serve, behind OpenAI's API (`base_url: vllm`).
+
+Ray has `ray.data.llm` for batches whose prompts are all known beforehand. It starts an engine for each of them, while
+what an agent asks next follows from the reply before: the judge's words go into the next draft. So the teacher is
+served, by the same engine of `ray.llm`, and the gateway treats it as any endpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+
+import ray
+
+from pada_ray.config import VllmServerConfig
+from pada_ray.resources import gpus_for
+
+_PORT = 8000  # Ray Serve's own
+_HOLDS_NOTHING = {"num_cpus": 0}
+
+
+@contextlib.contextmanager
+def serve_model(model: str, settings: VllmServerConfig) -> Iterator[str]:
+    """Serves a Hub id or folder while the block lasts. Yields the base URL on this machine, which is the cluster's
+    head."""
+    from ray import serve
+    from ray.serve.llm import LLMConfig, build_openai_app
+
+    gpus = gpus_for(settings.gpus_per_engine)
+    fewest, most = settings.engines
+    config = LLMConfig(
+        model_loading_config={"model_id": model, "model_source": model},
+        engine_kwargs=settings.arguments,
+        placement_group_config={"bundle_per_worker": {"CPU": settings.cpus_per_engine, "GPU": gpus}},
+        accelerator_config={"kind": "gpu" if gpus else "cpu"},
+        deployment_config={
+            "autoscaling_config": {
+                "min_replicas": fewest,
+                "max_replicas": most,
+                "downscale_delay_s": settings.idle_s,
+                "downscale_to_zero_delay_s": settings.idle_s,
+            },
+            "ray_actor_options": _HOLDS_NOTHING,  # beside what its engine holds
+        },
+        log_engine_metrics=False,
+    )
+    app = build_openai_app(
+        {"llm_configs": [config], "ingress_deployment_config": {"ray_actor_options": _HOLDS_NOTHING}}
+    )
+    what = hashlib.sha256(f"{model} {settings.model_dump_json()}".encode()).hexdigest()[:12]
+    name = f"pada-{ray.get_runtime_context().get_job_id()}-{what}"  # another job's ends with that job
+    serve.start(http_options={"host": "127.0.0.1", "port": _PORT})
+    serve.run(app, name=name, route_prefix=f"/{name}", blocking=False)
+    try:
+        yield f"http://127.0.0.1:{_PORT}/{name}/v1"
+    finally:
+        serve.delete(name)

@@ -1,0 +1,61 @@
+"""The LLM endpoints that a run brings with it: the embedded teacher (`base_url: offline`), and models that vLLM serves
+on the cluster's own GPUs (`base_url: vllm`)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from pada_ray.config import Config, EndpointConfig
+
+Addresses = dict[str, str]  # where they listen, by `_key`
+
+
+@contextlib.contextmanager
+def embedded_teachers(configs: Iterable[Config]) -> Iterator[Addresses]:
+    """An embedded teacher for each way in which configs want one to behave, while the block lasts."""
+    wanted = {
+        _key(config, endpoint): config.offline
+        for config in configs
+        for endpoint in (config.llm.teacher, config.llm.judge)
+        if endpoint.base_url == "offline"
+    }
+    with contextlib.ExitStack() as teachers:
+        addresses = {}
+        for key, settings in wanted.items():
+            from pada_ray.teacher.process import start_teacher
+
+            addresses[key] = teachers.enter_context(start_teacher(settings)).url
+        yield addresses
+
+
+@contextlib.contextmanager
+def served_models(configs: Iterable[Config]) -> Iterator[Addresses]:
+    """Every model that configs want to be served by vLLM, while the block lasts. Ray is connected."""
+    wanted = {
+        _key(config, endpoint): endpoint
+        for config in configs
+        for endpoint in (config.llm.teacher, config.llm.judge)
+        if endpoint.base_url == "vllm"
+    }
+    with contextlib.ExitStack() as models:
+        addresses = {}
+        for key, endpoint in wanted.items():
+            from actors.llm_server import serve_model
+
+            addresses[key] = models.enter_context(serve_model(endpoint.model, endpoint.vllm))
+        yield addresses
+
+
+def addresses_of(config: Config, started: Addresses) -> dict[str, str]:
+    """Where the endpoints of a config listen that were started for it, by role."""
+    endpoints = {"teacher": config.llm.teacher, "judge": config.llm.judge}
+    keys = {role: _key(config, endpoint) for role, endpoint in endpoints.items()}
+    return {role: started[key] for role, key in keys.items() if key in started}
+
+
+def _key(config: Config, endpoint: EndpointConfig) -> str:
+    """Equal for endpoints that one server can be."""
+    if endpoint.base_url == "offline":
+        return config.offline.model_dump_json()
+    return f"{endpoint.base_url} {endpoint.model} {endpoint.vllm.model_dump_json()}"
