@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
 
-from pada_ray.errors import PadaError
+from pada_ray.errors import PadaError, one_line
 
 STDERR = 2
 TERMINATED = 143  # the exit code of a process that SIGTERM ended
@@ -79,9 +79,8 @@ def _start(verbose: bool) -> None:
             ray.init(address="local", dashboard_host="127.0.0.1", **common)
     except Exception as e:  # Ray's own are of many kinds
         traceback.print_exc()
-        told = " ".join(str(e).split())[:600] or type(e).__name__
         where = "Ray did not start here: {1}" if address is None else _ELSEWHERE
-        raise NoCluster(where.format(address, told)) from e
+        raise NoCluster(where.format(address, one_line(e))) from e
 
 
 def check_cluster() -> None:

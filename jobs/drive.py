@@ -16,7 +16,7 @@ from jobs.preparation import cache_copy, cache_file, read_config
 from jobs.progress import Progress
 from jobs.shared_disk import check_shared_disk
 from pada_ray.config import Config
-from pada_ray.errors import PadaError, root_cause
+from pada_ray.errors import PadaError, one_line, root_cause
 from pada_ray.report import print_report
 from pada_ray.state import RunState, read_state
 from pada_ray.storage import Folder
@@ -124,7 +124,7 @@ def _explained(e: BaseException, run: str) -> PadaError:
     root = root_cause(e)
     if isinstance(root, PadaError):
         return root
-    what = " ".join(str(root).split())[:600] or type(root).__name__
     return RunFailed(
-        f"the run stopped: {type(root).__name__}: {what}; logs in {log_folder()}; go on with `pada resume {run}`"
+        f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; go on with "
+        f"`pada resume {run}`"
     )

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from jobs.following import follow
 from jobs.package import EXCLUDES, Package
-from pada_ray.errors import ConfigError, PadaError
+from pada_ray.errors import ConfigError, PadaError, one_line
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -103,7 +103,3 @@ def _submit(client: JobSubmissionClient, name: str, arguments: Sequence[str]) ->
             if "No available agent" not in str(e) or time.monotonic() > give_up:
                 raise
             time.sleep(1)
-
-
-def one_line(e: BaseException) -> str:
-    return " ".join(str(e).split())[:400] or type(e).__name__

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from pada_ray import benchmark_rows
 from pada_ray.benchmark_rows import Item, Row
 from pada_ray.data import shuffled
-from pada_ray.errors import ConfigError, DataError
+from pada_ray.errors import ConfigError, DataError, one_line
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
 
@@ -132,10 +132,9 @@ def _hub(name: BenchmarkName) -> Callable[[str], Sequence[Row]]:
         try:
             table: Sequence[Row] = datasets.load_dataset(benchmark.hub, benchmark.subset, split=split)
         except Exception as e:  # the library passes on errors of every kind from what it is built on
-            said = " ".join(str(e).split())
             raise DataError(
-                f"data.benchmark: {benchmark.hub} cannot be loaded from the Hub ({type(e).__name__}: {said}); check "
-                "the network, or give the folder of its files as data.folder"
+                f"data.benchmark: {benchmark.hub} cannot be loaded from the Hub ({type(e).__name__}: {one_line(e)}); "
+                "check the network, or give the folder of its files as data.folder"
             ) from None
         return table
 

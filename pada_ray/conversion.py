@@ -14,7 +14,7 @@ import fsspec
 from pydantic import ValidationError
 
 from pada_ray.data import question_key, shuffled
-from pada_ray.errors import DataError
+from pada_ray.errors import DataError, one_line
 from pada_ray.layouts import LAYOUTS, Row, messages_of
 from pada_ray.records import Sample, Split
 from pada_ray.tasks import get_task
@@ -64,7 +64,7 @@ def read_converted(path: str, layout: str | None = None, task: str | None = None
         try:
             converted.append(Converted(where, row, _sample(name, row, layout, task)))
         except ValueError as e:
-            dropped.append(Dropped(where, _one_line(e)))
+            dropped.append(Dropped(where, _problem(e)))
         used.add(name)
     if not converted:
         first = f"; {dropped[0].where}: {dropped[0].why}" if dropped else ""
@@ -132,7 +132,7 @@ def _read(path: str) -> tuple[dict[str, Row], list[Dropped]]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except Exception as e:  # each file system, and pyarrow, has errors of its own
-        raise DataError(f"{path}: cannot be read ({type(e).__name__}: {_one_line(e)})") from None
+        raise DataError(f"{path}: cannot be read ({type(e).__name__}: {one_line(e)})") from None
     rows: dict[str, Row] = {where: value for where, value in values if isinstance(value, dict)}
     return rows, [Dropped(where, "not a JSON object") for where, _ in values if where not in rows]
 
@@ -158,8 +158,8 @@ def _json_or_none(text: str) -> Any:
         return None
 
 
-def _one_line(e: Exception) -> str:
+def _problem(e: Exception) -> str:
     if isinstance(e, ValidationError):
         first = e.errors()[0]
         return f"`{'.'.join(map(str, first['loc']))}`: {first['msg'].lower()}"
-    return " ".join(str(e).split())
+    return one_line(e)

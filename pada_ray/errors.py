@@ -38,6 +38,11 @@ class UnreadableReply(ValueError):
     score, and never ends a run: whoever asked counts it and goes on."""
 
 
+def one_line(e: BaseException, most: int = 600) -> str:
+    """What an error says, in one line of at most `most` characters; the kind of error where it says nothing."""
+    return " ".join(str(e).split())[:most] or type(e).__name__
+
+
 def root_cause(e: BaseException) -> BaseException:
     """The innermost cause of an error that came through Ray's layers."""
     seen = {id(e)}

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pada_ray.errors import BudgetReached, root_cause
+from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.event_log import Event, EventLog, EventName
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Split
@@ -108,7 +108,7 @@ class StateKeeper:
     def stop(self, error: BaseException) -> None:
         """The run cannot go on: it has failed, or is paused where its budget is reached."""
         root = root_cause(error)
-        told = " ".join(str(root).split())[:2000] or type(root).__name__
+        told = one_line(root, most=2000)
         paused = isinstance(root, BudgetReached)
         self._transition(status="paused" if paused else "failed", error=told)
         self.tell("run paused" if paused else "run failed", error=told)

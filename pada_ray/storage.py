@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import fsspec
 import yaml
 
-from pada_ray.errors import ConfigError, StorageError
+from pada_ray.errors import ConfigError, StorageError, one_line
 from pada_ray.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -148,9 +148,9 @@ class Folder:
             where = self.at(path).rstrip("/")
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
-            what = " ".join(str(e).split()) or "no more is said"
             raise StorageError(
-                f"{where}: {type(e).__name__}: {what}; check that the store is there and that this machine has access"
+                f"{where}: {type(e).__name__}: {one_line(e)}; check that the store is there and that this machine has "
+                "access"
             ) from None
 
 

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import logging as transformers_logging
 
 from pada_ray.config import StudentConfig
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
 
 IGNORED = -100  # label of tokens that carry no loss (torch's cross_entropy)
@@ -44,7 +44,7 @@ def load_tokenizer(settings: StudentConfig) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_location(settings.model))
     except (OSError, ValueError) as e:
-        raise ConfigError(f"student.model: cannot load the tokenizer of {settings.model}: {_one_line(e)}") from None
+        raise ConfigError(f"student.model: cannot load the tokenizer of {settings.model}: {one_line(e)}") from None
     if not tokenizer.chat_template:
         raise ConfigError(f"student.model: {settings.model} has no chat template; take an instruction-tuned model")
     if tokenizer.pad_token is None:
@@ -60,7 +60,7 @@ def load_model(settings: StudentConfig) -> Any:
             model_location(settings.model), dtype=dtype_for(settings), **quantized
         )
     except (OSError, ValueError, ImportError) as e:
-        raise ConfigError(f"student.model: cannot load {settings.model}: {_one_line(e)}") from None
+        raise ConfigError(f"student.model: cannot load {settings.model}: {one_line(e)}") from None
 
 
 def _four_bits(compute: torch.dtype) -> dict[str, Any]:
@@ -229,7 +229,3 @@ def assert_adapter_acts(model: Any, prompt: list[int]) -> None:
     model.train(training)
     if torch.equal(adapted, base):
         raise RuntimeError("the adapter leaves the model's logits as they are: it was not trained or not applied")
-
-
-def _one_line(e: Exception) -> str:
-    return " ".join(str(e).split())

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pada_ray.errors import UnreadableReply
+from pada_ray.errors import UnreadableReply, one_line
 from pada_ray.llm.chat import ChatReply, ChatRequest, Llm
 from pada_ray.records import Message
 
@@ -53,7 +53,7 @@ async def ask(
             check(answer)
             return answer
         except ValueError as e:
-            problem = _one_line(e)
+            problem = one_line(e, most=2000)
         conversation = [
             *conversation,
             Message(role="assistant", content=reply.text),
@@ -128,7 +128,3 @@ def _strict(schema: Any) -> Any:
         kept["properties"] = {name: _strict(part) for name, part in schema["properties"].items()}
         kept |= {"required": list(kept["properties"]), "additionalProperties": False}
     return kept
-
-
-def _one_line(e: ValueError) -> str:
-    return " ".join(str(e).split())
