@@ -14,37 +14,35 @@ Addresses = dict[str, str]  # where they listen, by `_key`
 @contextlib.contextmanager
 def embedded_teachers(configs: Iterable[Config]) -> Iterator[Addresses]:
     """An embedded teacher for each way in which configs want one to behave, while the block lasts."""
-    wanted = {
-        _key(config, endpoint): config.offline
-        for config in configs
-        for endpoint in (config.llm.teacher, config.llm.judge)
-        if endpoint.base_url == "offline"
-    }
     with contextlib.ExitStack() as teachers:
         addresses = {}
-        for key, settings in wanted.items():
+        for key, (config, _) in _wanted(configs, "offline").items():
             from pada_ray.teacher.process import start_teacher
 
-            addresses[key] = teachers.enter_context(start_teacher(settings)).url
+            addresses[key] = teachers.enter_context(start_teacher(config.offline)).url
         yield addresses
 
 
 @contextlib.contextmanager
 def served_models(configs: Iterable[Config]) -> Iterator[Addresses]:
     """Every model that configs want to be served by vLLM, while the block lasts. Ray is connected."""
-    wanted = {
-        _key(config, endpoint): endpoint
-        for config in configs
-        for endpoint in (config.llm.teacher, config.llm.judge)
-        if endpoint.base_url == "vllm"
-    }
     with contextlib.ExitStack() as models:
         addresses = {}
-        for key, endpoint in wanted.items():
+        for key, (_, endpoint) in _wanted(configs, "vllm").items():
             from actors.llm_server import serve_model
 
             addresses[key] = models.enter_context(serve_model(endpoint.model, endpoint.vllm))
         yield addresses
+
+
+def _wanted(configs: Iterable[Config], base_url: str) -> dict[str, tuple[Config, EndpointConfig]]:
+    """One config and endpoint for every server of this kind that is needed."""
+    return {
+        _key(config, endpoint): (config, endpoint)
+        for config in configs
+        for endpoint in (config.llm.teacher, config.llm.judge)
+        if endpoint.base_url == base_url
+    }
 
 
 def addresses_of(config: Config, started: Addresses) -> dict[str, str]:
