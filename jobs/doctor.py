@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from jobs.command import main
 from pada_ray.config import Config, EndpointConfig, load_config
-from pada_ray.errors import PadaError
+from pada_ray.errors import ConfigError, PadaError
 
 _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
@@ -45,7 +45,7 @@ def doctor(
     if config is not None:
         loaded = load_config(config)
         checks |= {
-            "config": lambda: _valid(config, loaded),
+            "config": lambda: f"{config} is valid",
             "data": lambda: _data(loaded),
             "teacher endpoint": lambda: _endpoint(loaded.llm.teacher),
             "judge endpoint": lambda: _endpoint(loaded.llm.judge),
@@ -85,13 +85,6 @@ def _vllm() -> str:
     return "not installed; only evaluation.backend: vllm and base_url: vllm need it (pip install 'pada-ray[vllm]')"
 
 
-def _valid(file: str, config: Config) -> str:
-    from jobs.preparation import check_vllm
-
-    check_vllm(config)
-    return f"{file} is valid"
-
-
 def _sandbox() -> str:
     from pada_ray.sandbox import describe_level, run_python
 
@@ -114,6 +107,8 @@ def _endpoint(endpoint: EndpointConfig) -> str:
     if endpoint.base_url == "offline":
         return "the embedded teacher, started with each run"
     if endpoint.base_url == "vllm":
+        if importlib.util.find_spec("vllm") is None:
+            raise ConfigError(_vllm())
         return f"{endpoint.model}, served by the cluster with each run"
 
     async def check(folder: str) -> None:
@@ -129,9 +124,11 @@ def _endpoint(endpoint: EndpointConfig) -> str:
 
 
 def _student(config: Config) -> str:
+    from jobs.preparation import check_backend
     from pada_ray.records import Message
     from pada_ray.student import Student
 
+    check_backend(config)
     student = Student(config.student)
     student.encoder.conversation([Message(role="user", content="Hello"), Message(role="assistant", content="Hi")])
     millions = sum(p.numel() for p in student.model.parameters()) / 1e6

@@ -41,14 +41,14 @@ def prepare(config: Config) -> str:
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError unless all holds that can be checked before anything is spent."""
     Prompts(config.prompts)
-    _check_keys(config)
-    check_vllm(config)
+    check_endpoints(config)
     check_student(config, samples)
 
 
 def check_student(config: Config, samples: Samples) -> None:
     """Raises ConfigError unless the student is there and its replies can be checked on this machine."""
     _check_model(config)
+    check_backend(config)
     if any(s.task == Code.name for members in samples.values() for s in members):
         check_level(config.sandbox.require)
 
@@ -168,25 +168,28 @@ def _is_elsewhere(folder: Folder, config: Config) -> bool:
     return not folder.is_local or config.shared_disk
 
 
-def _check_keys(config: Config) -> None:
+def check_endpoints(config: Config) -> None:
+    """Raises ConfigError unless what the endpoints need on this machine is there."""
     for role in ("teacher", "judge"):
-        variable = getattr(config.llm, role).api_key_env
-        if variable is not None and not os.environ.get(variable):
-            raise ConfigError(f"llm.{role}.api_key_env: the environment variable {variable} is not set")
+        endpoint = getattr(config.llm, role)
+        if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
+            raise ConfigError(f"llm.{role}.api_key_env: the environment variable {endpoint.api_key_env} is not set")
+        if endpoint.base_url == "vllm":
+            _check_vllm(f"llm.{role}.base_url")
 
 
-def check_vllm(config: Config) -> None:
-    """Raises ConfigError where a config wants vLLM and it is not installed."""
-    wanted = {
-        "evaluation.backend": config.evaluation.backend,
-        "llm.teacher.base_url": config.llm.teacher.base_url,
-        "llm.judge.base_url": config.llm.judge.base_url,
-    }
-    for key, value in wanted.items():
-        if value == "vllm" and importlib.util.find_spec("vllm") is None:
-            raise ConfigError(f"{key}: vLLM is not installed here; pip install 'pada-ray[vllm]'")
-    if config.evaluation.backend == "vllm" and not Folder(config.runs).is_local:
+def check_backend(config: Config) -> None:
+    """Raises ConfigError unless the student can be evaluated as the config wants it."""
+    if config.evaluation.backend != "vllm":
+        return
+    _check_vllm("evaluation.backend")
+    if not Folder(config.runs).is_local:
         raise ConfigError("evaluation.backend: vllm reads adapters from a disk, and `runs` is a URL; take transformers")
+
+
+def _check_vllm(key: str) -> None:
+    if importlib.util.find_spec("vllm") is None:
+        raise ConfigError(f"{key}: vLLM is not installed here; pip install 'pada-ray[vllm]'")
 
 
 def _check_model(config: Config) -> None:

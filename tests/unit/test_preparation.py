@@ -1,9 +1,8 @@
-import contextlib
 import importlib.util
 
 import pytest
 
-from jobs.preparation import change_config, check_vllm, prepare, read_config, read_data
+from jobs.preparation import change_config, check_backend, check_endpoints, prepare, read_config, read_data
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 
@@ -55,26 +54,28 @@ def test_a_part_of_val_is_held_apart_from_the_agents():
         read_data(check_config({"data": data | {"val_apart": 0.01}, "llm": llm}, "test"))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"evaluation": {"backend": "vllm"}}, r"evaluation\.backend: vllm reads adapters from a disk"),
-        ({"llm": {"judge": {"base_url": "vllm", "model": "m"}}}, None),
-    ],
-)
-def test_vllm_where_it_is_installed(settings, message, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    endpoint = {"base_url": "offline", "model": "a"}
-    llm = {"teacher": endpoint, "judge": endpoint} | settings.get("llm", {})
-    config = check_config({"runs": "memory://runs", "data": {"demo": {}}, **settings, "llm": llm}, "test")
-    with pytest.raises(ConfigError, match=message) if message else contextlib.nullcontext():
-        check_vllm(config)
+OFFLINE = {"base_url": "offline", "model": "a"}
 
 
 @pytest.mark.parametrize("role", ["teacher", "judge"])
-def test_vllm_where_it_is_not(role, monkeypatch):
+def test_what_endpoints_need_is_asked_for_first(role, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    llm = {r: {"base_url": "offline", "model": "a"} for r in ("teacher", "judge")}
-    llm[role]["base_url"] = "vllm"
-    with pytest.raises(ConfigError, match=rf"llm\.{role}\.base_url: vLLM is not installed here; pip install"):
-        check_vllm(check_config({"data": {"demo": {}}, "llm": llm}, "test"))
+    for need, told in [
+        ({"base_url": "vllm"}, "base_url: vLLM is not installed here; pip install"),
+        ({"api_key_env": "NOT_SET"}, "api_key_env: the environment variable NOT_SET is not set"),
+    ]:
+        config = {"data": {"demo": {}}, "llm": {"teacher": OFFLINE, "judge": OFFLINE, role: OFFLINE | need}}
+        with pytest.raises(ConfigError, match=rf"llm\.{role}\.{told}"):
+            check_endpoints(check_config(config, "test"))
+
+
+def test_a_backend_of_evaluation_that_cannot_be(monkeypatch):
+    raw = {"runs": "memory://runs", "data": {"demo": {}}, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
+    config = check_config(raw | {"evaluation": {"backend": "vllm"}}, "test")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"evaluation\.backend: vLLM is not installed here; pip install"):
+        check_backend(config)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(ConfigError, match=r"evaluation\.backend: vllm reads adapters from a disk"):
+        check_backend(config)
+    check_backend(config.model_copy(update={"runs": "runs"}))
