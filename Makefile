@@ -21,7 +21,7 @@ demo: .venv/installed ## Run PaDA-Agent on the embedded demo, some minutes on tw
 test: lint test-unit test-integration test-e2e ## Everything that CI runs
 
 test-unit: .venv/installed ## Fast tests, without Ray
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit -n 2
 
 test-integration: .venv/installed ## Tests on one small Ray
 	$(BIN)/python -m pytest tests/integration -m "not slow"

@@ -11,26 +11,32 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.command import main
-from jobs.drive import drive
+from jobs.drive import drive_all
 from jobs.preparation import prepare
 from jobs.run import ConfigPath, Overrides
 from pada_ray import run_files
 from pada_ray.config import load_config
 from pada_ray.errors import ConfigError
-from pada_ray.state import FILE, RunState, read_state
+from pada_ray.state import is_done, read_state
 from pada_ray.storage import Folder
 
 
 def evidence(
     config: ConfigPath,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas.")] = "10,11,12,13,14",
+    parallel: Annotated[int, typer.Option(min=1, help="How many at a time.")] = 4,
     set_: Overrides = None,
 ) -> None:
     """Run CONFIG once per seed and print test accuracies side by side. Goes on where it was stopped.
 
     Example: python -m jobs.evidence configs/demo_1000.yaml --seeds 10,11,12
     """
-    states = {seed: _state_of(config, seed, set_ or []) for seed in _numbers(seeds)}
+    runs = {seed: _run_of(config, seed, set_ or []) for seed in _numbers(seeds)}
+    due = [run for run in runs.values() if not is_done(Folder(run))]
+    failures = drive_all(due, parallel, False, Console()) if due else {}
+    if failures:
+        raise next(iter(failures.values()))
+    states = {seed: read_state(Folder(run)) for seed, run in runs.items()}
     models = list(next(iter(states.values())).scores)
     accuracies = {
         seed: {m: 100 * state.scores[m]["test"].accuracy for m in models if "test" in state.scores[m]}
@@ -39,17 +45,12 @@ def evidence(
     Console().print(_table(accuracies, models))
 
 
-def _state_of(config: str, seed: int, overrides: list[str]) -> RunState:
+def _run_of(config: str, seed: int, overrides: list[str]) -> str:
+    """The run of this seed, which is laid out if it is not there."""
     loaded = load_config(config, [*overrides, f"seed={seed}"])
     loaded = loaded.model_copy(update={"name": f"{loaded.name}-seed-{seed}"})
     folder = Folder(f"{loaded.runs}/{loaded.name}")
-    if not folder.exists(run_files.CONFIG):
-        return drive(prepare(loaded), verbose=False)
-    if folder.exists(FILE):
-        state = read_state(folder)
-        if state.status == "done":
-            return state
-    return drive(folder.url, verbose=False)
+    return folder.url if folder.exists(run_files.CONFIG) else prepare(loaded)
 
 
 def _table(accuracies: dict[int, dict[str, float]], models: list[str]) -> Table:
