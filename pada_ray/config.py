@@ -207,7 +207,8 @@ class DataGenerationConfig(Section):
     """Samples per call: B of appendix A.5."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     error_share: Fraction | None = None
-    """Share of the branch of training errors. None: it counts as one more cluster. 0 removes the branch."""
+    """Share of the branch of training errors. None: it counts as one more cluster. 0 removes the branch, which is the
+    better choice where train lacks what val asks for: docs/error_share.md."""
     candidate_budget: float = Field(default=3.0, ge=1)
     """At most so many first drafts per accepted sample asked for; then the shortfall is reported."""
 
