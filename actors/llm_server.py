@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 
 from pada_ray.config import VllmServerConfig
+from pada_ray.errors import EndpointError, one_line
 from pada_ray.resources import gpus_for
 
 _PORT = 8000  # Ray Serve's own
@@ -23,13 +25,35 @@ _HOLDS_NOTHING = {"num_cpus": 0}
 @contextlib.contextmanager
 def serve_model(model: str, settings: VllmServerConfig) -> Iterator[str]:
     """Serves a Hub id or folder while the block lasts. Yields the base URL on this machine, which is the cluster's
-    head."""
+    head. Raises EndpointError when it cannot be served."""
     from ray import serve
-    from ray.serve.llm import LLMConfig, build_openai_app
+    from ray.serve.llm import build_openai_app
+
+    what = hashlib.sha256(f"{model} {settings.model_dump_json()}".encode()).hexdigest()[:12]
+    name = f"pada-{ray.get_runtime_context().get_job_id()}-{what}"  # another job's ends with that job
+    try:
+        app = build_openai_app(
+            {
+                "llm_configs": [_llm_config(model, settings)],
+                "ingress_deployment_config": {"ray_actor_options": _HOLDS_NOTHING},
+            }
+        )
+        serve.start(http_options={"host": "127.0.0.1", "port": _PORT})
+        serve.run(app, name=name, route_prefix=f"/{name}", blocking=False)
+    except (RuntimeError, ValueError, OSError) as e:
+        raise EndpointError(f"base_url: vllm: {model} cannot be served: {one_line(e)}") from e
+    try:
+        yield f"http://127.0.0.1:{_PORT}/{name}/v1"
+    finally:
+        serve.delete(name)
+
+
+def _llm_config(model: str, settings: VllmServerConfig) -> Any:
+    from ray.serve.llm import LLMConfig
 
     gpus = gpus_for(settings.gpus_per_engine)
     fewest, most = settings.engines
-    config = LLMConfig(
+    return LLMConfig(
         model_loading_config={"model_id": model, "model_source": model},
         engine_kwargs=settings.arguments,
         placement_group_config={"bundle_per_worker": {"CPU": settings.cpus_per_engine, "GPU": gpus}},
@@ -45,14 +69,3 @@ def serve_model(model: str, settings: VllmServerConfig) -> Iterator[str]:
         },
         log_engine_metrics=False,
     )
-    app = build_openai_app(
-        {"llm_configs": [config], "ingress_deployment_config": {"ray_actor_options": _HOLDS_NOTHING}}
-    )
-    what = hashlib.sha256(f"{model} {settings.model_dump_json()}".encode()).hexdigest()[:12]
-    name = f"pada-{ray.get_runtime_context().get_job_id()}-{what}"  # another job's ends with that job
-    serve.start(http_options={"host": "127.0.0.1", "port": _PORT})
-    serve.run(app, name=name, route_prefix=f"/{name}", blocking=False)
-    try:
-        yield f"http://127.0.0.1:{_PORT}/{name}/v1"
-    finally:
-        serve.delete(name)

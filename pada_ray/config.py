@@ -276,6 +276,13 @@ class VllmServerConfig(Section):
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Engine arguments of vLLM, such as `max_model_len`."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> VllmServerConfig:
+        fewest, most = self.engines
+        if fewest > most:
+            raise ValueError(f"engines: [{fewest}, {most}]: the fewest come first")
+        return self
+
 
 class EndpointConfig(Section):
     """An OpenAI-compatible endpoint. A secret is never a value here, only the name of its variable."""

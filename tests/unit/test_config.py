@@ -58,6 +58,10 @@ def test_every_shipped_config_loads(file):
         ),
         (with_values(evaluation__workers=0), r"evaluation.workers.0: .*greater than 0"),
         (with_values(evaluation__workers=[4, 1]), r"evaluation: workers: \[4, 1\]: the fewest come first"),
+        (
+            with_values(llm__judge__vllm={"engines": [2, 1]}),
+            r"llm.judge.vllm: engines: \[2, 1\]: the fewest come first",
+        ),
         (with_values(evaluation__vllm={"seed": 1}), r"evaluation: vllm: these arguments are for backend: vllm"),
         (
             with_values(evaluation__backend="vllm", student__quantization="4bit"),
