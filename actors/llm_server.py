@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,27 +26,36 @@ _HOLDS_NOTHING = {"num_cpus": 0}
 @contextlib.contextmanager
 def serve_model(model: str, settings: VllmServerConfig) -> Iterator[str]:
     """Serves a Hub id or folder while the block lasts. Yields the base URL on this machine, which is the cluster's
-    head. Raises EndpointError when it cannot be served."""
+    head, once an engine has started. Raises EndpointError when none can."""
     from ray import serve
     from ray.serve.llm import build_openai_app
 
     what = hashlib.sha256(f"{model} {settings.model_dump_json()}".encode()).hexdigest()[:12]
     name = f"pada-{ray.get_runtime_context().get_job_id()}-{what}"  # another job's ends with that job
+    serve.start(http_options={"host": "127.0.0.1", "port": _PORT})
     try:
-        app = build_openai_app(
-            {
-                "llm_configs": [_llm_config(model, settings)],
-                "ingress_deployment_config": {"ray_actor_options": _HOLDS_NOTHING},
-            }
-        )
-        serve.start(http_options={"host": "127.0.0.1", "port": _PORT})
-        serve.run(app, name=name, route_prefix=f"/{name}", blocking=False)
-    except (RuntimeError, ValueError, OSError) as e:
-        raise EndpointError(f"base_url: vllm: {model} cannot be served: {one_line(e)}") from e
-    try:
+        try:
+            app = build_openai_app(
+                {
+                    "llm_configs": [_llm_config(model, settings)],
+                    "ingress_deployment_config": {"ray_actor_options": _HOLDS_NOTHING},
+                }
+            )
+            serve.run(app, name=name, route_prefix=f"/{name}", blocking=False)
+        except (RuntimeError, ValueError, OSError) as e:
+            raise EndpointError(f"base_url: vllm: {model} cannot be served: {one_line(_root_cause(name, e))}") from e
         yield f"http://127.0.0.1:{_PORT}/{name}/v1"
     finally:
         serve.delete(name)
+
+
+def _root_cause(name: str, e: Exception) -> Exception:
+    """What kept an engine from starting: the last error in the traceback that Serve has of it; `e` if it has none."""
+    from ray import serve
+
+    app = serve.status().applications.get(name)
+    told = [deployment.message for deployment in app.deployments.values() if deployment.message] if app else []
+    return RuntimeError(re.split(r"^\w*Error: ", told[0], flags=re.MULTILINE)[-1]) if told else e
 
 
 def _llm_config(model: str, settings: VllmServerConfig) -> Any:
@@ -60,6 +70,7 @@ def _llm_config(model: str, settings: VllmServerConfig) -> Any:
         accelerator_config={"kind": "gpu" if gpus else "cpu"},
         deployment_config={
             "autoscaling_config": {
+                "initial_replicas": max(fewest, 1),  # what keeps an engine from starting is told before a run begins
                 "min_replicas": fewest,
                 "max_replicas": most,
                 "downscale_delay_s": settings.idle_s,

@@ -59,7 +59,7 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     try:
         with embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
             check_shared_disk(configs)
-            with served_models(configs.values()) as models:
+            with served_models(configs.values(), console) as models:
                 return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:
         raise RunFailed(_STOPPED) from None

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
+from rich.console import Console
+
 from pada_ray.config import Config, EndpointConfig
 
 Addresses = dict[str, str]  # where they listen, by `_key`
@@ -24,13 +26,19 @@ def embedded_teachers(configs: Iterable[Config]) -> Iterator[Addresses]:
 
 
 @contextlib.contextmanager
-def served_models(configs: Iterable[Config]) -> Iterator[Addresses]:
+def served_models(configs: Iterable[Config], console: Console) -> Iterator[Addresses]:
     """Every model that configs want to be served by vLLM, while the block lasts. Ray is connected."""
     with contextlib.ExitStack() as models:
         addresses = {}
         for key, (_, endpoint) in _wanted(configs, "vllm").items():
             from actors.llm_server import serve_model
 
+            console.print(
+                f"vLLM: starting an engine for {endpoint.model}, which can take minutes",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
             addresses[key] = models.enter_context(serve_model(endpoint.model, endpoint.vllm))
         yield addresses
 

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from actors.llm_server import serve_model
 from pada_ray import run_files
 from pada_ray.config import EndpointConfig, EvaluationConfig, StudentConfig, VllmServerConfig
+from pada_ray.errors import EndpointError
 from pada_ray.evaluation import EvaluationJob, evaluate
 from pada_ray.llm.ask import ask
 from pada_ray.llm.chat import ChatRequest, Experiment
@@ -103,4 +104,17 @@ def test_a_model_that_the_cluster_serves(student, tmp_path):
     assert isinstance(score.score, int)  # vLLM holds even a model of random weights to the schema
     assert sum(u.calls for u in usage) == 2
     assert all(u.prompt_tokens > 1 and u.completion_tokens > 1 for u in usage)
+    assert not serve.status().applications
+
+
+def test_what_keeps_an_engine_from_starting_is_told_in_a_line(student):
+    from ray import serve
+
+    settings = VllmServerConfig(gpus_per_engine=0, arguments={"max_model_len": 10**6, **EAGER})
+    with (
+        pytest.raises(EndpointError, match=f"{student.model} cannot be served: .*max_model_len") as told,
+        serve_model(student.model, settings),
+    ):
+        pass
+    assert "\n" not in str(told.value)
     assert not serve.status().applications
