@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rapidfuzz.distance import Indel
 
+from pada_ray.config import ErrorShare
 from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
 from pada_ray.randomness import generator_for
@@ -89,25 +90,31 @@ class Augmentation(Record):
     groups: list[GroupReport]
 
 
+def share_of_errors(setting: ErrorShare, clusters: int, train_error: float, val_error: float) -> float:
+    """The share of 𝒟_syn that the branch of training errors gets, by the config's `data_generation.error_share`.
+
+    `train_error` and `val_error` are the rates, 0 to 1, at which the last model fails.
+    """
+    if setting == "error_rate":
+        return train_error / ((train_error + val_error) or 1)
+    if setting == "cluster":
+        return 1 / (clusters + 1)
+    return setting
+
+
 def plan_groups(
     strategies: Sequence[Strategy],
     train: Sequence[Sample],
     train_failures: Sequence[Seed],
     total: int,
-    error_share: float | None,
+    error_share: float,
 ) -> list[Group]:
-    """Spreads `total` evenly over the strategies and, as one more cluster or with its own share, the errors."""
-    errors = list(train_failures) if error_share != 0 else []
+    """Gives its share of `total` to the training errors and spreads the rest evenly over the strategies. A branch with
+    nothing to go on leaves all to the other."""
+    errors = list(train_failures) if error_share else []
     if not strategies and not errors:
         return []
-    if not errors:
-        for_errors = 0
-    elif not strategies:
-        for_errors = total
-    elif error_share is None:
-        for_errors = total // (len(strategies) + 1)
-    else:
-        for_errors = round(total * error_share)
+    for_errors = (round(total * error_share) if strategies else total) if errors else 0
     whole = [Seed(sample=s) for s in train]
     groups = [
         Group(name=f"cluster-{s.cluster}", instruction="pattern_generation", strategy=s, pool=whole, quota=share)

@@ -28,6 +28,7 @@ from pada_ray.methods import MethodName
 from pada_ray.teacher.settings import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+ErrorShare = Fraction | Literal["error_rate", "cluster"]
 FewestAndMost = Annotated[
     tuple[PositiveInt, PositiveInt], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
 ]
@@ -206,9 +207,9 @@ class DataGenerationConfig(Section):
     batch_size: int = Field(default=10, ge=1)
     """Samples per call: B of appendix A.5."""
     temperature: float = Field(default=0.7, ge=0, le=2)
-    error_share: Fraction | None = None
-    """Share of the branch of training errors. None: it counts as one more cluster. 0 removes the branch, which is the
-    better choice where train lacks what val asks for: docs/error_share.md."""
+    error_share: ErrorShare = "error_rate"
+    """Share of the branch of training errors: a number (0 removes the branch); `error_rate`, what train's error rate is
+    of train's and val's together; `cluster`, as much as for one more cluster. docs/error_share.md says why."""
     candidate_budget: float = Field(default=3.0, ge=1)
     """At most so many first drafts per accepted sample asked for; then the shortfall is reported."""
 
@@ -464,19 +465,27 @@ def put(raw: dict[str, Any], key: str, value: Any, source: str) -> None:
 
 def _first_error(e: ValidationError) -> str:
     """One line out of pydantic's report: the key's path, what is wrong, and what is allowed there."""
-    error = e.errors()[0]
-    path = ".".join(str(part) for part in error["loc"] if part not in ("float", "literal['auto']")) or "config"
+    error, *others = e.errors()
+    path = _path(error["loc"])
     if error["type"] == "extra_forbidden":
         section = _section_at(error["loc"][:-1])
         allowed = ", ".join(section.model_fields) if section else ""
         return f"{path}: unknown key; allowed here: {allowed}"
     if error["type"] == "missing":
         return f"{path}: this key is required"
-    message = error["msg"].removeprefix("Value error, ")
+    # What may be a number or a word has an error for each.
+    ways = [error, *(other for other in others if _path(other["loc"]) == path)]
+    message = ", or ".join(way["msg"].removeprefix("Value error, ") for way in ways)
     # A value is shown, except where someone may have put a secret in place of its variable's name.
     shown = error["type"] != "value_error" and error["loc"][-1] != "api_key_env"
     given = f" (given: {error['input']!r})" if shown else ""
     return f"{path}: {message}{given}"
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """The key at which an error lies, without what pydantic adds for each way of writing its value."""
+    keys = [str(part) for part in loc if part not in ("float", "constrained-float")]
+    return ".".join(key for key in keys if not key.startswith("literal[")) or "config"
 
 
 def _section_at(path: tuple[int | str, ...]) -> type[BaseModel] | None:

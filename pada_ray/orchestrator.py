@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pada_ray import run_files
-from pada_ray.augmentation import Augmentation, Group, GroupReport, fill_quotas, plan_groups
+from pada_ray.augmentation import Augmentation, Group, GroupReport, fill_quotas, plan_groups, share_of_errors
 from pada_ray.config import Config
 from pada_ray.evaluation import EvaluationJob
 from pada_ray.event_log import Event
@@ -241,12 +241,16 @@ class Orchestrator:
     async def generate(
         self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
     ) -> list[Sample]:
+        last = self._keeper.state.scores[run_files.model(iteration - 1)]
+        share = share_of_errors(
+            self._config.data_generation.error_share, len(strategies), last["train"].error_rate, last["val"].error_rate
+        )
         groups = plan_groups(
             strategies,
             self._train,
             [Seed(sample=f.sample, wrong_reply=f.reply) for f in train_failures],
             total=self._synthetic_size,
-            error_share=self._config.data_generation.error_share,
+            error_share=share,
         )
         return await self._augment(iteration, groups)
 

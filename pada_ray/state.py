@@ -33,6 +33,11 @@ class Score(BaseModel):
     unscored: int = 0  # replies for which no reply of the judge could be read
 
     @property
+    def error_rate(self) -> float:
+        """Share of all replies that are known to fail, 0 to 1."""
+        return self.failures / self.samples
+
+    @property
     def accuracy(self) -> float:
         """Share of the scored replies that do not fail, 0 to 1; nan where none is scored."""
         scored = self.samples - self.unscored

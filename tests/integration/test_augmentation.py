@@ -62,7 +62,7 @@ def augment(run, quota=24, meanwhile=lambda: None):
         meanwhile()
         return await under_way
 
-    groups = plan_groups([STRATEGY], train, errors, total=quota, error_share=None)
+    groups = plan_groups([STRATEGY], train, errors, total=quota, error_share=0.5)
     return asyncio.run(
         fill_quotas(groups, run_batches, iteration=1, batch_size=3, candidate_budget=3, known=train, seed=0)
     )

@@ -4,7 +4,7 @@ import random
 import pytest
 from builders import batch, candidate, math_sample, strategy
 
-from pada_ray.augmentation import augment_batch, even_shares, fill_quotas, plan_groups
+from pada_ray.augmentation import augment_batch, even_shares, fill_quotas, plan_groups, share_of_errors
 from pada_ray.data import question_key
 from pada_ray.errors import UnreadableReply
 from pada_ray.records import BatchOutcome, Sample, Seed
@@ -82,12 +82,14 @@ def test_even_shares(total, parts):
 @pytest.mark.parametrize(
     ("strategies", "errors", "share", "expected"),
     [
-        (3, 4, None, {"cluster-0": 13, "cluster-1": 13, "cluster-2": 12, "errors": 12}),
+        (3, 4, 0.25, {"cluster-0": 13, "cluster-1": 13, "cluster-2": 12, "errors": 12}),
         (3, 4, 0.5, {"cluster-0": 9, "cluster-1": 8, "cluster-2": 8, "errors": 25}),
         (3, 4, 0, {"cluster-0": 17, "cluster-1": 17, "cluster-2": 16}),
-        (3, 0, None, {"cluster-0": 17, "cluster-1": 17, "cluster-2": 16}),
-        (0, 4, None, {"errors": 50}),
-        (0, 0, None, {}),
+        (3, 0, 0.25, {"cluster-0": 17, "cluster-1": 17, "cluster-2": 16}),
+        (3, 4, 0.001, {"cluster-0": 17, "cluster-1": 17, "cluster-2": 16}),
+        (0, 4, 0.001, {"errors": 50}),
+        (0, 4, 0, {}),
+        (0, 0, 0.25, {}),
     ],
 )
 def test_quotas(strategies, errors, share, expected):
@@ -99,6 +101,23 @@ def test_quotas(strategies, errors, share, expected):
         error_share=share,
     )
     assert {g.name: g.quota for g in groups} == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "clusters", "train_error", "val_error", "share"),
+    [
+        ("error_rate", 3, 0.25, 0.25, 0.5),
+        ("error_rate", 3, 0.1, 0.4, 0.2),
+        ("error_rate", 3, 0.0, 0.4, 0),
+        ("error_rate", 3, 0.0, 0.0, 0),
+        ("cluster", 3, 0.1, 0.4, 0.25),
+        ("cluster", 0, 0.1, 0.4, 1),
+        (0.7, 3, 0.1, 0.4, 0.7),
+        (0, 3, 0.1, 0.4, 0),
+    ],
+)
+def test_the_share_of_training_errors(setting, clusters, train_error, val_error, share):
+    assert share_of_errors(setting, clusters, train_error, val_error) == pytest.approx(share)
 
 
 def run_fill(groups, accept, *, budget=3.0, known=(), seed=0, shuffle=False, batch_size=4):
@@ -134,7 +153,7 @@ def run_fill(groups, accept, *, budget=3.0, known=(), seed=0, shuffle=False, bat
 def groups_of(quota=10, errors=3):
     train = [math_sample(f"train-{i}") for i in range(20)]
     failures = [Seed(sample=s, wrong_reply="no") for s in train[:errors]]
-    return plan_groups([strategy(0), strategy(1)], train, failures, total=quota, error_share=None)
+    return plan_groups([strategy(0), strategy(1)], train, failures, total=quota, error_share=1 / 3)
 
 
 def test_exactly_the_quota_is_accepted_and_topped_up():

@@ -45,6 +45,10 @@ def test_every_shipped_config_loads(file):
         (with_values(offline__wrong=1), r"offline.wrong: unknown key; allowed here: seed, "),
         (with_values(seed="many"), r"seed: .*integer.*\(given: 'many'\)"),
         (with_values(fine_tune__gpus_per_worker="all"), r"fine_tune.gpus_per_worker: "),
+        (
+            with_values(data_generation__error_share="half"),
+            r"data_generation.error_share: .*number.*, or Input should be 'error_rate' or 'cluster' \(given: 'half'\)",
+        ),
         (with_values(fine_tune__restart="never"), r"fine_tune.restart: .*'base' or 'previous'"),
         (with_values(fine_tune__workers=3), r"fine_tune: batch_size \(8\) must be a multiple of"),
         (with_values(quality_control__threshold=11), r"quality_control.threshold: .*less than or equal to 10"),
