@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from jobs.command import main
 from pada_ray.config import Config, EndpointConfig, load_config
-from pada_ray.errors import ConfigError, PadaError
+from pada_ray.errors import PadaError
 
 _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
@@ -47,8 +47,8 @@ def doctor(
         checks |= {
             "config": lambda: f"{config} is valid",
             "data": lambda: _data(loaded),
-            "teacher endpoint": lambda: _endpoint(loaded.llm.teacher),
-            "judge endpoint": lambda: _endpoint(loaded.llm.judge),
+            "teacher endpoint": lambda: _endpoint(loaded.llm.teacher, "teacher"),
+            "judge endpoint": lambda: _endpoint(loaded.llm.judge, "judge"),
             "student": lambda: _student(loaded),
         }
     failed = 0
@@ -101,14 +101,14 @@ def _data(config: Config) -> str:
     return ", ".join(f"{split} {len(samples)}" for split, samples in read_data(config).items())
 
 
-def _endpoint(endpoint: EndpointConfig) -> str:
+def _endpoint(endpoint: EndpointConfig, role: str) -> str:
+    from jobs.preparation import check_endpoint
     from pada_ray.llm.gateway import LlmGateway
 
+    check_endpoint(endpoint, role)
     if endpoint.base_url == "offline":
         return "the embedded teacher, started with each run"
     if endpoint.base_url == "vllm":
-        if importlib.util.find_spec("vllm") is None:
-            raise ConfigError(_vllm())
         return f"{endpoint.model}, served by the cluster with each run"
 
     async def check(folder: str) -> None:

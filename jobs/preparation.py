@@ -11,7 +11,7 @@ from pathlib import Path
 from jobs.cluster import check_cluster
 from pada_ray import run_files
 from pada_ray.benchmarks import benchmark_files
-from pada_ray.config import CHANGEABLE, Config, DataConfig, check_config, dump_config, lay_over
+from pada_ray.config import CHANGEABLE, Config, DataConfig, EndpointConfig, check_config, dump_config, lay_over
 from pada_ray.data import load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
@@ -170,12 +170,16 @@ def _is_elsewhere(folder: Folder, config: Config) -> bool:
 
 def check_endpoints(config: Config) -> None:
     """Raises ConfigError unless what the endpoints need on this machine is there."""
-    for role in ("teacher", "judge"):
-        endpoint = getattr(config.llm, role)
-        if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
-            raise ConfigError(f"llm.{role}.api_key_env: the environment variable {endpoint.api_key_env} is not set")
-        if endpoint.base_url == "vllm":
-            _check_vllm(f"llm.{role}.base_url")
+    check_endpoint(config.llm.teacher, "teacher")
+    check_endpoint(config.llm.judge, "judge")
+
+
+def check_endpoint(endpoint: EndpointConfig, role: str) -> None:
+    """Raises ConfigError unless what the endpoint of a role needs on this machine is there."""
+    if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
+        raise ConfigError(f"llm.{role}.api_key_env: the environment variable {endpoint.api_key_env} is not set")
+    if endpoint.base_url == "vllm":
+        _check_vllm(f"llm.{role}.base_url")
 
 
 def check_backend(config: Config) -> None:
