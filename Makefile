@@ -65,8 +65,10 @@ format: .venv/installed ## Format the code
 demo-student: .venv/installed ## Pretrain the embedded student again
 	$(BIN)/python -m pada_ray.demo.pretrain
 
-demo-evidence: .venv/installed ## PaDA against vanilla over five seeds, some twenty minutes
-	$(BIN)/python -m jobs.evidence configs/demo_1000.yaml --seeds 10,11,12,13,14
+demo-evidence: .venv/installed ## PaDA against vanilla at 1000 samples over five seeds, some fifteen minutes
+	$(BIN)/pada sweep configs/demo_table.yaml --only student=first --only 'rare=some absent' --only regime=1000 \
+		--only method=vanilla --only method=pada
+	$(BIN)/pada report runs/demo-table
 
 runs/second-student: .venv/installed
 	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --out $@

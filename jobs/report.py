@@ -21,14 +21,18 @@ Against = Annotated[
     typer.Option(metavar="METHOD", help="In a sweep: the method that the others are compared with, pada if not given."),
 ]
 
+_PRINTED = ("table1", "comparisons", "ablation_comparisons")
+
 
 def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -> None:
     """Write one HTML page that opens without a network, and its tables as CSV, Markdown and LaTeX.
 
-    Of what is not finished, it reports what there is. In a sweep, every cell gets a page of its own.
+    Of what is not finished, it reports what there is. In a sweep, every cell gets a page of its own, and accuracies
+    and comparisons are printed as well.
 
     Example: pada report runs/demo
     """
+    from pada_ray.report import printed
     from pada_ray.report.results import Run, is_sweep, read_run, read_sweep
     from pada_ray.report.write import PAGE, TABLES, cell_folder, is_current, write_run, write_sweep
 
@@ -37,7 +41,10 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
     target = Folder(lasting(out) if out else folder.at("report"))
     if is_sweep(folder):
         sweep = read_sweep(folder)
-        write_sweep(sweep, target, against)
+        tables = write_sweep(sweep, target, against)
+        for name in _PRINTED:
+            if name in tables:
+                console.print(printed(tables[name]))
         pages = {cell_folder(target, cell.name): cell.run for cell in sweep.cells if isinstance(cell.run, Run)}
         due = [(place, run) for place, run in pages.items() if not is_current(run, place)]
         for place, run in track(due, "pages of cells", console=console, transient=True):

@@ -1,15 +1,16 @@
-"""The tables of a run, from its state and its files: what a person reads at the end, and with `pada show`."""
+"""What a person reads on the terminal: the tables of a run, at its end and by `pada show`, and those of a sweep."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from pada_ray import run_files
 from pada_ray.records import SPLITS
+from pada_ray.report import tables
 from pada_ray.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 
@@ -29,6 +30,24 @@ def print_report(folder: Folder, console: Console) -> None:
     if state.usage:
         console.print(usage_table(state))
     console.print(files_table(folder, state))
+
+
+def printed(table: tables.Table) -> Group:
+    """A table of the report, as the terminal shows it: one for each group, without rows that hold no number yet."""
+    shown = []
+    first = 1 if table.grouped else 0  # the name of a group stands above it
+    for name, rows in tables.groups_of_rows(table):
+        grid = Table(title=Text(f"{table.title}: {name}" if name else table.title), title_justify="left")
+        for column in table.columns[first:]:
+            grid.add_column(Text(column.title), justify="left" if column.kind == "text" else "right")
+        for i in rows:
+            if any(isinstance(value, (int, float, tuple)) for value in table.rows[i]):
+                texts = [tables.text_of(value, c) for value, c in zip(table.rows[i], table.columns, strict=True)]
+                styles = ["bold" if (i, j) in table.bold else "" for j in range(len(texts))]
+                grid.add_row(*(Text(t, style=s) for t, s in list(zip(texts, styles, strict=True))[first:]))
+        if grid.row_count:
+            shown.append(grid)
+    return Group(*shown, Text(". ".join(table.notes)), Text())
 
 
 def accuracy_table(state: RunState) -> Table:

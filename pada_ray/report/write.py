@@ -56,9 +56,9 @@ def write_run(run: Run, out: Folder) -> None:
     out.write_text(PAGE, run_page(run, contents, evidence, read_browsed(run), _changed(run)))
 
 
-def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> None:
+def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[str, Table]:
     """`index.html` and `tables/` in `out`, of whatever is finished. It links the reports of the cells in their
-    `cell_folder`.
+    `cell_folder`. Returns the tables that say something, by their names.
 
     Methods are compared with `against`; see `comparison.reference`. Raises ConfigError when there is no such method.
     """
@@ -93,6 +93,7 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> None:
     links = {i: f"{CELLS}/{cell.name}/{PAGE}" for i, cell in enumerate(sweep.cells) if isinstance(cell.run, Run)}
     changed = max([sweep.folder.modified(SWEEP_FILE), *map(_changed, runs)])
     out.write_text(PAGE, sweep_page(sweep, contents, links, changed))
+    return contents.tables
 
 
 def cell_folder(out: Folder, cell: str) -> Folder:

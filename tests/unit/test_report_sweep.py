@@ -3,6 +3,7 @@ import csv
 import pytest
 from report_runs import cell, write_run, write_sweep
 
+from jobs.report import report as print_sweep
 from pada_ray.errors import ConfigError
 from pada_ray.records import Prediction
 from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
@@ -70,6 +71,18 @@ def test_results_with_deviation_interval_gain_and_the_papers_figure(folder):
     assert "section 3.3 on table 1" in folder.read_text("report/tables/results.md")
     assert "**91.0 ± 1.0**" in folder.read_text("report/tables/table1.md")
     assert "41.0 ± 1.0 | 51.0 ± 1.0 |" in folder.read_text("report/tables/table1.md")
+
+
+def test_accuracies_and_comparisons_are_printed(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    write_sweep(folder, grid(folder) | {"late": {"method": "pada", "seed": 0, "dataset": "[bold]"}})
+    print_sweep(folder.url)
+    told = capsys.readouterr().out
+    rows = [[part.strip() for part in line.split("│")[1:-1]] for line in told.splitlines() if "│" in line]
+    assert rows[0] == ["dataset hellaswag", "41.0 ± 1.0", "51.0 ± 1.0", "91.0 ± 1.0"]
+    assert [row[0] for row in rows[1:] if row[0]] == ["vanilla", "auggpt", "pada -quality"]
+    assert "pada against the other methods: dataset hellaswag" in told
+    assert f"page: {folder.at('report/index.html')}" in told
 
 
 def test_comparisons_are_corrected_within_their_table(folder):
