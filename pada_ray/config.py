@@ -28,6 +28,7 @@ from pada_ray.methods import MethodName
 from pada_ray.teacher.settings import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that it has kernels for
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
 FewestAndMost = Annotated[
     tuple[PositiveInt, PositiveInt], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
@@ -385,8 +386,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _vllm_can_load_the_student(self) -> Config:
-        if self.evaluation.backend == "vllm" and self.student.quantization is not None:
+        if self.evaluation.backend != "vllm":
+            return self
+        if self.student.quantization is not None:
             raise ValueError("evaluation.backend: vllm does not go with student.quantization; take transformers")
+        if self.fine_tune.lora.r > VLLM_LORA_RANKS[-1]:
+            raise ValueError(f"evaluation.backend: vllm knows adapters up to fine_tune.lora.r: {VLLM_LORA_RANKS[-1]}")
         return self
 
     @model_validator(mode="after")

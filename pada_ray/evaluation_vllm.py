@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from pada_ray import run_files
+from pada_ray.config import VLLM_LORA_RANKS
 from pada_ray.evaluation import LOST_WORKERS, EvaluationJob, EvaluationReply, cut
 from pada_ray.records import Sample
 from pada_ray.resources import gpus_for
 from pada_ray.storage import Folder
 from pada_ray.student import Reply, load_encoder, model_location
 from pada_ray.tasks import get_task
-
-_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has kernels for
 
 
 def vllm_replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
@@ -85,5 +84,5 @@ def _engine_arguments(job: EvaluationJob, gpus: float) -> dict[str, Any]:
     arguments: dict[str, Any] = {"max_model_len": job.student.max_length, "dtype": dtype}
     if job.adapter is not None:
         rank = json.loads(Folder(job.run).read_text(f"{job.adapter}/adapter_config.json"))["r"]
-        arguments |= {"enable_lora": True, "max_lora_rank": next(r for r in _LORA_RANKS if r >= rank)}
+        arguments |= {"enable_lora": True, "max_lora_rank": next(r for r in VLLM_LORA_RANKS if r >= rank)}
     return arguments | job.settings.vllm

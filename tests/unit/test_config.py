@@ -71,6 +71,10 @@ def test_every_shipped_config_loads(file):
             with_values(evaluation__backend="vllm", student__quantization="4bit"),
             r"config: evaluation.backend: vllm does not go with student.quantization",
         ),
+        (
+            with_values(evaluation__backend="vllm", fine_tune__lora__r=1024),
+            r"config: evaluation.backend: vllm knows adapters up to fine_tune.lora.r: 512",
+        ),
         (with_values(pattern_analysis__min_clusters=11), r"min_clusters \(11\) is above max_clusters \(10\)"),
     ],
 )
