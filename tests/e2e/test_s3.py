@@ -73,7 +73,8 @@ def machines(tmp_path):
 def test_a_run_on_s3_outlives_its_machine(store, machines, tmp_path):
     log = tmp_path / "teacher.jsonl"
     first = machines("first")
-    budget = settings(runs="s3://lab/runs", offline__access_log=log, budget__tokens=25000)
+    replies = {"llm__teacher__max_tokens": 4096, "llm__judge__max_tokens": 4096}  # which a budget leaves room for
+    budget = settings(runs="s3://lab/runs", offline__access_log=log, budget__tokens=12_000, **replies)
     assert "the budget is reached" in first.pada("run", str(ROOT / "configs/demo.yaml"), *budget, code=3)
     paid = Counter(access.content for access in read_access_log(log))
     assert paid
