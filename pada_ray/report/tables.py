@@ -72,7 +72,7 @@ def to_csv(table: Table) -> str:
 def to_markdown(table: Table) -> str:
     rows = [[_markdown(column.title) for column in table.columns]]
     rows.append(["---" if column.kind == "text" else "---:" for column in table.columns])
-    rows += _texts(table, _markdown, "**{}**")
+    rows += texts(table, _markdown, "**{}**")
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     notes = [f"- {_markdown(note)}" for note in table.notes]
     return "\n".join([f"**{_markdown(table.title)}**", "", *lines, "", *notes]) + "\n"
@@ -88,7 +88,7 @@ def to_latex(table: Table) -> str:
     )
     head = " & ".join(_latex(column.title) for column in table.columns) + r" \\"
     body = []
-    for i, row in enumerate(_texts(table, _latex, r"\textbf{{{}}}")):
+    for i, row in enumerate(texts(table, _latex, r"\textbf{{{}}}")):
         if table.grouped and i:
             again = table.rows[i][0] == table.rows[i - 1][0]
             body += [] if again else [r"\addlinespace"]
@@ -136,11 +136,12 @@ def _number(value: float, form: str) -> str:
     return format(value, form).replace("-", "−")
 
 
-def _texts(table: Table, escape: Callable[[str], str], strong: str) -> list[list[str]]:
+def texts(table: Table, escape: Callable[[str], str], strong: str) -> list[list[str]]:
+    """What a person reads in the cells, row by row, escaped; `strong` is the form of a bold one."""
     rows = []
     for i, row in enumerate(table.rows):
-        texts = [escape(text_of(value, column)) for column, value in zip(table.columns, row, strict=True)]
-        rows.append([strong.format(text) if (i, j) in table.bold else text for j, text in enumerate(texts)])
+        cells = [escape(text_of(value, column)) for column, value in zip(table.columns, row, strict=True)]
+        rows.append([strong.format(text) if (i, j) in table.bold else text for j, text in enumerate(cells)])
     return rows
 
 

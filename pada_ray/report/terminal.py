@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -35,6 +36,7 @@ def print_report(folder: Folder, console: Console) -> None:
 def printed(table: tables.Table) -> Group:
     """A table of the report, as the terminal shows it: one for each group, without rows that hold no number yet."""
     shown = []
+    texts = tables.texts(table, escape, "[bold]{}[/]")
     first = 1 if table.grouped else 0  # the name of a group stands above it
     for name, rows in tables.groups_of_rows(table):
         grid = Table(title=Text(f"{table.title}: {name}" if name else table.title), title_justify="left")
@@ -42,9 +44,7 @@ def printed(table: tables.Table) -> Group:
             grid.add_column(Text(column.title), justify="left" if column.kind == "text" else "right")
         for i in rows:
             if any(isinstance(value, (int, float, tuple)) for value in table.rows[i]):
-                texts = [tables.text_of(value, c) for value, c in zip(table.rows[i], table.columns, strict=True)]
-                styles = ["bold" if (i, j) in table.bold else "" for j in range(len(texts))]
-                grid.add_row(*(Text(t, style=s) for t, s in list(zip(texts, styles, strict=True))[first:]))
+                grid.add_row(*texts[i][first:])
         if grid.row_count:
             shown.append(grid)
     return Group(*shown, Text(". ".join(table.notes)), Text())
