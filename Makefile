@@ -65,8 +65,8 @@ format: .venv/installed ## Format the code
 demo-student: .venv/installed ## Pretrain the embedded student again
 	$(BIN)/python -m pada_ray.demo.pretrain
 
-demo-evidence: .venv/installed ## PaDA against vanilla at 1000 samples over five seeds, some fifteen minutes
-	$(BIN)/pada sweep configs/demo_table.yaml --only student=first --only 'rare=some absent' --only regime=1000 \
+demo-evidence: .venv/installed ## PaDA against vanilla at 1000 samples over five seeds, some half an hour
+	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only student=first --only 'rare=some absent' --only regime=1000 \
 		--only method=vanilla --only method=pada
 	$(BIN)/pada report runs/demo-table
 
