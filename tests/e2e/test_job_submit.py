@@ -205,7 +205,7 @@ class Line:
         await asyncio.gather(copy(reader, back), copy(there, writer))
 
 
-def finish(process: subprocess.Popen[str], code: int = 0, timeout: float = 400) -> str:
+def finish(process: subprocess.Popen[str], code: int = 0, timeout: float = 800) -> str:
     out, _ = process.communicate(timeout=timeout)
     assert process.returncode == code, out
     return out

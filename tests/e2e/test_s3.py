@@ -1,4 +1,5 @@
-"""A run on S3, by the commands that a person types: it outlives its machine, and no secret gets anywhere."""
+"""A run on S3, by the commands that a person types: it pauses at its budget, goes on with a higher one on another
+machine, and no secret gets anywhere."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ import s3fs
 from conftest import PADA, ROOT, environment, settings
 from moto.server import ThreadedMotoServer
 
+from pada_ray.event_log import read_events
+from pada_ray.state import read_state
+from pada_ray.storage import Folder
 from pada_ray.teacher.access_log import read_access_log
 
 SECRET = "wJalrXUtnFEMI-this-is-nobodys-key"
@@ -70,20 +74,31 @@ def machines(tmp_path):
 
 
 @pytest.mark.timeout(1500)
-def test_a_run_on_s3_outlives_its_machine(store, machines, tmp_path):
+def test_a_run_pauses_at_its_budget_and_goes_on_after_its_machine_is_lost(store, machines, tmp_path):
     log = tmp_path / "teacher.jsonl"
     first = machines("first")
     replies = {"llm__teacher__max_tokens": 4096, "llm__judge__max_tokens": 4096}  # which a budget leaves room for
     budget = settings(runs="s3://lab/runs", offline__access_log=log, budget__tokens=12_000, **replies)
     assert "the budget is reached" in first.pada("run", str(ROOT / "configs/demo.yaml"), *budget, code=3)
+    paused = read_state(Folder(RUN))
+    assert paused.status == "paused"
+    assert paused.error is not None
+    assert paused.error.startswith("the budget is reached: ")
     paid = Counter(access.content for access in read_access_log(log))
     assert paid
     shutil.rmtree(first.folder / "home")
 
     second = machines("second")
-    assert "iteration-1: data generation" in second.pada("status", RUN)
-    ended = second.pada("resume", RUN, "--set", "budget.tokens=null")
-    assert "vanilla fine-tuning" in ended
+    said = second.pada("status", RUN)
+    assert "iteration-1: data generation" in said
+    assert "paused, last change" in said
+    assert f"error: {paused.error}" in said
+    assert "vanilla fine-tuning" in second.pada("resume", RUN, "--set", "budget.tokens=10000000")
+    assert read_state(Folder(RUN)).status == "done"
+    events = [e for e in read_events(Folder(RUN)) if e.event.startswith("run ")]
+    assert [e.event for e in events] == ["run began", "run paused", "run resumed", "run ended"]
+    assert events[1].figures["error"] == paused.error
+    assert events[2].figures["finished_stages"] == len(paused.finished)
     calls = Counter(access.content for access in read_access_log(log))
     assert len(calls) > len(paid)
     assert set(calls.values()) == {1}, "a reply was paid for again"
