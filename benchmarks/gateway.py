@@ -208,7 +208,8 @@ def measure(name: str, python: str, faults: dict[str, float], calls: int, in_fli
         requests = [a for a in read_access_log(log) if a.prompt_tokens >= _TOKENS_OF_A_PROMPT]
     span = max(a.time + a.seconds for a in requests) - min(a.time for a in requests)
     others = (_busy_seconds() - _cpu_seconds() - busy) / (time.perf_counter() - began)
-    return Result(**told, requests=len(requests), span=span, others=others)
+    # The machine counts in hundredths of a second, which can leave less than nothing.
+    return Result(**told, requests=len(requests), span=span, others=max(others, 0))
 
 
 def prompts(calls: int) -> list[str]:
