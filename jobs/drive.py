@@ -14,6 +14,7 @@ from jobs.cluster import connected, log_folder
 from jobs.own_endpoints import Addresses, addresses_of, embedded_teachers, served_models
 from jobs.preparation import cache_copy, cache_file, read_config
 from jobs.progress import Progress
+from jobs.room import check_room, needs_of
 from jobs.shared_disk import check_shared_disk
 from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
@@ -59,6 +60,7 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     try:
         with embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
             check_shared_disk(configs)
+            check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:
                 return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:

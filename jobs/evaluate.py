@@ -13,6 +13,7 @@ from rich.console import Console
 from jobs.cluster import connected
 from jobs.command import main
 from jobs.preparation import Samples, cache_file, check_student, lasting, new_folder, read_data
+from jobs.room import check_room, need_of_evaluation
 from jobs.run import Overrides, Verbose
 from jobs.shared_disk import check_shared_disk
 from pada_ray import run_files
@@ -64,6 +65,7 @@ def evaluate(
     log.parent.mkdir(parents=True, exist_ok=True)
     with connected(verbose, str(log), "stopped; the same command evaluates from the beginning"):
         check_shared_disk({target.url: config})
+        check_room([need_of_evaluation(config.evaluation)])
         from pada_ray.evaluation import evaluate as predict
 
         predictions = predict(job)

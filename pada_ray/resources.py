@@ -16,20 +16,22 @@ AUTOSCALER_CONFIG = Path("~/ray_bootstrap_config.yaml")
 # On the nodes that an autoscaler started, and on all of KubeRay's.
 _NODE_GROUP = "ray.io/node-group"
 
+Node = dict[str, Any]
+
 
 def gpus_for(setting: float | str) -> float:
     """GPUs for one worker: the number given, or for `auto` one if the cluster has any or its autoscaler may add some,
     else none. Raises ConfigError where that cannot be seen. To be called on the head."""
-    import ray
-
     if setting != "auto":
         return float(setting)
+    import ray
+
     file = AUTOSCALER_CONFIG.expanduser()
     config = yaml.safe_load(file.read_text()) if file.is_file() else None
     return 1.0 if may_have_gpus([node for node in ray.nodes() if node["Alive"]], config) else 0.0
 
 
-def may_have_gpus(nodes: Sequence[dict[str, Any]], autoscaler: dict[str, Any] | None) -> bool:
+def may_have_gpus(nodes: Sequence[Node], autoscaler: dict[str, Any] | None) -> bool:
     """Whether there is a GPU on one of the `nodes` (as `ray.nodes()` gives them), or on those that an autoscaler with
     this config may add. Raises ConfigError where an autoscaler may be at work whose config is not known."""
     if any(node["Resources"].get("GPU", 0) >= 1 for node in nodes):
@@ -48,19 +50,45 @@ def may_have_gpus(nodes: Sequence[dict[str, Any]], autoscaler: dict[str, Any] | 
 def other_nodes() -> str | None:
     """Why work may run on other nodes than this one: there are some, or an autoscaler may add some. None: it cannot."""
     import ray
-    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
-    from ray.experimental.internal_kv import _internal_kv_get
 
-    return explain_nodes(ray.nodes(), _internal_kv_get(DEBUG_AUTOSCALING_STATUS))
+    return explain_nodes(ray.nodes(), _autoscaling_status())
 
 
-def explain_nodes(nodes: Sequence[dict[str, Any]], autoscaling: str | bytes | None) -> str | None:
+def explain_nodes(nodes: Sequence[Node], autoscaling: str | bytes | None) -> str | None:
     """`nodes` are as `ray.nodes()` gives them, `autoscaling` is the JSON that Ray's monitor leaves."""
     alive = [node for node in nodes if node["Alive"]]
     if len(alive) > 1:
         return f"the cluster has {len(alive)} nodes"
+    return "the cluster may add nodes by its autoscaler" if _may_grow(alive, autoscaling) else None
+
+
+def all_nodes() -> list[Node] | None:
+    """The nodes that there are, as `ray.nodes()` gives them; None where an autoscaler may add others."""
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    grows = AUTOSCALER_CONFIG.expanduser().is_file() or _may_grow(alive, _autoscaling_status())
+    return None if grows else alive
+
+
+def room_for(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
+    """How many workers of so many CPUs and GPUs, not both 0, these nodes hold when they do nothing else."""
+    needed = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+    # Ray counts in ten-thousandths; 0.3 holds three times 0.1.
+    return sum(
+        min(int(node["Resources"].get(name, 0) / amount + 1e-4) for name, amount in needed.items()) for node in nodes
+    )
+
+
+def _may_grow(alive: Sequence[Node], autoscaling: str | bytes | None) -> bool:
     # Ray names no type for a node that was started by hand, and its monitor makes one up that begins so.
     report = json.loads(autoscaling or "{}").get("autoscaler_report") or {}
     managed = any(not kind.startswith("node_") for kind in report.get("active_nodes", {}))
-    grouped = any(_NODE_GROUP in node.get("Labels", {}) for node in alive)
-    return "the cluster may add nodes by its autoscaler" if managed or grouped else None
+    return managed or any(_NODE_GROUP in node.get("Labels", {}) for node in alive)
+
+
+def _autoscaling_status() -> bytes | None:
+    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    return _internal_kv_get(DEBUG_AUTOSCALING_STATUS)

@@ -105,6 +105,13 @@ def test_an_endpoint_that_is_not_there_is_told_before_anything_is_trained(tmp_pa
     assert "prepared, not started" in pada("status", str(tmp_path / "runs/demo"), cwd=tmp_path).stdout
 
 
+def test_workers_that_no_node_can_hold_are_told_before_anything_is_done(tmp_path):
+    done = pada("run", DEMO, "--set", "fine_tune.cpus_per_worker=4096", cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "error: fine_tune: 1 x (4096 CPU, " in done.stderr
+    assert not (tmp_path / "runs/demo/base").exists()
+
+
 def test_doctor(tmp_path):
     told = pada("doctor", DEMO, cwd=tmp_path).stdout
     assert "demo loads: 0.5 M parameters" in told

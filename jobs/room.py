@@ -1,0 +1,59 @@
+"""Keep a run from a cluster that can never hold one of its workers: Ray would wait for room without a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pada_ray.config import Config, EvaluationConfig
+from pada_ray.errors import ConfigError
+from pada_ray.resources import Node, all_nodes, gpus_for, room_for
+
+
+class Need(NamedTuple):
+    """What has to be there at the same time: `workers`, each with its CPUs and GPUs on one node."""
+
+    key: str  # of the config
+    workers: int
+    cpus: float
+    gpus: float
+
+
+def check_room(needs: Iterable[Need]) -> None:
+    """Raises ConfigError for a need that the cluster never meets, unless its autoscaler may add nodes. Ray is
+    connected."""
+    nodes = all_nodes()
+    if nodes is not None:
+        refuse_for_lack_of_room(needs, nodes)
+
+
+def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node]) -> None:
+    """`nodes` are as `ray.nodes()` gives them."""
+    for key, workers, cpus, gpus in needs:
+        if room_for(nodes, cpus, gpus) < workers:
+            has = Counter(_told(n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)) for n in nodes)
+            raise ConfigError(
+                f"{key}: {workers} x {_told(cpus, gpus)} asked for, and the cluster has "
+                f"{', '.join(f'{count} x {node}' for node, count in has.items())}; ask for less, or add nodes first"
+            )
+
+
+def needs_of(config: Config) -> Iterator[Need]:
+    """Those of a run, the stages one after another."""
+    settings = config.fine_tune
+    yield Need("fine_tune", settings.workers[0], settings.cpus_per_worker, gpus_for(settings.gpus_per_worker))
+    yield need_of_evaluation(config.evaluation)
+    for role, endpoint in (("teacher", config.llm.teacher), ("judge", config.llm.judge)):
+        if endpoint.base_url == "vllm":
+            served = endpoint.vllm
+            yield Need(f"llm.{role}.vllm", 1, served.cpus_per_engine, gpus_for(served.gpus_per_engine))
+
+
+def need_of_evaluation(settings: EvaluationConfig) -> Need:
+    """One worker: Ray Data goes on with as many of the others as there is room for."""
+    return Need("evaluation", 1, settings.cpus_per_worker, gpus_for(settings.gpus_per_worker))
+
+
+def _told(cpus: float, gpus: float) -> str:
+    return f"({cpus:g} CPU, {gpus:g} GPU)"
