@@ -5,21 +5,25 @@ gone on with on another day or machine.
     python -m benchmarks.kept_sweep unpack benchmarks/results/demo_table.tar.xz runs/demo-table
     pada report runs/demo-table
 
-Of each finished run it keeps the config, the state (scores, counts, tokens, times) and which items failed. Replies,
-samples and adapters are left out, so `pada sweep` goes on with the cells that are missing and does again what those
-would have shared.
+Of each finished run it keeps the config, the state (scores, counts, tokens, times), which items failed, and hashes that
+tell which runs had the same items. Replies, samples and adapters are left out, so `pada sweep` goes on with the cells
+that are missing and does again what those would have shared.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from pada_ray import run_files
 from pada_ray.config import dump_config
-from pada_ray.records import Prediction
+from pada_ray.records import Message, Prediction, Record, Sample
+from pada_ray.report.comparison import split_for_results
+from pada_ray.report.results import read_run
 from pada_ray.state import FILE as STATE
 from pada_ray.state import is_done, read_state
 from pada_ray.storage import Folder
@@ -58,8 +62,22 @@ def _findings(run: Folder) -> dict[str, str]:
     for model in read_state(run).scores:
         file = run_files.predictions(model)
         verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]
-        findings[file] = "".join(verdict.model_dump_json() + "\n" for verdict in verdicts)
+        findings[file] = _lines(verdicts)
+    items = run_files.split(split_for_results([read_run(run)]))
+    findings[items] = _lines(map(_hashed, run.read_records(items, Sample)))
     return findings
+
+
+def _hashed(item: Sample) -> Sample:
+    """The item without its texts: equal for equal items."""
+    text = "".join(message.model_dump_json() for message in item.messages)
+    short = hashlib.sha256(text.encode()).hexdigest()[:8]
+    messages = [Message(role="user", content=short), Message(role="assistant", content="")]
+    return item.model_copy(update={"messages": messages, "answer": "", "meta": {}})
+
+
+def _lines(records: Iterable[Record]) -> str:
+    return "".join(record.model_dump_json() + "\n" for record in records)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from report_runs import cell, write_run, write_sweep
 
 from benchmarks.kept_sweep import pack, unpack
+from pada_ray import run_files
+from pada_ray.records import Message, Sample
 from pada_ray.report.results import read_sweep
 from pada_ray.report.write import write_run as write_run_report
 from pada_ray.report.write import write_sweep as write_report
@@ -11,20 +13,26 @@ from pada_ray.storage import Folder
 
 def test_the_kept_runs_give_the_same_tables(tmp_path):
     folder = Folder(str(tmp_path / "sweep"))
-    cells = {f"{method}-{seed}": {"method": method, "seed": seed} for method in ("pada", "vanilla") for seed in (0, 1)}
+    cells = {
+        f"{method}-{seed}": {"method": method, "seed": seed} for method in ("pada", "vanilla") for seed in (0, 1, 2)
+    }
     write_sweep(folder, cells)
     for i, (name, coordinates) in enumerate(cells.items()):
-        accuracies = {"base": 0.1, "iteration-0": 0.5, "iteration-1": 0.5 + 0.1 * i}
-        status = "done" if name != "vanilla-1" else "running"
-        write_run(cell(folder, name), accuracies=accuracies, status=status, samples=10, seed=coordinates["seed"])
+        accuracies = {"base": 0.1, "iteration-0": 0.5, "iteration-1": 0.4 + 0.1 * i}
+        status = "done" if name != "vanilla-2" else "running"
+        run = cell(folder, name)
+        write_run(run, accuracies=accuracies, status=status, samples=10, seed=coordinates["seed"])
+        items = run.read_records(run_files.split("test"), Sample)  # others of the same ids for every seed
+        asked = [Message(role="user", content=f"How many in {coordinates['seed']}?"), items[0].messages[-1]]
+        run.write_records(run_files.split("test"), [item.model_copy(update={"messages": asked}) for item in items])
     archive = str(tmp_path / "kept.tar.xz")
-    assert pack(folder.url, archive) == 3
+    assert pack(folder.url, archive) == 5
     kept = Folder(str(tmp_path / "kept"))
-    assert unpack(archive, kept.url) == 3
+    assert unpack(archive, kept.url) == 5
     assert unpack(archive, kept.url) == 0
 
-    (tmp_path / "sweep" / "cells" / "vanilla-1" / "state.json").unlink()
-    (tmp_path / "sweep" / "cells" / "vanilla-1" / "config.yaml").unlink()
+    (tmp_path / "sweep" / "cells" / "vanilla-2" / "state.json").unlink()
+    (tmp_path / "sweep" / "cells" / "vanilla-2" / "config.yaml").unlink()
     for place in (folder, kept):
         write_report(read_sweep(place), Folder(place.at("report")))
     for table in ("table1", "comparisons", "iterations", "generalization_gaps", "tokens"):
