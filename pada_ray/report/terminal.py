@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -41,7 +41,8 @@ def printed(table: tables.Table) -> Group:
     for name, rows in tables.groups_of_rows(table):
         grid = Table(title=Text(f"{table.title}: {name}" if name else table.title), title_justify="left")
         for column in table.columns[first:]:
-            grid.add_column(Text(column.title), justify="left" if column.kind == "text" else "right")
+            justify: Literal["left", "right"] = "left" if column.kind == "text" else "right"
+            grid.add_column(Text(column.title), justify=justify, overflow="fold")
         for i in rows:
             if any(isinstance(value, (int, float, tuple)) for value in table.rows[i]):
                 grid.add_row(*texts[i][first:])
