@@ -154,8 +154,11 @@ class Autoscaled:
 
     def workers(self) -> list[str]:
         """The types of the nodes that there are beside the head."""
-        raylets = [p for p in self._processes() if p.name() == "raylet"]
-        types = [p.environ()["RAY_NODE_TYPE_NAME"] for p in raylets]
+        types = []
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                if process.name() == "raylet":
+                    types.append(process.environ()["RAY_NODE_TYPE_NAME"])
         return sorted(t for t in types if t != FAKE_HEAD_NODE_TYPE)
 
     def end(self) -> None:
