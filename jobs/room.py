@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pada_ray.config import Config, EvaluationConfig
 from pada_ray.errors import ConfigError
@@ -17,7 +17,7 @@ class Need(NamedTuple):
     key: str  # of the config
     workers: int
     cpus: float
-    gpus: float
+    gpus: float | Literal["auto"]
 
 
 def check_room(needs: Iterable[Need]) -> None:
@@ -25,12 +25,14 @@ def check_room(needs: Iterable[Need]) -> None:
     connected."""
     nodes = all_nodes()
     if nodes is not None:
-        refuse_for_lack_of_room(needs, nodes)
+        distinct = dict.fromkeys(needs)  # the runs of a sweep mostly need the same, and `auto` asks Ray
+        refuse_for_lack_of_room(distinct, nodes)
 
 
 def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node]) -> None:
     """`nodes` are as `ray.nodes()` gives them."""
-    for key, workers, cpus, gpus in needs:
+    for key, workers, cpus, gpus_setting in needs:
+        gpus = gpus_for(gpus_setting)
         if room_for(nodes, cpus, gpus) < workers:
             has = Counter(_told(n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)) for n in nodes)
             raise ConfigError(
@@ -42,17 +44,17 @@ def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node]) -> Non
 def needs_of(config: Config) -> Iterator[Need]:
     """Those of a run, the stages one after another."""
     settings = config.fine_tune
-    yield Need("fine_tune", settings.workers[0], settings.cpus_per_worker, gpus_for(settings.gpus_per_worker))
+    yield Need("fine_tune", settings.workers[0], settings.cpus_per_worker, settings.gpus_per_worker)
     yield need_of_evaluation(config.evaluation)
     for role, endpoint in (("teacher", config.llm.teacher), ("judge", config.llm.judge)):
         if endpoint.base_url == "vllm":
             served = endpoint.vllm
-            yield Need(f"llm.{role}.vllm", 1, served.cpus_per_engine, gpus_for(served.gpus_per_engine))
+            yield Need(f"llm.{role}.vllm", 1, served.cpus_per_engine, served.gpus_per_engine)
 
 
 def need_of_evaluation(settings: EvaluationConfig) -> Need:
     """One worker: Ray Data goes on with as many of the others as there is room for."""
-    return Need("evaluation", 1, settings.cpus_per_worker, gpus_for(settings.gpus_per_worker))
+    return Need("evaluation", 1, settings.cpus_per_worker, settings.gpus_per_worker)
 
 
 def _told(cpus: float, gpus: float) -> str:
