@@ -34,8 +34,8 @@ class Group(NamedTuple):
     def benchmark(self) -> tuple[str, int] | None:
         """The paper's dataset and regime that the runs are on."""
         for run in self.runs:
-            if run.benchmark is not None and run.config.data.regime is not None:
-                return run.benchmark, run.config.data.regime
+            if run.benchmark is not None and run.regime is not None:
+                return run.benchmark, run.regime
         return None
 
     def final_scores(self, split: Split) -> list[Score]:
@@ -82,6 +82,10 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     """Of those that are known."""
     known = [value for value in values if value is not None]
     return mean(known) if known else None
+
+
+def rounded(value: float | None) -> int | None:
+    return None if value is None else round(value)
 
 
 def _method(run: Run | MissingRun) -> str:

@@ -10,7 +10,7 @@ from pada_ray.paper_results import PaperGain, paper_ablation, paper_accuracy, pa
 from pada_ray.records import Split
 from pada_ray.report.accounts import of_generator, spent
 from pada_ray.report.comparison import Pairing, is_ablation
-from pada_ray.report.groups import Group, groups_of, mean_of, over_seeds
+from pada_ray.report.groups import Group, groups_of, mean_of, over_seeds, rounded
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Column, Table, Value
 from pada_ray.statistics import relative_gain
@@ -28,6 +28,8 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
         Column("95%", "interval"),
         Column("over vanilla, %", "signed"),
         Column("best on val", "number"),
+        Column("training samples", "count"),
+        Column("unscored", "count"),
         Column("generator tokens", "count"),
         Column("all tokens", "count"),
         Column("USD", "number", 2),
@@ -41,18 +43,22 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
             *_accuracy_values(group, split),
             _gain_over_vanilla(group, split),
             mean_of(run.accuracy(run.state.best, split) for run in group.done),
+            rounded(mean_of(run.training_samples(run.final) for run in group.done)),
+            sum(score.unscored for score in group.final_scores(split)) or None,
             *token_values(group.done, is_priced(sweep)),
             paper_accuracy(*group.benchmark, group.method) if group.benchmark else None,
         ]
         for group in groups
     ]
-    bold = frozenset((i, 4) for i, group in enumerate(groups) if _leads(group, pairings, against))
+    bold = frozenset((i, 4) for i, group in enumerate(groups) if _leads(group, groups, pairings, against))
     notes = [
         f"{split.capitalize()} accuracy or exact match of the final model, mean over seeds with Student's 95% "
         "interval; with one seed Wilson's interval over the items",
         _meaning_of_bold(against),
         "over vanilla: relative gain over the same runs' iteration-0; best on val: the same accuracy of the model that "
         "val would choose",
+        "training samples: what the final model was trained on, mean per run",
+        *_unscored(groups, split),
         "Tokens and USD are means per run of what each would have taken alone; a reply that runs share counts for all",
         *_sources(groups),
         *_unfinished(sweep),
@@ -72,7 +78,7 @@ def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split
         i, j = settings.index(group.setting), 1 + methods.index(group.method)
         found = over_seeds(group.final_scores(split))
         rows[i][j] = (found.mean, found.deviation) if found.mean is not None else None
-        if _leads(group, pairings, against):
+        if _leads(group, groups, pairings, against):
             bold.add((i, j))
     notes = [
         f"{split.capitalize()} accuracy or exact match in % of the final model, mean ± deviation over seeds",
@@ -162,7 +168,7 @@ def gain_table(sweep: Sweep, against: str, split: Split) -> Table:
     """Relative gains, averaged over the settings with as many training samples, as the paper quotes them."""
     groups = groups_of(sweep)
     accuracy = {(g.setting, g.method): g.final_accuracy(split) for g in groups}
-    regimes = {run.setting: run.config.data.regime for run in sweep.runs}
+    regimes = {run.setting: run.regime for run in sweep.runs}
     on_benchmarks = any(group.benchmark for group in groups)
     columns = [
         Column("training samples", "count"),
@@ -202,8 +208,8 @@ def token_values(runs: Sequence[Run], priced: bool) -> list[Value]:
     generator = mean_of(spent(of_generator(run.state.usage)).tokens for run in runs)
     everything = mean_of(total.tokens for total in totals)
     return [
-        None if generator is None else round(generator),
-        None if everything is None else round(everything),
+        rounded(generator),
+        rounded(everything),
         mean(prices) if priced and prices and len(prices) == len(totals) else None,
     ]
 
@@ -237,11 +243,13 @@ def _gain_over_vanilla(group: Group, split: Split) -> float | None:
     return relative_gain(new, old) if new is not None and old and group.method != "vanilla" else None
 
 
-def _leads(group: Group, pairings: Sequence[Pairing], against: str) -> bool:
-    mine = [p for p in pairings if p.setting == group.setting and group.method in (against, p.other)]
-    if group.method == against:
-        return bool(mine) and all(p.significant and p.found and p.found.difference > 0 for p in mine)
-    return any(p.significant and p.found and p.found.difference < 0 for p in mine)
+def _leads(group: Group, groups: Sequence[Group], pairings: Sequence[Pairing], against: str) -> bool:
+    """Whether the method is ahead in its setting, as `_meaning_of_bold` says; not of methods that have no run yet."""
+    shown = {p.other: p.found.difference for p in pairings if p.setting == group.setting and p.significant and p.found}
+    if group.method != against:
+        return shown.get(group.method, 0) < 0
+    others = {g.method for g in groups if g.setting == group.setting} - {against}
+    return bool(others) and all(shown.get(other, 0) > 0 for other in others)
 
 
 def _meaning_of_bold(against: str) -> str:
@@ -258,6 +266,12 @@ def _sources(groups: Sequence[Group]) -> list[str]:
     return [
         f"Paper, {c.dataset} {c.regime} {c.method} (Llama 3.2 1B Instruct): {c.source}{_with(c.note)}" for c in known
     ]
+
+
+def _unscored(groups: Sequence[Group], split: Split) -> list[str]:
+    if not any(score.unscored for group in groups for score in group.final_scores(split)):
+        return []
+    return ["unscored: replies that the judge did not rate readably, over all seeds; they count neither way"]
 
 
 def _unfinished(sweep: Sweep) -> list[str]:

@@ -26,7 +26,7 @@ class Run(NamedTuple):
     config: Config
     state: RunState
     status: str
-    """prepared, running, failed or done."""
+    """prepared, running, paused, failed or done."""
     coordinates: dict[str, Label]
 
     @property
@@ -49,7 +49,7 @@ class Run(NamedTuple):
 
     @property
     def final(self) -> str | None:
-        """The model that Algorithm 1 returns, which is the last one's; None before the run is done."""
+        """The last iteration's model, which the paper's Algorithm 1 returns; None before the run is done."""
         return self.models[-1] if self.status == "done" else None
 
     @property
@@ -57,6 +57,17 @@ class Run(NamedTuple):
         """The paper's dataset that the run is on, by its config, or by an axis of the sweep."""
         named = self.config.data.benchmark or self.coordinates.get(DATASET)
         return next((dataset for dataset in get_args(Dataset) if dataset == named), None)
+
+    @property
+    def regime(self) -> int | None:
+        """How many training samples were asked for. All of HumanEval are fewer than the paper's smallest regime, and
+        count as that, as in its section 3.3."""
+        asked_for = self.config.data.regime
+        return 300 if self.benchmark == "humaneval" and asked_for is None else asked_for
+
+    def training_samples(self, model: str | None) -> int | None:
+        """None for the base model."""
+        return self.state.counts.get(model or "", {}).get("training_samples")
 
     def score(self, model: str | None, split: Split) -> Score | None:
         """None where the model has not been evaluated, or none of its replies could be scored."""

@@ -41,7 +41,7 @@ def accuracy_table(run: Run) -> Table:
         val, test = run.score(gap.model, "val"), run.score(gap.model, "test")
         row: list[Value] = [
             label(gap.model, run.method),
-            run.state.counts.get(gap.model, {}).get("training_samples"),
+            run.training_samples(gap.model),
             run.accuracy(gap.model, "train"),
             run.accuracy(gap.model, "val"),
             interval_over_items(val) if val else None,
@@ -70,11 +70,11 @@ def accuracy_table(run: Run) -> Table:
 
 def paper_figure(run: Run, model: str | None) -> float | None:
     """Table 1 of the paper, where it has this model's figure."""
-    if run.benchmark is None or run.config.data.regime is None or model is None or model == run_files.BASE:
+    if run.benchmark is None or run.regime is None or model is None or model == run_files.BASE:
         return None
     if model == run_files.model(0):
-        return paper_accuracy(run.benchmark, run.config.data.regime, "vanilla")
-    return paper_accuracy(run.benchmark, run.config.data.regime, run.method) if model == run.final else None
+        return paper_accuracy(run.benchmark, run.regime, "vanilla")
+    return paper_accuracy(run.benchmark, run.regime, run.method) if model == run.final else None
 
 
 def comparison_table(run: Run, pairings: list[Pairing]) -> Table:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pada_ray.generalization import NOTE, GeneralizationGap, gaps
 from pada_ray.records import SPLITS
 from pada_ray.report.accounts import seconds, spent
-from pada_ray.report.groups import groups_of, mean_of, over_seeds
+from pada_ray.report.groups import groups_of, mean_of, over_seeds, rounded
 from pada_ray.report.result_tables import is_priced, token_values
 from pada_ray.report.results import MissingRun, Sweep, SweepCell, label
 from pada_ray.report.tables import Column, Table, Value
@@ -134,9 +134,9 @@ def token_table(sweep: Sweep) -> Table:
                 group.setting,
                 group.method,
                 len(group.done),
-                _rounded(mean_of(total.calls for total in totals)),
-                _rounded(mean_of(total.prompt_tokens for total in totals)),
-                _rounded(mean_of(total.completion_tokens for total in totals)),
+                rounded(mean_of(total.calls for total in totals)),
+                rounded(mean_of(total.prompt_tokens for total in totals)),
+                rounded(mean_of(total.completion_tokens for total in totals)),
                 *token_values(group.done, is_priced(sweep)),
                 mean_of(seconds(run) / 60 for run in group.done),
             ]
@@ -156,7 +156,3 @@ def _gap_values(
         return None, None
     over = interval(points)
     return over.mean, None if over.low is None or over.high is None else (over.low, over.high)
-
-
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)

@@ -12,19 +12,20 @@ from rich.text import Text
 from pada_ray import run_files
 from pada_ray.records import SPLITS
 from pada_ray.report import tables
-from pada_ray.state import FILE, RunState, read_state
+from pada_ray.report.results import label
+from pada_ray.state import FILE, RunState, Score, read_state
 from pada_ray.storage import Folder
 
 
 def print_report(folder: Folder, console: Console) -> None:
     """Prints accuracies, patterns with their strategies, what quality control did, the calls, and where things lie."""
-    state = read_state(folder)
+    state, method = read_state(folder), run_files.read_config(folder).method
     iterations = [name for name in state.scores if name != run_files.BASE]
-    console.print(accuracy_table(state))
+    console.print(accuracy_table(state, method))
     for name in iterations:
         patterns = _yaml(folder, f"{name}/patterns.yaml")
         if patterns:
-            console.print(pattern_table(name, patterns, _yaml(folder, f"{name}/strategies.yaml")))
+            console.print(pattern_table(label(name, method), patterns, _yaml(folder, f"{name}/strategies.yaml")))
     quotas = {name: _yaml(folder, f"{name}/quotas.yaml") for name in iterations}
     if any(quotas.values()):
         console.print(quality_table({name: groups for name, groups in quotas.items() if groups}))
@@ -51,7 +52,7 @@ def printed(table: tables.Table) -> Group:
     return Group(*shown, Text(". ".join(table.notes)), Text())
 
 
-def accuracy_table(state: RunState) -> Table:
+def accuracy_table(state: RunState, method: str) -> Table:
     """Accuracy by model and split, the best on val marked."""
     known = {split for scores in state.scores.values() for split in scores}
     order = [split for split in SPLITS if split in known]
@@ -63,9 +64,9 @@ def accuracy_table(state: RunState) -> Table:
     for name, scores in state.scores.items():
         best = name == state.best
         row = [
-            _label(name) + (" (best on val)" if best else ""),
+            label(name, method) + (" (best on val)" if best else ""),
             str(state.counts.get(name, {}).get("training_samples", "-")),
-            *(f"{100 * scores[s].accuracy:.1f}" if s in scores else "-" for s in order),
+            *(_accuracy(scores[s]) if s in scores else "-" for s in order),
         ]
         table.add_row(*row, style="bold" if best else "")
     return table
@@ -74,7 +75,7 @@ def accuracy_table(state: RunState) -> Table:
 def pattern_table(name: str, patterns: list[dict[str, Any]], strategies: list[dict[str, Any]]) -> Table:
     """Error patterns of an iteration with the strategy drafted for each."""
     by_cluster = {s["cluster"]: s for s in strategies}
-    table = Table(title=f"{_label(name)}: error patterns and strategies", title_justify="left", show_lines=True)
+    table = Table(title=f"{name}: error patterns and strategies", title_justify="left", show_lines=True)
     table.add_column("failures", justify="right")
     table.add_column("pattern", ratio=1)
     table.add_column("strategy", ratio=1)
@@ -135,8 +136,9 @@ def files_table(folder: Folder, state: RunState) -> Table:
     return table
 
 
-def _label(name: str) -> str:
-    return {"base": "base model", "iteration-0": "vanilla fine-tuning"}.get(name, f"PaDA {name.replace('-', ' ')}")
+def _accuracy(score: Score) -> str:
+    unscored = f" ({score.unscored} unscored)" if score.unscored else ""
+    return f"{100 * score.accuracy:.1f}{unscored}"
 
 
 def _titled(title: str, text: str) -> Text:

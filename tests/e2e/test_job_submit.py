@@ -224,7 +224,7 @@ def test_a_run_and_a_sweep_from_submission_to_results(cluster, own_folder):
     )
     ran, swept = finish(run_job), finish(sweep_job)
     assert f"run: {cluster.home}/runs/demo" in ran
-    assert "PaDA iteration 1" in ran
+    assert "pada iteration 1" in ran
     assert read_state(cluster.home / "runs/demo").status == "done"
     assert "vanilla fine-tuning" in pada("show", str(cluster.home / "runs/demo"), cwd=own_folder).stdout
     assert re.search(r"^job: pada-sweep-\w+$", swept, re.MULTILINE)

@@ -60,4 +60,4 @@ def test_from_the_first_to_the_last_stage(tmp_path, name):
     counts = state.counts["iteration-1"]
     assert counts["accepted"] == counts["quota"] == 20
     assert len(Folder(str(run)).read_text("iteration-1/training_set.jsonl").splitlines()) == 60
-    assert "PaDA iteration 1" in done.stdout
+    assert "pada iteration 1" in done.stdout

@@ -1,5 +1,8 @@
+from report_runs import config_of
 from rich.console import Console
 
+from pada_ray import run_files
+from pada_ray.config import dump_config
 from pada_ray.report import print_report
 from pada_ray.state import FILE, RunState, Score
 from pada_ray.storage import Folder
@@ -14,8 +17,14 @@ def shown(folder) -> str:
     return console.export_text()
 
 
-def test_the_tables_of_a_run(tmp_path):
+def run(tmp_path, state, **config) -> Folder:
     folder = Folder(str(tmp_path))
+    folder.write_text(run_files.CONFIG, dump_config(config_of(**config)))
+    folder.write_text(FILE, state.model_dump_json())
+    return folder
+
+
+def test_the_tables_of_a_run(tmp_path):
     score = lambda failures: {"val": Score(samples=200, failures=failures, truncated=0)}  # noqa: E731
     state = RunState(
         name="a",
@@ -24,7 +33,7 @@ def test_the_tables_of_a_run(tmp_path):
         scores={"base": score(200), "iteration-0": score(100), "iteration-1": score(50)},
         counts={"iteration-0": {"training_samples": 30}, "iteration-1": {"training_samples": 45}},
     )
-    folder.write_text(FILE, state.model_dump_json())
+    folder = run(tmp_path, state)
     folder.write_yaml(
         "iteration-1/patterns.yaml",
         [{"cluster": 0, "category_name": "Sums [bold]", "error_pattern": "off by one", "size": 7}],
@@ -36,14 +45,20 @@ def test_the_tables_of_a_run(tmp_path):
     rows = {line.split("│")[1].strip(): line for line in text.splitlines() if line.count("│") > 2}
     assert "0.0" in rows["base model"]
     assert "50.0" in rows["vanilla fine-tuning"]
-    assert "75.0" in rows["PaDA iteration 1 (best on val)"]
-    assert "45" in rows["PaDA iteration 1 (best on val)"]
+    assert "75.0" in rows["pada iteration 1 (best on val)"]
+    assert "45" in rows["pada iteration 1 (best on val)"]
     assert "Sums [bold]" in text  # what an LLM wrote is text, never markup
     assert "3 wrong, 1 leak, 2 unwritten" in text
     assert "iteration-1/adapter" in text
 
 
 def test_a_run_that_has_only_begun(tmp_path):
-    folder = Folder(str(tmp_path))
-    folder.write_text(FILE, RunState(name="a").model_dump_json())
-    assert "Accuracy" in shown(folder)
+    assert "Accuracy" in shown(run(tmp_path, RunState(name="a")))
+
+
+def test_another_methods_models_are_called_after_it_and_unscored_replies_are_shown(tmp_path):
+    score = Score(samples=10, failures=2, truncated=0, unscored=2)
+    state = RunState(name="a", scores={"iteration-0": {"test": score}, "iteration-1": {"test": score}})
+    text = shown(run(tmp_path, state, method="auggpt"))
+    assert "auggpt iteration 1" in text
+    assert "75.0 (2 unscored)" in text
