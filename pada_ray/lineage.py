@@ -42,7 +42,7 @@ class Category(Record):
     id: int  # counted from 0 in the order of appearance
     name: str  # what its first pattern is called
     clusters: dict[int, int]  # the cluster that it is, by iteration
-    sizes: dict[int, int]  # analysed failures in it, by iteration; 0 where it is absent
+    sizes: dict[int, int]  # analysed failures in it, by iteration with patterns or failures; 0 where it is absent
     estimates: dict[int, float]  # the same, scaled to all val failures
     first: int
     last: int
@@ -137,7 +137,9 @@ def read_lineage(folder: Folder) -> Lineage:
     vectors = [np.array([_centre(rows) for rows in patterns]) for patterns in documents]
     threshold = same_from(documents)
     labels = follow(vectors, threshold)
-    scales = {bar.iteration: bar.scale for bar in bars if bar.analysed or not bar.failures}
+    # Where failures were analysed and no pattern came of it, nobody knows which categories were there.
+    told = {f.iteration for f in found}
+    scales = {bar.iteration: bar.scale for bar in bars if bar.iteration in told or not bar.failures}
     count = 1 + max(label for row in labels for label in row)
     categories = [_category(i, found, vectors, labels, threshold, scales) for i in range(count)]
     return Lineage(categories=categories, bars=bars, threshold=threshold)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pada_ray import run_files
 from pada_ray.errors import DataError
-from pada_ray.lineage import Findings, Lineage, read_all_findings, read_findings, read_lineage
+from pada_ray.lineage import Category, Findings, Lineage, read_all_findings, read_findings, read_lineage
 from pada_ray.records import Candidate, Pattern, Prediction, Record, Sample, Strategy
 from pada_ray.storage import Folder
 
@@ -51,7 +51,8 @@ class PatternOutcome(Record):
     rejected: int  # drafts turned down
     category: int | None  # in the lineage; None without pattern
     kind_before: float | None  # the category's estimated val failures
-    kind_after: float | None  # the same for the model after; None where its failures were not analysed
+    kind_after: float | None  # the same for the model after; None where nobody counted: its failures were not
+    # analysed, or the category went into another one
 
     @property
     def fixed_share(self) -> float:
@@ -112,10 +113,15 @@ def trace(folder: Folder, iteration: int, lineage: Lineage | None = None) -> lis
                 rejected=sum(c.rejected is not None for c in made),
                 category=category.id if category else None,
                 kind_before=category.estimates[iteration] if category else None,
-                kind_after=category.estimates.get(iteration + 1) if category else None,
+                kind_after=_kind_after(category, iteration) if category else None,
             )
         )
     return outcomes
+
+
+def _kind_after(category: Category, iteration: int) -> float | None:
+    merged = category.last == iteration and category.merged_into is not None
+    return None if merged else category.estimates.get(iteration + 1)
 
 
 def turnover(folder: Folder, iteration: int) -> Turnover:

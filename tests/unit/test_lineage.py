@@ -126,6 +126,12 @@ def test_failures_that_nobody_analysed_belong_to_no_category(tmp_path):
     assert lineage.categories[0].sizes == {1: 3}
 
 
+def test_where_no_pattern_could_be_read_nobody_knows_what_was_there(tmp_path):
+    folder = finished_run(tmp_path, {"units": UNITS}, {"signs": SIGNS})
+    folder.write_yaml(run_files.patterns(2), [])
+    assert read_lineage(folder).categories[0].sizes == {1: 3}
+
+
 def test_a_run_without_pattern_analysis(tmp_path):
     folder = finished_run(tmp_path, failures=[5, 3])
     lineage = read_lineage(folder)

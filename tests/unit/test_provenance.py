@@ -84,6 +84,10 @@ def test_the_last_model_has_no_kinds_but_its_items_are_known(folder):
     assert (outcomes[0].kind_before, outcomes[0].kind_after) == (2, None)
 
 
+def test_a_kind_that_merged_into_another_is_counted_nowhere(folder):
+    assert trace(folder, 1, lineage(merged_into=3))[0].kind_after is None
+
+
 def test_the_lineage_is_worked_out_where_it_is_not_given(folder):
     outcome = trace(folder, 1)[0]
     assert outcome.category == 0
