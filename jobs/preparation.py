@@ -12,7 +12,7 @@ from jobs.cluster import check_cluster
 from pada_ray import run_files
 from pada_ray.benchmarks import benchmark_files
 from pada_ray.config import CHANGEABLE, Config, DataConfig, EndpointConfig, check_config, dump_config, lay_over
-from pada_ray.data import load_splits
+from pada_ray.data import EVAL_DRAW, load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
 from pada_ray.fine_tune import check_fine_tuning
@@ -102,7 +102,7 @@ def read_data(config: Config) -> Samples:
         return samples
     if not 0 < apart < len(val):
         raise ConfigError(f"data.val_apart: {config.data.val_apart} of {len(val)} samples leaves a part empty")
-    mixed = generator_for(config.seed, "val_apart").sample(val, len(val))
+    mixed = generator_for(EVAL_DRAW, "val_apart").sample(val, len(val))
     return samples | {"val": mixed[apart:], "val_apart": mixed[:apart]}
 
 

@@ -65,7 +65,7 @@ class DataConfig(Section):
     regime: int | None = Field(default=None, ge=1)
     """How many training samples to draw (the paper: 1000, 600 or 300). Smaller regimes nest in larger ones."""
     eval_samples: int | None = Field(default=500, ge=1)
-    """At most so many of val, and of test."""
+    """At most so many of val, and of test; the same ones for every seed."""
     val_apart: float = Field(default=0, ge=0, lt=1)
     """Share of val that is held apart from the agents. It chooses the best model, and shows what the rest of val, which
     drives the loop, would flatter. 0: val does both, as in the paper."""

@@ -17,6 +17,9 @@ from pada_ray.tasks import get_task
 
 T = TypeVar("T")
 
+# Seed of what is drawn of val and test. Runs with other seeds have the same items, so that results can be paired.
+EVAL_DRAW = 0
+
 
 class Splits(NamedTuple):
     train: list[Sample]
@@ -167,8 +170,8 @@ def load_splits(
         task: the task of lines that name none.
         regime: train samples to use: the first so many of the shuffled file, so that with one seed a
             smaller regime is the beginning of a larger one. None: all of them, in the same order.
-        eval_samples: val and test are cut to so many, drawn by seed, where they have more.
-        seed: of the shuffles.
+        eval_samples: val and test are cut to so many where they have more, the same ones for every seed.
+        seed: of train's shuffle.
 
     Raises:
         DataError: a file is wrong, a question stands in two splits, or the regime is larger than the file.
@@ -182,6 +185,6 @@ def load_splits(
     def cut(split: list[Sample]) -> list[Sample]:
         if eval_samples is None or len(split) <= eval_samples:
             return split
-        return shuffled(split, seed)[:eval_samples]
+        return shuffled(split, EVAL_DRAW)[:eval_samples]
 
     return Splits(shuffled(samples[0], seed)[:regime], cut(samples[1]), cut(samples[2]))

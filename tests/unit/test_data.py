@@ -113,12 +113,13 @@ def test_regimes_are_nested(tmp_path):
         load_splits(train, val, regime=101)
 
 
-def test_evaluation_is_cut_by_seed(tmp_path):
+def test_evaluation_is_cut_to_the_same_items_for_every_seed(tmp_path):
     train, val, test = (many(tmp_path / f"{name}.jsonl", name, 20) for name in ("train", "val", "test"))
     splits = load_splits(train, val, test, eval_samples=5, seed=1)
     assert (len(splits.val), len(splits.test)) == (5, 5)
-    assert splits == load_splits(train, val, test, eval_samples=5, seed=1)
-    assert splits.val != load_splits(train, val, test, eval_samples=5, seed=2).val
+    other = load_splits(train, val, test, eval_samples=5, seed=2)
+    assert (splits.val, splits.test) == (other.val, other.test)
+    assert splits.train != other.train
     assert [sample.id for sample in load_splits(train, val, eval_samples=20).val] == [f"val{i}" for i in range(20)]
     assert load_splits(train, val).test == []
 
