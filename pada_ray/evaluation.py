@@ -31,8 +31,8 @@ class EvaluationJob(Record):
 
 
 class EvaluationBatch(Record):
-    """Samples that the student replies to at once. Which ones go together follows from the samples alone and not from
-    the workers: padding can change a reply."""
+    """Samples of one task that the student replies to at once. Which ones go together follows from the samples alone
+    and not from the workers: padding can change a reply."""
 
     positions: list[int]
     samples: list[Sample]
@@ -93,10 +93,17 @@ def _transformers_replies(job: EvaluationJob, samples: Sequence[Sample]) -> list
 
 
 def batches_of(samples: Sequence[Sample], size: int) -> list[EvaluationBatch]:
-    """Samples of like length together, for little padding. The longest go first: what memory does not hold shows at
-    once, and workers end at about the same time."""
-    order = sorted(range(len(samples)), key=lambda i: -sum(len(m.content) for m in samples[i].prompt))
-    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    """Samples of one task and of like length together, for little padding. The longest go first: what memory does not
+    hold shows at once, and workers end at about the same time."""
+
+    def shortness(i: int) -> int:
+        return -sum(len(m.content) for m in samples[i].prompt)
+
+    groups: list[list[int]] = []
+    for task in dict.fromkeys(s.task for s in samples):
+        order = sorted((i for i, s in enumerate(samples) if s.task == task), key=shortness)
+        groups += [order[start : start + size] for start in range(0, len(order), size)]
+    groups.sort(key=lambda group: shortness(group[0]))
     return [EvaluationBatch(positions=group, samples=[samples[i] for i in group]) for group in groups]
 
 
@@ -116,11 +123,11 @@ class StudentWorker:
         return {"replies": [[r.model_dump_json() for r in self._reply(batch)] for batch in batches]}
 
     def _reply(self, batch: EvaluationBatch) -> list[EvaluationReply]:
-        tasks = [get_task(s.task) for s in batch.samples]
-        limit = max(self._job.settings.max_new_tokens or task.max_new_tokens for task in tasks)
+        task = get_task(batch.samples[0].task)
+        limit = self._job.settings.max_new_tokens or task.max_new_tokens
         prompts = [s.prompt for s in batch.samples]
         replies = self._student.replies(prompts, limit, batch_size=len(prompts))
-        texts = [cut(r.text, task.stop) for r, task in zip(replies, tasks, strict=True)]
+        texts = [cut(r.text, task.stop) for r in replies]
         return [
             EvaluationReply(position=position, text=text, truncated=r.truncated and r.text == text)
             for position, text, r in zip(batch.positions, texts, replies, strict=True)
