@@ -37,7 +37,7 @@ from pada_ray.records import (
     Strategy,
 )
 from pada_ray.redaction import redact_pattern, redact_strategy
-from pada_ray.shared_stages import Claims, StageStore, content_hash
+from pada_ray.shared_stages import Claims, StageStore, content_hash, model_files
 from pada_ray.state import RunState, Score, StateKeeper
 from pada_ray.storage import Folder
 
@@ -90,7 +90,7 @@ class Orchestrator:
         self._keeper = StateKeeper(self._folder, config.name, store, notice)
         self._samples = run_files.read_samples(self._folder)
         self._train = self._samples["train"]
-        self._content = content_hash(config.student.model_dump_json())
+        self._content = content_hash(config.student.model_dump_json(), *model_files(config.student.model))
         self._adapter_content: dict[int, str] = {}
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._guard = LeakGuard(run_files.held_out(self._samples), self._train, config.leak_guard.words)
@@ -200,7 +200,7 @@ class Orchestrator:
             ),
             load=lambda: [self._folder.read_yaml(file)[a.sample_id] for a in analyses],
             content=content_hash(
-                self._config.pattern_analysis.model_dump_json(),
+                self._config.pattern_analysis.model_dump_json(exclude={"leave_out"}),
                 self._config.seed,
                 *(a.model_dump_json() for a in analyses),
             ),

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pada_ray.shared_stages import StageClaims, StageStore, content_hash
+from pada_ray.shared_stages import StageClaims, StageStore, content_hash, model_files
 from pada_ray.state import StateKeeper, read_state
 from pada_ray.storage import Folder
 
@@ -100,3 +100,13 @@ def test_what_was_stored_outlives_the_claims(runs):
 def test_parts_do_not_run_into_each_other():
     assert content_hash("ab", "c") != content_hash("a", "bc")
     assert content_hash("a", None) != content_hash("a")
+
+
+def test_a_model_that_was_trained_again_in_the_same_folder_is_another_one(tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"one")
+    before = model_files(str(tmp_path))
+    assert before == model_files(str(tmp_path))
+    weights.write_bytes(b"other")
+    assert model_files(str(tmp_path)) != before
+    assert model_files("meta-llama/Llama-3.2-1B-Instruct") == []
