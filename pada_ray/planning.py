@@ -79,7 +79,7 @@ def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
         for i in range(iterations + 1)
     ]
     calls = list(_calls(config, train, samples["val"], added, first)) if iterations else []
-    return Plan(trainings, calls + _grading(config, samples, iterations))
+    return Plan(trainings, [*calls, *_grading(config, samples, iterations, first)])
 
 
 def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added: int, first: str) -> Iterator[Calls]:
@@ -90,7 +90,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
         analyses = math.ceil(failures / analysis.batch_size)
         for i in range(config.iterations):
             # The first round looks at the model that runs share, with the same questions.
-            shared = content_hash(first, analysis.model_dump_json()) if i == 0 else None
+            shared = content_hash(first, analysis.model_dump_json(exclude={"leave_out"})) if i == 0 else None
             read = failures * 2 * _tokens(val) + analyses * _overhead(config, "error_analysis", failures=[])
             yield Calls("teacher", "error_analysis", analyses, read, failures * ANALYSIS_TOKENS, shared)
             read = failures * ANALYSIS_TOKENS + CLUSTERS * _overhead(config, "pattern_categorization", analyses=[])
@@ -101,7 +101,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
         return
     reviewed = _reviewed(config)
     attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)
-    groups = CLUSTERS + 1 if with_patterns else 1
+    groups = CLUSTERS + (config.data_generation.error_share != 0) if with_patterns else 1
     first_batches = groups * math.ceil(added / groups / config.data_generation.batch_size)
     drafts = round(added * sum(SENT_BACK**a for a in attempts))
     # A batch is taken up again as long as any of its samples was sent back.
@@ -119,18 +119,25 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
             yield Calls("judge", "quality_control", batches, read, drafts * REVIEW_TOKENS)
 
 
-def _grading(config: Config, samples: Mapping[Split, Sequence[Sample]], iterations: int) -> list[Calls]:
+def _grading(config: Config, samples: Mapping[Split, Sequence[Sample]], iterations: int, first: str) -> Iterator[Calls]:
     """The judge's calls for tasks that leave it to one what fails: of the base model on val and test, of every other
     model on train too."""
     everything = [s for members in samples.values() for s in members]
     if not is_judged(everything):
-        return []
+        return
     held_out = len(everything) - len(samples["train"])
-    size = config.grading.batch_size
-    calls = math.ceil(held_out / size) + (iterations + 1) * math.ceil(len(everything) / size)
-    rated = held_out + (iterations + 1) * len(everything)
     overhead = _overhead(config, "grading", rubric=config.grading.rubric, replies=[])
-    return [Calls("judge", "grading", calls, rated * 2 * _tokens(everything) + calls * overhead, rated * REVIEW_TOKENS)]
+
+    def rating(replies: int, models: int, shared: str | None) -> Calls:
+        calls = models * math.ceil(replies / config.grading.batch_size)
+        read = models * replies * 2 * _tokens(everything) + calls * overhead
+        return Calls("judge", "grading", calls, read, models * replies * REVIEW_TOKENS, shared)
+
+    # Runs that share the first fine-tuning have the same replies of it and of the base model.
+    grading = content_hash(first, config.grading.model_dump_json())
+    yield rating(held_out, 1, f"{grading} base")
+    yield rating(len(everything), 1, grading)
+    yield rating(len(everything), iterations, None)
 
 
 def _reviewed(config: Config) -> bool:

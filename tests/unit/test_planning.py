@@ -69,8 +69,22 @@ def test_methods_share_the_analysis_of_the_first_model_alone():
 
 def test_a_judged_task_has_its_replies_graded():
     judged = {split: [s.model_copy(update={"task": "judged"}) for s in members] for split, members in SAMPLES.items()}
-    (calls,) = planned(judged, method="vanilla").calls
-    assert (calls.role, calls.purpose, calls.calls) == ("judge", "grading", 5 + 15)
+    vanilla, auggpt = (planned(judged, method=m, iterations=2).calls for m in ("vanilla", "auggpt"))
+    assert purposes(vanilla) == [("judge", "grading")]
+    assert sum(c.calls for c in vanilla) == 5 + 15
+    graded = [c for c in auggpt if c.purpose == "grading"]
+    assert sum(c.calls for c in graded) == 5 + 3 * 15
+    shared = {c.shared for c in vanilla if c.calls}
+    assert {c.shared for c in graded} == {*shared, None}
+
+
+def test_no_branch_of_training_errors_asks_for_no_batch_of_them():
+    def batches(share):
+        generation = {"error_share": share, "batch_size": 1000}
+        calls = planned(data_generation=generation, quality_control={"enabled": False}, iterations=1).calls
+        return sum(c.calls for c in calls if c.purpose == "pattern_generation")
+
+    assert batches(0.1) - batches(0) == 1
 
 
 def test_without_review_every_draft_counts():
