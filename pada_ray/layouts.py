@@ -37,8 +37,9 @@ def _prompt_completion(row: Row) -> list[Any]:
 
 
 def _sharegpt(row: Row) -> list[Any]:
-    turns = [{"role": t.get("from"), "content": t.get("value")} for t in row["conversations"] if isinstance(t, dict)]
-    return [*_system(row), *turns]
+    turns = row["conversations"]
+    renamed = [{"role": t.get("from"), "content": t.get("value")} if isinstance(t, dict) else t for t in turns]
+    return [*_system(row), *renamed]
 
 
 def _exchange(row: Row, asked: Any, reply: Any) -> list[Any]:

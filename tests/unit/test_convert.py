@@ -116,6 +116,11 @@ def test_what_is_no_sample_is_dropped_with_its_line_and_reason(tmp_path, bad, wh
     assert "\n" not in found.dropped[0].why
 
 
+def test_a_turn_that_is_no_object_is_told_and_not_passed_over(tmp_path):
+    found = read_converted(written(tmp_path, SHAREGPT, {"conversations": ["Hello", *SHAREGPT["conversations"]]}))
+    assert [(d.where, d.why) for d in found.dropped] == [("line 2", "a message is no text")]
+
+
 def test_with_a_task_answers_are_read_and_without_one_they_are_left_out(tmp_path):
     file = written(tmp_path, ALPACA)
     assert json.loads(as_line(read_converted(file, task="math").converted[0].sample)) == {
