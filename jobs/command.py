@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,9 @@ def command(function: F) -> F:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        # Where a task of the user's own may lie. Ray's workers look there by themselves, an installed command does not.
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
         try:
             return function(*args, **kwargs)
         except PadaError as e:

@@ -13,6 +13,7 @@ import yaml
 from conftest import PADA, ROOT, pada
 
 DEMO = str(ROOT / "configs/demo.yaml")
+OFFLINE = {"base_url": "offline", "model": "a"}
 
 
 COMMANDS = [
@@ -119,6 +120,25 @@ def test_doctor(tmp_path):
     sick = pada("doctor", str(ROOT / "configs/paper/gsm8k.yaml"), cwd=tmp_path, check=False)
     assert sick.returncode == 1
     assert "missing data: " in " ".join(sick.stdout.split())
+
+
+def test_a_task_of_ones_own_is_found_in_the_folder_that_one_is_in(tmp_path):
+    (tmp_path / "shout.py").write_text(
+        "from pada_ray.tasks.multiple_choice import MultipleChoice\n\n\nclass Shout(MultipleChoice):\n    pass\n"
+    )
+    line = {
+        "messages": [{"role": "user", "content": "A. x B. y"}, {"role": "assistant", "content": "A"}],
+        "answer": "A",
+    }
+    for split in ("train", "val"):
+        line["messages"][0]["content"] += split
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"id": split} | line))
+    config = {
+        "data": {"train": "train.jsonl", "val": "val.jsonl", "task": "shout:Shout"},
+        "llm": {"teacher": OFFLINE, "judge": OFFLINE},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    assert pada("plan", "own.yaml", cwd=tmp_path).stdout.startswith("1 run: ")
 
 
 def test_jobs_run_as_modules(tmp_path):
