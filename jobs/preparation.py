@@ -41,6 +41,7 @@ def prepare(config: Config) -> str:
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError unless all holds that can be checked before anything is spent."""
     Prompts(config.prompts)
+    _check_size(config, samples)
     check_endpoints(config)
     check_student(config, samples)
 
@@ -201,6 +202,12 @@ def _check_model(config: Config) -> None:
     if model.startswith((".", "/", "~")) and not (Path(model) / "config.json").is_file():
         raise ConfigError(f"student.model: {model} is no model's folder (it has no config.json)")
     check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
+
+
+def _check_size(config: Config, samples: Samples) -> None:
+    ratio, train = config.data_generation.ratio, len(samples["train"])
+    if config.method != "vanilla" and not round(ratio * train):
+        raise ConfigError(f"data_generation.ratio: {ratio} of {train} training samples are none to add; raise it")
 
 
 def _has_gpu() -> bool | None:

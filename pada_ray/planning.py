@@ -97,7 +97,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
             yield Calls("teacher", "pattern_categorization", CLUSTERS, read, CLUSTERS * PATTERN_TOKENS, shared)
             read = CLUSTERS * PATTERN_TOKENS + _overhead(config, "strategy_drafting", patterns=[])
             yield Calls("teacher", "strategy_drafting", 1, read, CLUSTERS * STRATEGY_TOKENS, shared)
-    if config.method == "more_steps":
+    if config.method == "more_steps" or not added:
         return
     reviewed = _reviewed(config)
     attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)

@@ -87,6 +87,12 @@ def test_no_branch_of_training_errors_asks_for_no_batch_of_them():
     assert batches(0.1) - batches(0) == 1
 
 
+def test_so_few_samples_that_none_is_added():
+    few = planned(SAMPLES | {"train": SAMPLES["train"][:1]})
+    assert [t.samples for t in few.trainings] == [1, 1, 1]
+    assert not {"pattern_generation", "quality_control"} & {c.purpose for c in few.calls}
+
+
 def test_without_review_every_draft_counts():
     (calls,) = planned(method="auggpt", iterations=1).calls
     assert calls.calls == 5  # 50 samples, ten a call

@@ -79,3 +79,11 @@ def test_a_backend_of_evaluation_that_cannot_be(monkeypatch):
     with pytest.raises(ConfigError, match=r"evaluation\.backend: vllm reads adapters from a disk"):
         check_backend(config)
     check_backend(config.model_copy(update={"runs": "runs"}))
+
+
+def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
+    data = {"demo": {}, "regime": 4, "eval_samples": 5}
+    raw = {"runs": str(tmp_path), "data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
+    with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 of 4 training samples are none to add"):
+        prepare(check_config(raw | {"data_generation": {"ratio": 0.1}}, "test"))
+    assert list(tmp_path.iterdir()) == []
