@@ -133,6 +133,7 @@ def test_the_papers_settings():
         assert (config.fine_tune.epochs, config.fine_tune.learning_rate) == (5, 2e-4)
         assert config.student.model == "meta-llama/Llama-3.2-1B-Instruct"
         assert config.data.eval_samples == 500
-    assert paper.data.regime == 1000
+    assert (paper.data.benchmark, paper.data.regime) == ("gsm8k", 1000)
+    assert (paper.quality_control.decide, paper.quality_control.verify) == ("batch", False)
     assert "llama-3.3-70b" in paper.llm.teacher.model.lower()
     assert "haiku" in paper.llm.judge.model.lower()
