@@ -45,9 +45,11 @@ class Cast:
         self._folder = folder
         self._claims = _claims(config.shared_stages)
         self._actors: list[Any] = []
+        # Only of this machine is it known how well it shuts in the code that the agents run.
+        beside = on_this_node(must=config.sandbox.require == "strong")
 
         def create(actor: Any, role: str, *args: Any, **options: Any) -> Any:
-            options |= {"name": f"{run}: {role}", **on_this_node()}
+            options |= {"name": f"{run}: {role}", **beside}
             self._actors.append(actor.options(**options).remote(*args))
             return self._actors[-1]
 
