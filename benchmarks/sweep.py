@@ -1,4 +1,4 @@
-"""Eight experiments at once beside the same eight one after another, on an endpoint that takes its time.
+"""Eight experiments, four at a time, beside the same eight one after another, on an endpoint that takes its time.
 
     RAY_worker_niceness=0 python benchmarks/sweep.py --out benchmarks/results/sweep.md
 

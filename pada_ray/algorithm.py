@@ -12,7 +12,7 @@ from pada_ray.steps import Steps
 
 
 async def pada_agent(train: Sequence[Sample], steps: Steps, max_iterations: int) -> int:
-    """Runs PaDA-Agent on 𝒟_train and returns the iteration whose model did best on 𝒟_val.
+    """Runs PaDA-Agent on 𝒟_train and returns the iteration whose model did best on 𝒟_val (the paper: the last one).
 
     𝒟_syn grows over the iterations: accepted data are added to the training set (section 2.1).
     """

@@ -125,7 +125,7 @@ def _hub(name: BenchmarkName) -> Callable[[str], Sequence[Row]]:
     except ImportError:
         raise ConfigError(
             f"data.benchmark: {name} comes from the Hub through the library datasets, which is not installed; "
-            "pip install datasets, or give the folder of its files as data.folder"
+            "pip install 'pada-ray[benchmarks]', or give the folder of its files as data.folder"
         ) from None
 
     def rows(split: str) -> Sequence[Row]:

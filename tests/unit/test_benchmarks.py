@@ -266,7 +266,9 @@ def test_the_hub_is_away(home, monkeypatch):
 
 def test_the_library_is_not_installed(home, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ConfigError, match=r"squad comes from the Hub .*pip install datasets, or .*data\.folder"):
+    with pytest.raises(
+        ConfigError, match=r"squad comes from the Hub .*pip install 'pada-ray\[benchmarks\]', or .*data\.folder"
+    ):
         read_data(config(benchmark="squad"))
 
 
