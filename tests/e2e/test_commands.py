@@ -126,17 +126,11 @@ def test_a_task_of_ones_own_is_found_in_the_folder_that_one_is_in(tmp_path):
     (tmp_path / "shout.py").write_text(
         "from pada_ray.tasks.multiple_choice import MultipleChoice\n\n\nclass Shout(MultipleChoice):\n    pass\n"
     )
-    line = {
-        "messages": [{"role": "user", "content": "A. x B. y"}, {"role": "assistant", "content": "A"}],
-        "answer": "A",
-    }
     for split in ("train", "val"):
-        line["messages"][0]["content"] += split
-        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"id": split} | line))
-    config = {
-        "data": {"train": "train.jsonl", "val": "val.jsonl", "task": "shout:Shout"},
-        "llm": {"teacher": OFFLINE, "judge": OFFLINE},
-    }
+        asked, replied = {"role": "user", "content": f"A. {split} B. no"}, {"role": "assistant", "content": "A"}
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"id": split, "messages": [asked, replied], "answer": "A"}))
+    data = {"train": "train.jsonl", "val": "val.jsonl", "task": "shout:Shout"}
+    config = {"data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
     assert pada("plan", "own.yaml", cwd=tmp_path).stdout.startswith("1 run: ")
 
