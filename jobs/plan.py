@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -15,7 +15,8 @@ from jobs.run import Overrides
 from jobs.sweep import Only
 from pada_ray import planning
 from pada_ray.config import Config, load_config, read_raw
-from pada_ray.sweep import chosen, load_sweep
+from pada_ray.report.results import METHOD, SEED, setting_of
+from pada_ray.sweep import Cell, Label, chosen, load_sweep
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config with a grid.")]
 
@@ -30,17 +31,17 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
     if "grid" in read_raw(file):
         cells = chosen(load_sweep(file, overrides), only or [])
         configs = [cell.config for cell in cells]
-        for axis in dict.fromkeys(axis for cell in cells for axis in cell.coordinates):
-            labels = dict.fromkeys(str(cell.coordinates[axis]) for cell in cells if axis in cell.coordinates)
-            console.print(f"{axis}: {', '.join(labels)}", highlight=False, soft_wrap=True)
+        for line in _told(cells):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
     else:
         configs = [load_config(file, overrides)]
     plans = [planning.plan(config, samples) for config, samples in zip(configs, read_each(configs), strict=True)]
     trainings = {t.content: t for p in plans for t in p.trainings}
     asked_for = sum(len(p.trainings) for p in plans)
     console.print(
-        f"{len(configs)} {'run' if len(configs) == 1 else 'runs'}: {len(trainings)} fine-tunings "
-        f"({asked_for - len(trainings)} more are shared), {sum(t.steps for t in trainings.values()):,} optimiser steps",
+        f"{len(configs)} {'run' if len(configs) == 1 else 'runs'}: {len(trainings)} fine-tunings with their "
+        f"evaluations ({asked_for - len(trainings)} more are shared), "
+        f"{sum(t.steps for t in trainings.values()):,} optimiser steps",
         highlight=False,
         soft_wrap=True,
     )
@@ -54,6 +55,20 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _told(cells: Sequence[Cell]) -> Iterator[str]:
+    """A line for the cells of each setting: its methods, and the seeds of each."""
+    seeds: dict[tuple[str, Label], list[str]] = {}
+    for cell in cells:
+        place = setting_of(cell.coordinates), cell.coordinates.get(METHOD)
+        seeds.setdefault(place, []).append(str(cell.coordinates.get(SEED, "")))
+    methods: dict[tuple[str, str], list[str]] = {}
+    for (setting, method), mine in seeds.items():
+        methods.setdefault((setting, ", ".join(filter(None, mine))), []).append("" if method is None else str(method))
+    for (setting, mine_seeds), named in methods.items():
+        parts = {"": setting, "method ": ", ".join(filter(None, named)), "seed ": mine_seeds}
+        yield "; ".join(f"{what}{text}" for what, text in parts.items() if text)
 
 
 def _calls_table(plans: Sequence[planning.Plan], config: Config) -> Table:

@@ -1,0 +1,107 @@
+"""`pada plan`: what it says, and that saying it takes nothing."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+from builders import math_sample
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from pada_ray.storage import Folder
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder to plan in, where nothing is to be written."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("COLUMNS", "120")
+    return here
+
+
+def planned(file, *arguments):
+    """The lines that it prints, and the rows of its table by their purpose."""
+    result = CliRunner().invoke(app, ["plan", str(file), *arguments])
+    assert result.exit_code == 0, result.output
+    rows = [[part.strip() for part in line.split("│")[1:-1]] for line in result.output.splitlines() if "│" in line]
+    return result.output.splitlines(), {purpose: values for _, purpose, *values in rows}
+
+
+def test_what_own_data_will_take_is_told_without_a_call_or_a_file(folder, tmp_path):
+    Folder(str(tmp_path)).write_records("train.jsonl", [math_sample(f"t{i}") for i in range(8)])
+    Folder(str(tmp_path)).write_records("val.jsonl", [math_sample(f"v{i}", f"What is {i} + 2?") for i in range(4)])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = {"base_url": f"http://127.0.0.1:{server.getsockname()[1]}/v1", "model": "a", "api_key_env": "NO_KEY"}
+        config = {
+            "iterations": 2,
+            "data": {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "val")},
+            "fine_tune": {"epochs": 5, "batch_size": 4},
+            "llm": {"teacher": endpoint | {"price": {"prompt": 3000, "completion": 5000}}, "judge": endpoint},
+            "grid": {
+                "method": {
+                    "vanilla": {"method": "vanilla"},
+                    "pada": {},
+                    "pada -quality": {"quality_control.enabled": False},
+                }
+            },
+        }
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        lines, rows = planned(tmp_path / "own.yaml")
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            server.accept()
+    assert lines[0] == "method vanilla, pada, pada -quality"
+    # Three models of 8, 12 and 16 samples for either pada, and the first of them is vanilla's too.
+    assert lines[1] == "3 runs: 5 fine-tunings with their evaluations (2 more are shared), 80 optimiser steps"
+    calls, prompt, completion, usd = rows["error_analysis"]
+    # Of the first model once, of the second for either pada: 4 failures in a call, 60 tokens to each.
+    assert (calls, completion) == ("3", "720")
+    tokens = int(prompt.replace(",", ""))
+    assert tokens > 0
+    assert usd == f"{(3000 * tokens + 5000 * 720) / 1e6:,.2f}"
+    assert rows["quality_control"][-1] == "no price"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_single_run_is_planned_as_its_overrides_say(folder):
+    lines, rows = planned(CONFIGS / "demo.yaml", "--set", "method=auggpt", "--set", "data.regime=100")
+    assert lines[0].startswith("1 run: 3 fine-tunings with their evaluations (0 more are shared), ")
+    assert list(rows) == ["rephrasing"]
+    assert list(folder.iterdir()) == []
+
+
+def test_the_table_of_the_demo_can_be_planned(folder):
+    lines, rows = planned(CONFIGS / "demo_table.yaml", "--only", "seed=10", "--only", "regime=300")
+    compared = "method vanilla, pada, auggpt, llms_as_instructors, llm2llm"
+    assert lines[1:3] == [
+        f"regime 300, rare none absent, student first; {compared}; seed 10",
+        f"regime 300, rare some absent, student second; {compared}; seed 10",
+    ]
+    # Ten runs of the first grid, six of the second and five of the third. All but vanilla's three train three models.
+    # The first model is one of three: by the kinds of problem in the data, and by the student.
+    assert lines[3].startswith("21 runs: 39 fine-tunings with their evaluations (18 more are shared), ")
+    assert rows["pattern_generation"][-1] == "no price"
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no benchmark splits at {DATA}")
+@pytest.mark.parametrize(
+    ("table", "places", "runs"),
+    [
+        # Not HumanEval, whose programs are run as they are read; that takes long.
+        ("table1", ["seed=0", "regime=300"], "16 runs: 28 fine-tunings with their evaluations (12 more are shared), "),
+        ("table2", ["seed=0"], "10 runs: 18 fine-tunings with their evaluations (8 more are shared), "),
+    ],
+)
+def test_the_tables_of_the_paper_can_be_planned(folder, table, places, runs):
+    only = [argument for place in places for argument in ("--only", place)]
+    lines, rows = planned(CONFIGS / "paper" / f"{table}.yaml", "--set", f"data.folder={DATA}", *only)
+    assert any(line.startswith(runs) for line in lines)
+    assert {"error_analysis", "pattern_generation", "quality_control"} <= rows.keys()
+    assert list(folder.iterdir()) == []
