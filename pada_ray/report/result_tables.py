@@ -100,15 +100,15 @@ def comparison_table(pairings: Sequence[Pairing], against: str, split: Split, na
         Column("p, Holm", "p"),
         Column("McNemar p", "p"),
         Column("smallest detectable", "number"),
-        Column("seeds", "count"),
-        Column("items", "count"),
-        Column("over"),
+        Column("seeds", "count", once=True),
+        Column("items", "count", once=True),
+        Column("over", once=True),
     ]
     rows = [[p.setting, p.other, *_pairing_values(p)] for p in pairings]
     notes = [
         f"Points of {split} accuracy, paired over the same items and seeds; bold where p after Holm's correction over "
         "this table is below 0.05",
-        "p and interval: a bootstrap over what the last column says; with one seed p is McNemar's exact one, and both "
+        "p and interval: a bootstrap over what “over” says; with one seed p is McNemar's exact one, and both "
         "speak of these two trained models only",
         "smallest detectable: the smallest true difference that this comparison would have shown with 80% power",
         "McNemar over several seeds speaks of these trained models rather than of the methods",

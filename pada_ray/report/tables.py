@@ -18,6 +18,7 @@ class Column(NamedTuple):
     kind: Kind = "text"
     digits: int = 1  # after the point, where that applies
     under: bool = False  # the page shows it below the column before it
+    once: bool = False  # the terminal says it below the table where it is the same in every row
 
 
 class Table(NamedTuple):

@@ -10,10 +10,12 @@ import yaml
 from report_runs import HOSTILE, cell, write_run, write_sweep
 
 from jobs.report import report
+from pada_ray import run_files
 from pada_ray.errors import ConfigError
 from pada_ray.report.browser import read_browsed
 from pada_ray.report.page import CHART_LIBRARY
 from pada_ray.report.results import read_run
+from pada_ray.state import FILE, RunState
 from pada_ray.storage import Folder
 
 
@@ -76,6 +78,51 @@ def test_accuracy_of_every_model_with_its_gaps(folder, capsys):
     told = capsys.readouterr().out
     assert f"page: {folder.at('report/index.html')}" in told
     assert f"tables: {folder.at('report/tables')}" in told
+
+
+def test_only_a_significant_difference_is_bold(folder):
+    written(folder)
+    rows = [line.split(" | ") for line in folder.read_text("report/tables/comparisons.md").splitlines()]
+    differences = {row[0]: row[1] for row in rows if len(row) > 1}
+    assert differences["| base model"] == "**+65.0**"
+    assert differences["| vanilla fine-tuning"] == "+25.0"  # five items of twenty
+
+
+def test_replies_without_a_rating_are_counted_and_left_out(folder):
+    write_run(folder)
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    scores = state.scores["iteration-1"]
+    scores["test"] = scores["test"].model_copy(update={"failures": 2, "unscored": 4})
+    folder.write_text(FILE, state.model_dump_json())
+    report(folder.url)
+    rows = {row["model"]: row for row in table(folder, "accuracy")}
+    assert {model: row["unscored"] for model, row in rows.items()} == {
+        "base model": "",
+        "vanilla fine-tuning": "",
+        "pada iteration 1": "4",
+    }
+    assert float(rows["pada iteration 1"]["test"]) == pytest.approx(100 * 14 / 16)
+    assert "unscored" in folder.read_text("report/index.html")
+
+
+def test_clusters_that_come_out_again_are_not_warned_of(folder):
+    text = written(folder, samples=30)
+    (row,) = table(folder, "stability")
+    assert (row["iteration"], row["analyses"], row["clusters"]) == ("1", "10", "2")
+    assert (float(row["ARI, other seeds"]), float(row["ARI, subsamples"])) == (1, 1)
+    assert "Stability of the clusters" in text
+    assert "do not support" not in text
+
+
+def test_clusters_that_the_data_do_not_support_are_warned_of(folder):
+    write_run(folder, samples=30)
+    analysed = folder.read_yaml(run_files.clusters(1))
+    folder.write_yaml(run_files.clusters(1), {name: i // 5 for i, name in enumerate(analysed)})  # causes alternate
+    report(folder.url)
+    (row,) = table(folder, "stability")
+    assert float(row["ARI, other seeds"]) < 0.65
+    warning = '<p class="warning">Iteration 1: the data do not support 2 clusters: other seeds give other clusters'
+    assert warning in folder.read_text("report/index.html")
 
 
 def test_what_came_of_patterns(folder):

@@ -5,6 +5,7 @@ from report_runs import cell, write_run, write_sweep
 
 from jobs.report import report as print_sweep
 from pada_ray.errors import ConfigError
+from pada_ray.llm.chat import Usage
 from pada_ray.records import Prediction
 from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
 from pada_ray.report.facts import Fact, sweep_facts
@@ -82,6 +83,7 @@ def test_accuracies_and_comparisons_are_printed(folder, capsys, monkeypatch):
     assert rows[0] == ["dataset hellaswag", "41.0 ± 1.0", "51.0 ± 1.0", "91.0 ± 1.0"]
     assert [row[0] for row in rows[1:] if row[0]] == ["vanilla", "auggpt", "pada -quality"]
     assert "pada against the other methods: dataset hellaswag" in told
+    assert "In every row: seeds 3, items 100, over seeds and items" in " ".join(told.split())
     assert f"page: {folder.at('report/index.html')}" in told
 
 
@@ -282,3 +284,79 @@ def test_paused_runs_are_counted_apart_from_failed_ones(folder):
         write_run(cell(folder, f"seed-{seed}"), accuracies=VANILLA, status=status, items=MANY)
     write_sweep(folder, cells)
     assert sweep_facts(read_sweep(folder))[0] == Fact("Runs done", "1 of 3", "1 paused, 1 failed")
+
+
+def bold_rows(folder, name):
+    """The second cells of the rows that have something bold."""
+    lines = [line for line in folder.read_text(f"report/tables/{name}.md").splitlines() if line.startswith("|")]
+    return [line.split(" | ")[1] for line in lines if "**" in line]
+
+
+@pytest.mark.parametrize(("accuracy", "significant"), [(0.46, False), (0.47, True)])
+def test_a_lead_is_bold_only_where_it_is_significant_after_the_correction(folder, accuracy, significant):
+    """With one seed p is 2 / 2**6 for six items more, and 2 / 2**7 for seven; there are two comparisons."""
+    cells = {}
+    for method, last in (("auggpt", 0.4), ("llm2llm", 0.4), ("pada", accuracy)):
+        add(folder, cells, method, 0, {"base": 0.1, "iteration-0": 0.3, "iteration-1": last})
+    write_sweep(folder, cells)
+    report(folder)
+    rows = table(folder, "comparisons")
+    assert [float(row["difference"]) for row in rows] == pytest.approx([100 * (accuracy - 0.4)] * 2)
+    assert all(float(row["p"]) < 0.05 for row in rows)
+    assert bold_rows(folder, "comparisons") == ["auggpt", "llm2llm"] * significant
+    assert bold_rows(folder, "results") == ["pada"] * significant
+    assert bool(bold_rows(folder, "table1")) == significant
+
+
+def test_a_lead_over_some_of_the_methods_is_not_bold(folder):
+    cells = {}
+    for method, last in (("auggpt", 0.4), ("llm2llm", 0.88), ("pada", 0.9)):
+        add(folder, cells, method, 0, {"base": 0.1, "iteration-0": 0.3, "iteration-1": last})
+    write_sweep(folder, cells)
+    report(folder)
+    assert bold_rows(folder, "comparisons") == ["auggpt"]
+    assert bold_rows(folder, "results") == []
+
+
+def use(folder, *usage, **changes):
+    """Writes what a run took into its state."""
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    folder.write_text(FILE, state.model_copy(update={"usage": list(usage)} | changes).model_dump_json())
+
+
+def test_tokens_are_means_of_what_the_runs_took_and_the_generators_are_apart(folder):
+    cells = {}
+    for seed in (0, 1, 2):
+        add(folder, cells, "pada", seed, AHEAD)
+        use(
+            cell(folder, f"method-pada_seed-{seed}"),
+            Usage(role="teacher", purpose="error_analysis", calls=4, prompt_tokens=5000, completion_tokens=600),
+            Usage(role="teacher", purpose="pattern_generation", calls=2, prompt_tokens=700, completion_tokens=300),
+            Usage(
+                role="teacher", purpose="error_generation", calls=2 + 2 * seed, prompt_tokens=100 * seed,
+                completion_tokens=40, shared=True,
+            ),
+            Usage(role="judge", purpose="quality_control", calls=3, prompt_tokens=90, completion_tokens=10),
+            **({"status": "running"} if seed == 2 else {}),
+        )  # fmt: skip
+    write_sweep(folder, cells)
+    report(folder)
+    (results,), (tokens,) = table(folder, "results"), table(folder, "tokens")
+    assert (results["generator tokens"], results["all tokens"]) == ("1090", "6790")
+    assert (tokens["generator tokens"], tokens["all tokens"]) == ("1090", "6790")
+    assert (tokens["seeds"], tokens["calls"]) == ("2", "12")
+    assert (tokens["prompt tokens"], tokens["completion tokens"]) == ("5840", "950")
+    assert "USD" not in results and "USD" not in tokens
+
+
+def test_dollars_are_told_where_every_call_has_a_price(folder):
+    cells = {}
+    priced = Usage(role="teacher", purpose="rephrasing", calls=1, prompt_tokens=1, completion_tokens=1, usd=0.5)
+    for method in ("auggpt", "pada"):
+        add(folder, cells, method, 0, AHEAD)
+    use(cell(folder, "method-auggpt_seed-0"), priced, priced)
+    use(cell(folder, "method-pada_seed-0"), priced, priced.model_copy(update={"usd": None}))
+    write_sweep(folder, cells)
+    report(folder)
+    for name in ("results", "tokens"):
+        assert {row["method"]: row["USD"] for row in table(folder, name)} == {"auggpt": "1.0", "pada": ""}
