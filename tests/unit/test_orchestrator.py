@@ -78,6 +78,23 @@ def test_the_part_of_val_held_apart_chooses_and_reaches_no_agent(tmp_path):
     assert all(name.startswith("v") for name in analysed)
 
 
+class Disagreeing(World):
+    """On each split another iteration's model is best: train's is 0, val's 1, the held apart part's 2, test's 3."""
+
+    def fails(self, sample, position, model):
+        return model != "tvax".index(sample.id[0])
+
+
+@pytest.mark.parametrize(("apart", "chosen"), [(False, "iteration-1"), (True, "iteration-2")])
+def test_neither_train_nor_test_chooses_the_best_model(tmp_path, apart, chosen):
+    folder = prepared(tmp_path)
+    if apart:
+        folder.write_records(run_files.split("val_apart"), [math_sample("a0")])
+    state = run(folder, Disagreeing(), iterations=3)
+    assert [m for m, scores in state.scores.items() if scores["test"].accuracy == 1] == ["iteration-3"]
+    assert state.best == chosen
+
+
 def test_a_training_is_named_after_its_run_and_model(tmp_path):
     class Named(World):
         async def fine_tune(self, job):

@@ -13,7 +13,7 @@ from jobs import doctor
 from pada_ray import sandbox
 from pada_ray.errors import ConfigError, PadaError
 from pada_ray.sandbox import levels, run_python, run_python_many
-from pada_ray.sandbox.launch import Launch
+from pada_ray.sandbox.launch import Launch, launches
 from pada_ray.sandbox.supervise import MAX_OUTPUT
 
 BASIC = Launch("basic", "limits", (), own_user=False, counted_apart=False)
@@ -200,6 +200,29 @@ def only(monkeypatch):
 
 def strong(*command: str) -> Launch:
     return Launch("strong", "bubblewrap", command, own_user=False, counted_apart=False)
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_bubblewrap_is_tried_before_namespaces_and_these_before_limits(monkeypatch, user):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    tried = list(launches())
+    means = [launch.means for launch in tried]
+    assert list(dict.fromkeys(means)) == ["bubblewrap", "namespaces", "limits"]
+    assert means == sorted(means, key=["bubblewrap", "namespaces", "limits"].index)
+    assert [launch.level == "strong" for launch in tried] == [each != "limits" for each in means]
+
+
+def test_as_many_programs_run_at_a_time_as_there_are_cores(only, monkeypatch, tmp_path):
+    """Each waits until all have begun, in a folder that the basic level lets them share."""
+    only(BASIC)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    program = (
+        "import os, time\n"
+        f"os.mkdir({str(tmp_path)!r} + '/%d')\n"
+        f"while len(os.listdir({str(tmp_path)!r})) < 3: time.sleep(0.01)"
+    )
+    assert [result.reason for result in run_python_many([program % i for i in range(3)])] == ["ran to its end"] * 3
 
 
 def test_the_strongest_launch_that_works_is_taken(only):
