@@ -18,7 +18,7 @@ class Column(NamedTuple):
     kind: Kind = "text"
     digits: int = 1  # after the point, where that applies
     under: bool = False  # the page shows it below the column before it
-    once: bool = False  # the terminal says it below the table where it is the same in every row
+    once: bool = False  # the terminal says it above a group's rows where all have the same
 
 
 class Table(NamedTuple):

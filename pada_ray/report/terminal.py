@@ -36,24 +36,25 @@ def print_report(folder: Folder, console: Console) -> None:
 
 def printed(table: tables.Table) -> Group:
     """A table of the report, as the terminal shows it: one for each group, without rows that hold no number yet."""
-    known = [i for i, row in enumerate(table.rows) if any(isinstance(value, (int, float, tuple)) for value in row)]
-    texts = tables.texts(table, escape, "[bold]{}[/]")
-    once = [j for j, c in enumerate(table.columns) if c.once and len({table.rows[i][j] for i in known}) == 1]
-    first = 1 if table.grouped else 0  # the name of a group stands above it
-    kept = [j for j in range(first, len(table.columns)) if j not in once]
     shown = []
+    texts = tables.texts(table, escape, "[bold]{}[/]")
+    first = 1 if table.grouped else 0  # the name of a group stands above it
     for name, rows in tables.groups_of_rows(table):
-        grid = Table(title=Text(f"{table.title}: {name}" if name else table.title), title_justify="left")
+        known = [i for i in rows if any(isinstance(value, (int, float, tuple)) for value in table.rows[i])]
+        if not known:
+            continue
+        once = [j for j, c in enumerate(table.columns) if c.once and len({table.rows[i][j] for i in known}) == 1]
+        same = ", ".join(f"{table.columns[j].title} {texts[known[0]][j]}" for j in once)
+        title = ": ".join(filter(None, [table.title, "; ".join(filter(None, [name, same]))]))
+        grid = Table(title=Text(title), title_justify="left")
+        kept = [j for j in range(first, len(table.columns)) if j not in once]
         for column in (table.columns[j] for j in kept):
             justify: Literal["left", "right"] = "left" if column.kind == "text" else "right"
             grid.add_column(Text(column.title), justify=justify, overflow="fold")
-        for i in sorted({*rows} & {*known}):
+        for i in known:
             grid.add_row(*(texts[i][j] for j in kept))
-        if grid.row_count:
-            shown.append(grid)
-    everywhere = [f"{table.columns[j].title} {texts[known[0]][j]}" for j in once]
-    notes = [*table.notes, *([f"In every row: {', '.join(everywhere)}"] if everywhere else [])]
-    return Group(*shown, Text(". ".join(notes)), Text())
+        shown.append(grid)
+    return Group(*shown, Text(". ".join(table.notes)), Text())
 
 
 def accuracy_table(state: RunState, method: str) -> Table:

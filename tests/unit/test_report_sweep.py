@@ -83,7 +83,7 @@ def test_accuracies_and_comparisons_are_printed(folder, capsys, monkeypatch):
     assert rows[0] == ["dataset hellaswag", "41.0 ± 1.0", "51.0 ± 1.0", "91.0 ± 1.0"]
     assert [row[0] for row in rows[1:] if row[0]] == ["vanilla", "auggpt", "pada -quality"]
     assert "pada against the other methods: dataset hellaswag" in told
-    assert "In every row: seeds 3, items 100, over seeds and items" in " ".join(told.split())
+    assert "dataset hellaswag; seeds 3, items 100, over seeds and items" in " ".join(told.split())
     assert f"page: {folder.at('report/index.html')}" in told
 
 
@@ -352,10 +352,10 @@ def test_tokens_are_means_of_what_the_runs_took_and_the_generators_are_apart(fol
 def test_dollars_are_told_where_every_call_has_a_price(folder):
     cells = {}
     priced = Usage(role="teacher", purpose="rephrasing", calls=1, prompt_tokens=1, completion_tokens=1, usd=0.5)
-    for method in ("auggpt", "pada"):
-        add(folder, cells, method, 0, AHEAD)
-    use(cell(folder, "method-auggpt_seed-0"), priced, priced)
-    use(cell(folder, "method-pada_seed-0"), priced, priced.model_copy(update={"usd": None}))
+    for method, seed in (("auggpt", 0), ("auggpt", 1), ("pada", 0), ("pada", 1)):
+        add(folder, cells, method, seed, AHEAD)
+        use(cell(folder, f"method-{method}_seed-{seed}"), priced, priced)
+    use(cell(folder, "method-pada_seed-1"), priced, priced.model_copy(update={"usd": None}))
     write_sweep(folder, cells)
     report(folder)
     for name in ("results", "tokens"):
