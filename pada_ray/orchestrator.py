@@ -6,6 +6,7 @@ A plain class: the agents, and the functions that need the cluster, are handed i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -341,11 +342,16 @@ class Orchestrator:
 
     async def best_on_val(self) -> int:
         """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
-        are equal."""
+        are equal. A model of which no reply could be scored is not chosen before another."""
         scores = self._keeper.state.scores
         val: Split = "val_apart" if "val_apart" in self._samples else "val"
         iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
-        return max(iterations, key=lambda i: (scores[run_files.model(i)][val].accuracy, -i))
+
+        def goodness(i: int) -> tuple[float, int]:
+            accuracy = scores[run_files.model(i)][val].accuracy
+            return (-1.0 if math.isnan(accuracy) else accuracy, -i)
+
+        return max(iterations, key=goodness)
 
     # How steps are kept
 

@@ -95,6 +95,16 @@ def test_neither_train_nor_test_chooses_the_best_model(tmp_path, apart, chosen):
     assert state.best == chosen
 
 
+def test_a_model_without_a_scored_reply_is_not_chosen(tmp_path):
+    class Unread(World):
+        def fails(self, sample, position, model):
+            return None if model == 0 else super().fails(sample, position, model)
+
+    state = run(prepared(tmp_path), Unread())
+    assert state.scores["iteration-0"]["val"].unscored == 4
+    assert state.best == "iteration-2"
+
+
 def test_a_training_is_named_after_its_run_and_model(tmp_path):
     class Named(World):
         async def fine_tune(self, job):
