@@ -15,6 +15,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.report.browser import read_browsed
 from pada_ray.report.page import CHART_LIBRARY
 from pada_ray.report.results import read_run
+from pada_ray.stability import read_stability
 from pada_ray.state import FILE, RunState
 from pada_ray.storage import Folder
 
@@ -120,7 +121,10 @@ def test_clusters_that_the_data_do_not_support_are_warned_of(folder):
     folder.write_yaml(run_files.clusters(1), {name: i // 5 for i, name in enumerate(analysed)})  # causes alternate
     report(folder.url)
     (row,) = table(folder, "stability")
-    assert float(row["ARI, other seeds"]) < 0.65
+    (found,) = read_stability(folder)
+    figures = [float(row[name]) for name in ("ARI, other seeds", "ARI, subsamples", "silhouette")]
+    assert figures == [found.ari_over_seeds, found.ari_over_subsamples, found.silhouette]
+    assert len(set(figures)) == 3 and max(figures) < 0.65
     warning = '<p class="warning">Iteration 1: the data do not support 2 clusters: other seeds give other clusters'
     assert warning in folder.read_text("report/index.html")
 
