@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from rich.console import Console, Group
@@ -142,8 +143,8 @@ def files_table(folder: Folder, state: RunState) -> Table:
 
 
 def _accuracy(score: Score) -> str:
-    unscored = f" ({score.unscored} unscored)" if score.unscored else ""
-    return f"{100 * score.accuracy:.1f}{unscored}"
+    accuracy = "-" if math.isnan(score.accuracy) else f"{100 * score.accuracy:.1f}"
+    return f"{accuracy} ({score.unscored} unscored)" if score.unscored else accuracy
 
 
 def _titled(title: str, text: str) -> Text:

@@ -58,7 +58,8 @@ def test_a_run_that_has_only_begun(tmp_path):
 
 def test_another_methods_models_are_called_after_it_and_unscored_replies_are_shown(tmp_path):
     score = Score(samples=10, failures=2, truncated=0, unscored=2)
-    state = RunState(name="a", scores={"iteration-0": {"test": score}, "iteration-1": {"test": score}})
+    none = Score(samples=10, failures=0, truncated=0, unscored=10)
+    state = RunState(name="a", scores={"iteration-0": {"test": none}, "iteration-1": {"test": score}})
     text = shown(run(tmp_path, state, method="auggpt"))
     assert "auggpt iteration 1" in text
-    assert "75.0 (2 unscored)" in text
+    assert "75.0 (2 unscored)" in text and "- (10 unscored)" in text
