@@ -15,8 +15,7 @@ from jobs.run import Overrides
 from jobs.sweep import Only
 from pada_ray import planning
 from pada_ray.config import Config, load_config, read_raw
-from pada_ray.report.results import METHOD, SEED, setting_of
-from pada_ray.sweep import Cell, Label, chosen, load_sweep
+from pada_ray.sweep import METHOD, SEED, Cell, chosen, load_sweep, setting_of
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config with a grid.")]
 
@@ -31,7 +30,7 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
     if "grid" in read_raw(file):
         cells = chosen(load_sweep(file, overrides), only or [])
         configs = [cell.config for cell in cells]
-        for line in _told(cells):
+        for line in _by_setting(cells):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
     else:
         configs = [load_config(file, overrides)]
@@ -57,18 +56,18 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
     )
 
 
-def _told(cells: Sequence[Cell]) -> Iterator[str]:
-    """A line for the cells of each setting: its methods, and the seeds of each."""
-    seeds: dict[tuple[str, Label], list[str]] = {}
+def _by_setting(cells: Sequence[Cell]) -> Iterator[str]:
+    """A line for the cells of each setting: its methods, and the seeds that they have."""
+    seeds: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
-        place = setting_of(cell.coordinates), cell.coordinates.get(METHOD)
-        seeds.setdefault(place, []).append(str(cell.coordinates.get(SEED, "")))
+        method, seed = (str(cell.coordinates.get(axis, "")) for axis in (METHOD, SEED))
+        seeds.setdefault((setting_of(cell.coordinates), method), []).append(seed)
     methods: dict[tuple[str, str], list[str]] = {}
-    for (setting, method), mine in seeds.items():
-        methods.setdefault((setting, ", ".join(filter(None, mine))), []).append("" if method is None else str(method))
-    for (setting, mine_seeds), named in methods.items():
-        parts = {"": setting, "method ": ", ".join(filter(None, named)), "seed ": mine_seeds}
-        yield "; ".join(f"{what}{text}" for what, text in parts.items() if text)
+    for (setting, method), its_seeds in seeds.items():
+        methods.setdefault((setting, ", ".join(its_seeds)), []).append(method)
+    for (setting, its), those in methods.items():
+        parts = [("", setting), (f"{METHOD} ", ", ".join(those)), (f"{SEED} ", its)]
+        yield "; ".join(axis + labels for axis, labels in parts if labels)
 
 
 def _calls_table(plans: Sequence[planning.Plan], config: Config) -> Table:

@@ -19,6 +19,7 @@ from pada_ray.storage import Folder
 CELLS = "cells"  # folder of the cells' runs in the sweep's folder
 SHARED = "shared"  # folder of the stages that cells have in common
 FILE = "sweep.yaml"
+METHOD, SEED, DATASET = "method", "seed", "dataset"  # axes with a meaning of their own
 
 Label = str | int | float | bool | None
 Axis = list[Label] | dict[str | int, dict[str, Any]]
@@ -110,6 +111,11 @@ def chosen(sweep: Sweep, only: list[str]) -> list[Cell]:
         known = "; ".join(f"{axis}: {', '.join(labels)}" for axis, labels in places.items())
         raise ConfigError(f"--only {' '.join(only)}: no cell of the grid is there; its places: {known}")
     return cells
+
+
+def setting_of(coordinates: dict[str, Label]) -> str:
+    """What beside method and seed tells a cell from others, such as `dataset gsm8k, regime 300`."""
+    return ", ".join(f"{axis} {label}" for axis, label in coordinates.items() if axis not in (METHOD, SEED))
 
 
 def write_sweep(sweep: Sweep) -> None:

@@ -12,7 +12,8 @@ from pada_ray.records import SPLITS
 from pada_ray.report.comparison import Pairing
 from pada_ray.report.evidence import Evidence
 from pada_ray.report.groups import OverSeeds, groups_of, over_seeds
-from pada_ray.report.results import Run, Sweep, label
+from pada_ray.report.labels import label
+from pada_ray.report.results import Run, Sweep
 
 Figure = dict[str, Any]
 

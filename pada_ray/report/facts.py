@@ -10,7 +10,8 @@ from pada_ray import run_files
 from pada_ray.records import Split
 from pada_ray.report.accounts import seconds, spent
 from pada_ray.report.comparison import Pairing, split_for_results
-from pada_ray.report.results import Run, Sweep, interval_over_items, label
+from pada_ray.report.labels import label
+from pada_ray.report.results import Run, Sweep, interval_over_items
 from pada_ray.report.tables import Column, text_of
 from pada_ray.statistics import Comparison
 

@@ -13,10 +13,8 @@ from pada_ray.paper_results import Dataset
 from pada_ray.records import Message, Prediction, Sample, Split
 from pada_ray.state import FILE, RunState, Score, read_state
 from pada_ray.storage import Folder
-from pada_ray.sweep import CELLS, Label
+from pada_ray.sweep import CELLS, DATASET, METHOD, SEED, Label, setting_of
 from pada_ray.sweep import FILE as SWEEP_FILE
-
-METHOD, SEED, DATASET = "method", "seed", "dataset"  # axes of a sweep with a meaning of their own
 
 
 class Run(NamedTuple):
@@ -140,24 +138,11 @@ def read_sweep(folder: Folder) -> Sweep:
     return Sweep(folder, listed["name"], [_read_cell(folder, cell) for cell in listed["cells"]])
 
 
-def setting_of(coordinates: dict[str, Label]) -> str:
-    return ", ".join(f"{axis} {label}" for axis, label in coordinates.items() if axis not in (METHOD, SEED))
-
-
 def interval_over_items(score: Score) -> tuple[float, float]:
     """Wilson's 95% interval of an accuracy, in points: how it may differ on other items, for this one model."""
     scored = score.samples - score.unscored
     found = binomtest(scored - score.failures, scored).proportion_ci(method="wilson")
     return 100 * float(found.low), 100 * float(found.high)
-
-
-def label(model: str, method: str) -> str:
-    """What a model is called in tables and charts."""
-    if model == run_files.BASE:
-        return "base model"
-    if model == run_files.model(0):
-        return "vanilla fine-tuning"
-    return f"{method} {model.replace('-', ' ')}"
 
 
 def _read_cell(folder: Folder, cell: dict[str, Any]) -> SweepCell:

@@ -13,7 +13,8 @@ from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
 from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.evidence import Evidence
-from pada_ray.report.results import Run, interval_over_items, label
+from pada_ray.report.labels import label
+from pada_ray.report.results import Run, interval_over_items
 from pada_ray.report.tables import Column, Table, Value
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from pada_ray import run_files
 from pada_ray.records import SPLITS
 from pada_ray.report import tables
-from pada_ray.report.results import label
+from pada_ray.report.labels import label
 from pada_ray.state import FILE, RunState, Score, read_state
 from pada_ray.storage import Folder
 

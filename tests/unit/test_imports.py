@@ -1,6 +1,8 @@
 """The import direction is jobs -> actors -> pada_ray, and only the modules whose work is Ray import it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,9 @@ def test_direction(package):
 def test_few_modules_of_the_algorithm_import_ray():
     importing = {f.name for f in (ROOT / "pada_ray").rglob("*.py") if "ray" in imported(f)}
     assert importing == MAY_IMPORT_RAY
+
+
+def test_no_command_waits_for_what_only_some_of_them_need():
+    code = "import sys, jobs.cli; print(*sorted({'numpy', 'ray', 'scipy', 'sklearn', 'torch'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
