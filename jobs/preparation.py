@@ -205,9 +205,11 @@ def _check_model(config: Config) -> None:
 
 
 def _check_size(config: Config, samples: Samples) -> None:
-    ratio, train = config.data_generation.ratio, len(samples["train"])
-    if config.method != "vanilla" and not round(ratio * train):
-        raise ConfigError(f"data_generation.ratio: {ratio} of {train} training samples are none to add; raise it")
+    settings, train = config.data_generation, len(samples["train"])
+    if config.method != "vanilla" and not settings.samples_to_add(train):
+        raise ConfigError(
+            f"data_generation.ratio: {settings.ratio} of {train} training samples are none to add; raise it"
+        )
 
 
 def _has_gpu() -> bool | None:

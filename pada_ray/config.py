@@ -214,6 +214,10 @@ class DataGenerationConfig(Section):
     candidate_budget: float = Field(default=3.0, ge=1)
     """At most so many first drafts per accepted sample asked for; then the shortfall is reported."""
 
+    def samples_to_add(self, train: int) -> int:
+        """What an iteration adds to an original training set of so many samples."""
+        return round(self.ratio * train)
+
 
 class QualityControlConfig(Section):
     enabled: bool = True

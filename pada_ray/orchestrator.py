@@ -297,7 +297,7 @@ class Orchestrator:
     @property
     def _synthetic_size(self) -> int:
         """Samples that an iteration adds."""
-        return round(self._config.data_generation.ratio * len(self._train))
+        return self._config.data_generation.samples_to_add(len(self._train))
 
     async def _augment(self, iteration: int, groups: Sequence[Group]) -> list[Sample]:
         """𝒟_syn of an iteration: every group's quota, drafted, screened, reviewed and regenerated."""

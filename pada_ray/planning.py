@@ -68,7 +68,7 @@ def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
         config.seed,
         *(s.model_dump_json() for s in train),
     )
-    added = round(config.data_generation.ratio * len(train))
+    added = config.data_generation.samples_to_add(len(train))
     iterations = 0 if config.method == "vanilla" else config.iterations
     trainings = [
         Training(
