@@ -25,10 +25,10 @@ def folder(tmp_path):
     return Folder(str(tmp_path))
 
 
-def add(folder, cells, method, seed, accuracies, **run):
+def add(folder, cells, method, seed, accuracies, dataset="hellaswag", regime=1000, **run):
     name = f"method-{method}_seed-{seed}"
-    cells[name] = {"method": method, "seed": seed, "dataset": "hellaswag"}
-    data = {"benchmark": "hellaswag", "folder": "x", "regime": 1000}
+    cells[name] = {"method": method, "seed": seed, "dataset": dataset}
+    data = {"benchmark": dataset, "folder": "x", "regime": regime}
     write_run(cell(folder, name), accuracies=accuracies, data=data, seed=seed, **{"items": MANY} | run)
 
 
@@ -319,7 +319,7 @@ def test_a_lead_over_some_of_the_methods_is_not_bold(folder):
 
 
 def use(folder, *usage, **changes):
-    """Writes what a run took into its state."""
+    """Writes what a run took, and what else is given, into its state."""
     state = RunState.model_validate_json(folder.read_text(FILE))
     folder.write_text(FILE, state.model_copy(update={"usage": list(usage)} | changes).model_dump_json())
 
@@ -360,3 +360,39 @@ def test_dollars_are_told_where_every_call_has_a_price(folder):
     report(folder)
     for name in ("results", "tokens"):
         assert {row["method"]: row["USD"] for row in table(folder, name)} == {"auggpt": "1.0", "pada": ""}
+
+
+def test_a_method_that_has_not_begun_is_not_beaten(folder):
+    cells = {}
+    add(folder, cells, "pada", 0, AHEAD)
+    add(folder, cells, "auggpt", 0, BEHIND)
+    write_sweep(folder, cells)
+    report(folder)
+    assert "**90.0**" in folder.read_text("report/tables/results.md")
+    cells["method-llm2llm"] = {"method": "llm2llm", "dataset": "hellaswag", "seed": 0}
+    write_sweep(folder, cells)
+    report(folder)
+    with_another = folder.read_text("report/tables/results.md")
+    assert "**90.0**" not in with_another and "90.0" in with_another
+
+
+def test_what_the_final_models_were_trained_on_shows_where_sizes_do_not_match(folder):
+    cells = {}
+    for method, samples in (("pada", 12), ("auggpt", 11)):
+        add(folder, cells, method, 0, AHEAD)
+        use(cell(folder, f"method-{method}_seed-0"), counts={"iteration-1": {"training_samples": samples}})
+    write_sweep(folder, cells)
+    report(folder)
+    rows = table(folder, "results")
+    assert {row["method"]: row["training samples"] for row in rows} == {"pada": "12", "auggpt": "11"}
+
+
+def test_humaneval_counts_among_the_smallest_regime_as_in_the_paper(folder):
+    cells = {}
+    for seed, (dataset, regime) in enumerate((("humaneval", None), ("gsm8k", 300), ("squad", 1000))):
+        for method, accuracies in (("pada", AHEAD), ("auggpt", BEHIND)):
+            add(folder, cells, method, seed, accuracies, dataset, regime)
+    write_sweep(folder, cells)
+    report(folder)
+    rows = table(folder, "gains")
+    assert [(row["training samples"], row["settings"]) for row in rows] == [("300", "2"), ("1000", "1")]
