@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import ray
@@ -17,7 +18,14 @@ from pada_ray.storage import Folder
 @pytest.fixture(scope="session", autouse=True)
 def cluster():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address="local", num_cpus=2, dashboard_host="127.0.0.1", log_to_driver=False)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        dashboard_host="127.0.0.1",
+        log_to_driver=False,
+        # Workers find the tasks of `lost_workers` there.
+        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
+    )
     yield
     ray.shutdown()
 
