@@ -1,8 +1,9 @@
 """Makes the demo's student: a Llama of half a million weights that knows arithmetic and the form of a reply.
 
-`python -m pada_ray.demo.pretrain [--out DIR] [--seed N] [--steps N] [--threads N]`
+`python -m pada_ray.demo.pretrain [--out DIR] [--seed N] [--steps N] [--threads N] [--check]`
 
-The same seed and the same number of threads give the same weights again.
+The same seed and the same number of threads give the same weights again. At the end, and with `--check` alone, it says
+how many new problems in pretraining's own words the student solves, by which students can be compared.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from pada_ray.config import StudentConfig
 from pada_ray.demo import STUDENT
 from pada_ray.demo.corpus import Document, documents
 from pada_ray.demo.tokenizer import END, MAX_LENGTH, role_token, train_tokenizer
+from pada_ray.records import Message
+from pada_ray.student import Student
 
 STEPS = 2000
 ROWS, ROW_LENGTH = 24, 96  # a step's batch, in tokens
 LEARNING_RATE, WARM_UP, DECAY, CLIP = 4e-3, 50, 0.4, 1.0
 TOKENIZER_DOCUMENTS = 20_000
+PROBLEMS, PROBLEMS_SEED = 400, 2_000_000  # of the check
+REPLY_LENGTH = 48  # tokens; pretraining's replies are shorter
 
 
 def pretrain(out: Path, seed: int, steps: int) -> None:
@@ -76,6 +82,14 @@ def train(model: LlamaForCausalLM, rows: Iterator[list[int]], steps: int) -> Non
             print(f"step {step + 1} loss {loss.item():.3f} {time.monotonic() - started:.0f} s", flush=True)
 
 
+def solved(student: Path) -> float:
+    """Share of PROBLEMS new conversations of pretraining to which the student gives the very reply."""
+    conversations = (d for d in documents(random.Random(PROBLEMS_SEED)) if not isinstance(d, str))
+    turns = [[Message(role=role, content=text) for role, text in c] for c in islice(conversations, PROBLEMS)]
+    replies = Student(StudentConfig(model=str(student))).replies([t[:-1] for t in turns], REPLY_LENGTH, PROBLEMS)
+    return sum(r.text == t[-1].content for r, t in zip(replies, turns, strict=True)) / PROBLEMS
+
+
 def _texts(stream: Iterator[Document]) -> Iterator[str]:
     for document in stream:
         if isinstance(document, str):
@@ -102,9 +116,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the corpus and of the first weights")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--check", action="store_true", help="pretrain nothing: look at the student in --out")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    pretrain(args.out, args.seed, args.steps)
+    if not args.check:
+        pretrain(args.out, args.seed, args.steps)
+    print(f"solves {solved(args.out):.1%} of {PROBLEMS} new problems in pretraining's words")
 
 
 if __name__ == "__main__":
