@@ -71,9 +71,12 @@ demo-evidence: .venv/installed ## PaDA against vanilla at 1000 samples over five
 	$(BIN)/pada report runs/demo-table
 
 runs/second-student: .venv/installed
+	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --steps 4000 --out $@
+
+runs/weak-student: .venv/installed
 	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --out $@
 
-demo-table: runs/second-student ## PaDA beside other methods over seeds, settings and two students, many hours
+demo-table: runs/second-student runs/weak-student ## PaDA beside other methods over seeds, settings and students, many hours
 	$(BIN)/pada sweep configs/demo_table.yaml
 	$(BIN)/pada report runs/demo-table
 
