@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from os import cpu_count
 from typing import Annotated
 
 import typer
@@ -46,9 +49,12 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
             if name in tables:
                 console.print(printed(tables[name]))
         pages = {cell_folder(target, cell.name): cell.run for cell in sweep.cells if isinstance(cell.run, Run)}
-        due = [(place, run) for place, run in pages.items() if not is_current(run, place)]
-        for place, run in track(due, "pages of cells", console=console, transient=True):
-            write_run(run, place)
+        due = [(run, place) for place, run in pages.items() if not is_current(run, place)]
+        # Most of a page's time is spent on clustering again, to see how stable its clusters are.
+        with ProcessPoolExecutor(cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+            written = pool.map(write_run, [run for run, _ in due], [place for _, place in due])
+            for _ in track(written, "pages of cells", total=len(due), console=console, transient=True):
+                pass
     else:
         write_run(read_run(folder), target)
     console.print(f"page: {target.at(PAGE)}\ntables: {target.at(TABLES)}", soft_wrap=True, highlight=False)
