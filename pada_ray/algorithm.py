@@ -39,4 +39,7 @@ async def pada_agent(train: Sequence[Sample], steps: Steps, max_iterations: int)
         # Evaluations, for the next iteration and for the choice of the best
         train_failures, val_failures = await steps.evaluate(iteration)
 
+    # Beyond the paper: what the last model still gets wrong, for the reader alone
+    await steps.find_what_is_left(max_iterations + 1, val_failures)
+
     return await steps.best_on_val()

@@ -192,6 +192,8 @@ class PatternAnalysisConfig(Section):
     """A sentence-transformers model (Hub id or folder), or `tfidf`, which needs no weights."""
     min_clusters: int = Field(default=2, ge=1)
     max_clusters: int = Field(default=10, ge=1)
+    of_last_model: bool = True
+    """What the last model still gets wrong is analysed too, for the reader: some ten calls."""
     leave_out: int | None = Field(default=None, ge=0)
     """A cluster (0 is the largest) whose strategy is drafted but not used: what is it worth?"""
 
@@ -200,6 +202,10 @@ class PatternAnalysisConfig(Section):
         if self.min_clusters > self.max_clusters:
             raise ValueError(f"min_clusters ({self.min_clusters}) is above max_clusters ({self.max_clusters})")
         return self
+
+    def what_findings_depend_on(self) -> str:
+        """As JSON. Runs that agree in it find the same in the same failures."""
+        return self.model_dump_json(exclude={"of_last_model", "leave_out"})
 
 
 class DataGenerationConfig(Section):

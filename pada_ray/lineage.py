@@ -56,7 +56,7 @@ class Bar(Record):
     iteration: int
     model: str
     failures: int
-    analysed: int  # those in clusters; 0 for the last model, which no analysis comes after
+    analysed: int  # those in clusters
 
     @property
     def scale(self) -> float:
@@ -146,8 +146,10 @@ def read_lineage(folder: Folder) -> Lineage:
 
 
 def table3(folder: Folder) -> list[Table3Row]:
-    """The patterns and strategies of the first and of the last iteration that has patterns."""
-    found = [f for f in read_all_findings(folder) if f.patterns]
+    """The patterns and strategies of the first and of the last iteration that has patterns. What the last model still
+    gets wrong has no strategies."""
+    iterations = run_files.read_config(folder).iterations
+    found = [f for f in read_all_findings(folder)[:iterations] if f.patterns]
     ends = found if len(found) < 2 else [found[0], found[-1]]
     return [_row(f, pattern) for f in ends for pattern in f.patterns]
 

@@ -201,7 +201,7 @@ class Orchestrator:
             ),
             load=lambda: [self._folder.read_yaml(file)[a.sample_id] for a in analyses],
             content=content_hash(
-                self._config.pattern_analysis.model_dump_json(exclude={"leave_out"}),
+                self._config.pattern_analysis.what_findings_depend_on(),
                 self._config.seed,
                 *(a.model_dump_json() for a in analyses),
             ),
@@ -238,6 +238,11 @@ class Orchestrator:
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
         self._count(iteration, patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks))
         return [s for s in strategies if s.cluster != self._config.pattern_analysis.leave_out]
+
+    async def find_what_is_left(self, iteration: int, failures: Sequence[Failure]) -> None:
+        if self._config.pattern_analysis.of_last_model:
+            clusters = await self.cluster(iteration, await self.error_analysis(iteration, failures))
+            await self.pattern_categorization(iteration, clusters)
 
     async def generate(
         self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]

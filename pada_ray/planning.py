@@ -88,15 +88,16 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     if with_patterns:
         failures = min(analysis.max_failures, len(val))
         analyses = math.ceil(failures / analysis.batch_size)
-        for i in range(config.iterations):
+        for i in range(config.iterations + analysis.of_last_model):
             # The first round looks at the model that runs share, with the same questions.
-            shared = content_hash(first, analysis.model_dump_json(exclude={"leave_out"})) if i == 0 else None
+            shared = content_hash(first, analysis.what_findings_depend_on()) if i == 0 else None
             read = failures * 2 * _tokens(val) + analyses * _overhead(config, "error_analysis", failures=[])
             yield Calls("teacher", "error_analysis", analyses, read, failures * ANALYSIS_TOKENS, shared)
             read = failures * ANALYSIS_TOKENS + CLUSTERS * _overhead(config, "pattern_categorization", analyses=[])
             yield Calls("teacher", "pattern_categorization", CLUSTERS, read, CLUSTERS * PATTERN_TOKENS, shared)
-            read = CLUSTERS * PATTERN_TOKENS + _overhead(config, "strategy_drafting", patterns=[])
-            yield Calls("teacher", "strategy_drafting", 1, read, CLUSTERS * STRATEGY_TOKENS, shared)
+            if i < config.iterations:
+                read = CLUSTERS * PATTERN_TOKENS + _overhead(config, "strategy_drafting", patterns=[])
+                yield Calls("teacher", "strategy_drafting", 1, read, CLUSTERS * STRATEGY_TOKENS, shared)
     if config.method == "more_steps" or not added:
         return
     reviewed = _reviewed(config)

@@ -59,6 +59,16 @@ class PatternOutcome(Record):
         return len(self.fixed) / len(self.failures)
 
 
+class Remaining(Record):
+    """A cluster of the last model's val failures, which no strategy is drafted for."""
+
+    iteration: int  # the one that would begin with it
+    cluster: int
+    pattern: Pattern | None  # None where its categorization stayed unreadable
+    failures: list[str]  # analysed val items of the cluster
+    kind: float | None  # the category's estimated val failures; None without pattern
+
+
 class ValStep(Record):
     """A val item under one model."""
 
@@ -117,6 +127,23 @@ def trace(folder: Folder, iteration: int, lineage: Lineage | None = None) -> lis
             )
         )
     return outcomes
+
+
+def what_is_left(folder: Folder, lineage: Lineage) -> list[Remaining]:
+    """The last model's clusters in their order; none where its failures were not analysed."""
+    found = read_findings(folder, run_files.read_config(folder).iterations + 1)
+    categories = {c.clusters.get(found.iteration): c for c in lineage.categories}
+    patterns = {p.cluster: p for p in found.patterns}
+    return [
+        Remaining(
+            iteration=found.iteration,
+            cluster=cluster,
+            pattern=patterns.get(cluster),
+            failures=found.members(cluster),
+            kind=categories[cluster].estimates[found.iteration] if cluster in categories else None,
+        )
+        for cluster in sorted(set(found.clusters.values()))
+    ]
 
 
 def _kind_after(category: Category, iteration: int) -> float | None:

@@ -6,7 +6,7 @@ from pada_ray.config import Config
 from pada_ray.state import RunState
 from pada_ray.tasks.judged import Judged
 
-_ANALYSIS = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
+_PATTERNS = ("error analysis", "clustering", "pattern categorization")
 
 
 def seconds_left(state: RunState, config: Config, stage_seconds: float) -> tuple[float, bool]:
@@ -36,7 +36,10 @@ def planned_stages(config: Config) -> list[str]:
     stages = [f"base: {kind}" for kind in evaluation] + [f"iteration-0: {kind}" for kind in model]
     if config.method == "vanilla":
         return stages
-    analysis = _ANALYSIS if config.method == "pada" and config.pattern_analysis.enabled else ()
+    patterns = _PATTERNS if config.method == "pada" and config.pattern_analysis.enabled else ()
+    strategies = ("strategy drafting",) if patterns else ()
     generation = () if config.method == "more_steps" else ("data generation",)
-    kinds = (*analysis, *generation, *model)
-    return stages + [f"iteration-{i}: {kind}" for i in range(1, config.iterations + 1) for kind in kinds]
+    kinds = (*patterns, *strategies, *generation, *model)
+    stages += [f"iteration-{i}: {kind}" for i in range(1, config.iterations + 1) for kind in kinds]
+    left = patterns if config.pattern_analysis.of_last_model else ()
+    return stages + [f"iteration-{config.iterations + 1}: {kind}" for kind in left]

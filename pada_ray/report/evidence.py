@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pada_ray import run_files
 from pada_ray.errors import ConfigError
 from pada_ray.lineage import Lineage, Table3Row, read_lineage, table3
-from pada_ray.provenance import PatternOutcome, Turnover, trace, turnover
+from pada_ray.provenance import PatternOutcome, Remaining, Turnover, trace, turnover, what_is_left
 from pada_ray.report.results import Run
 from pada_ray.stability import Stability, read_stability
 
@@ -19,6 +19,7 @@ class Evidence(NamedTuple):
 
     lineage: Lineage
     outcomes: list[PatternOutcome]
+    left: list[Remaining]
     turnovers: list[Turnover]
     table3: list[Table3Row]
     stability: list[Stability]
@@ -29,7 +30,7 @@ class Evidence(NamedTuple):
 def read_evidence(run: Run) -> Evidence:
     """All of it; without an embedding model what can be said without one."""
     if not run.models:
-        return Evidence(_NO_LINEAGE, [], [], [], [])
+        return Evidence(_NO_LINEAGE, [], [], [], [], [])
     problem = ""
     try:
         lineage, stability = read_lineage(run.folder), read_stability(run.folder)
@@ -39,6 +40,7 @@ def read_evidence(run: Run) -> Evidence:
     return Evidence(
         lineage=lineage,
         outcomes=[outcome for i in finished for outcome in trace(run.folder, i, lineage)],
+        left=what_is_left(run.folder, lineage),
         turnovers=[turnover(run.folder, i) for i in finished],
         table3=table3(run.folder),
         stability=stability,

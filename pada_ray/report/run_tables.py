@@ -119,19 +119,20 @@ def comparison_table(run: Run, pairings: list[Pairing]) -> Table:
     return Table("comparisons", "The final model against the others", columns, rows, notes, bold)
 
 
-def category_table(evidence: Evidence) -> Table:
+def category_table(run: Run, evidence: Evidence) -> Table:
     """Figure 8 in numbers."""
     lineage = evidence.lineage
-    iterations = [bar.iteration for bar in lineage.bars if bar.analysed or not bar.failures]
+    models = {bar.iteration: label(bar.model, run.method) for bar in lineage.bars if bar.analysed or not bar.failures}
+    iterations = list(models)
     names = {category.id: category.name for category in lineage.categories}
-    columns = [Column("category"), *(Column(f"iteration {i}", "number", 0) for i in iterations), Column("remark")]
+    columns = [Column("category"), *(Column(model, "number", 0) for model in models.values()), Column("remark")]
     rows: list[list[Value]] = []
     for category in lineage.categories:
         remarks = []
         if iterations and category.first > iterations[0]:
-            remarks.append(f"new in iteration {category.first}")
+            remarks.append(f"new with {models[category.first]}")
         if iterations and category.last < iterations[-1]:
-            remarks.append(f"gone after iteration {category.last}")
+            remarks.append(f"gone after {models[category.last]}")
         if category.split_from is not None and category.split_from != category.id:
             remarks.append(f"split from {names[category.split_from]}")
         if category.merged_into is not None and category.merged_into != category.id:
@@ -139,8 +140,7 @@ def category_table(evidence: Evidence) -> Table:
         estimates = [category.estimates.get(i) if category.clusters.get(i) is not None else None for i in iterations]
         rows.append([category.name, *estimates, ", ".join(remarks)])
     notes = [
-        "Estimated val failures of the model that the iteration begins with: the category's share of the analysed "
-        "failures times all failures",
+        "Estimated val failures of each model: the category's share of the analysed failures times all failures",
     ]
     if lineage.threshold is not None:
         notes.append(f"Patterns of two iterations count as one category from a cosine of {lineage.threshold:.2f} on")

@@ -20,13 +20,17 @@ from pada_ray.storage import Folder
 
 def print_report(folder: Folder, console: Console) -> None:
     """Prints accuracies, patterns with their strategies, what quality control did, the calls, and where things lie."""
-    state, method = read_state(folder), run_files.read_config(folder).method
+    state, config = read_state(folder), run_files.read_config(folder)
+    method = config.method
     iterations = [name for name in state.scores if name != run_files.BASE]
     console.print(accuracy_table(state, method))
     for name in iterations:
         patterns = _yaml(folder, f"{name}/patterns.yaml")
         if patterns:
             console.print(pattern_table(label(name, method), patterns, _yaml(folder, f"{name}/strategies.yaml")))
+    left = _yaml(folder, run_files.patterns(config.iterations + 1))
+    if left:
+        console.print(remaining_table(left))
     quotas = {name: _yaml(folder, f"{name}/quotas.yaml") for name in iterations}
     if any(quotas.values()):
         console.print(quality_table({name: groups for name, groups in quotas.items() if groups}))
@@ -92,6 +96,16 @@ def pattern_table(name: str, patterns: list[dict[str, Any]], strategies: list[di
             _titled(pattern["category_name"], pattern["error_pattern"]),
             _titled(strategy["strategy_name"], strategy["generation_approach"]) if strategy else Text("none"),
         )
+    return table
+
+
+def remaining_table(patterns: list[dict[str, Any]]) -> Table:
+    """Error patterns of the last model."""
+    table = Table(title="What the last model still gets wrong", title_justify="left", show_lines=True)
+    table.add_column("failures", justify="right")
+    table.add_column("pattern", ratio=1)
+    for pattern in patterns:
+        table.add_row(str(pattern["size"]), _titled(pattern["category_name"], pattern["error_pattern"]))
     return table
 
 

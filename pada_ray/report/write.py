@@ -38,7 +38,7 @@ def write_run(run: Run, out: Folder) -> None:
     tables = [
         run_tables.accuracy_table(run),
         run_tables.comparison_table(run, pairings),
-        run_tables.category_table(evidence),
+        run_tables.category_table(run, evidence),
         run_tables.table3(evidence),
         run_tables.pattern_table(evidence),
         run_tables.turnover_table(evidence),

@@ -50,6 +50,7 @@ def write_run(
     splits: tuple[str, ...] = ("train", "val", "test"),
     words: str = "",
     samples: int = 0,
+    left: bool = False,
     status: str = "done",
     items: dict[str, int] | None = None,
     **config: Any,
@@ -57,7 +58,8 @@ def write_run(
     """A run whose models get the first items of every split right, as many as their accuracy says.
 
     With `samples`, iteration 1 has two clusters with a pattern each, and so many synthetic samples, of which every
-    third took a second draft and every tenth never passed. `words` stand before every item's text.
+    third took a second draft and every tenth never passed; with `left`, the failures of the last model have the same
+    two clusters. `words` stand before every item's text.
     """
     models = MODELS if accuracies is None else accuracies
     counts = ITEMS | (items or {})
@@ -77,6 +79,8 @@ def write_run(
         state.counts[model] = {"training_samples": 8}
     if samples:
         _write_iteration(folder, state, counts["val"], samples)
+    if left:
+        _write_patterns(folder, 2, [f"val-{i}" for i in range(round(0.75 * counts["val"]), counts["val"])])
     if status == "done":
         state.best = max(models, key=lambda model: models[model], default=None)
     folder.write_text(FILE, state.model_dump_json())
@@ -101,18 +105,7 @@ def _predictions(split: str, items: int, accuracy: float) -> list[Prediction]:
 
 
 def _write_iteration(folder: Folder, state: RunState, val_items: int, samples: int) -> None:
-    failed = [f"val-{i}" for i in range(val_items // 2, val_items)]  # of iteration-0
-    causes = ("Carries a digit wrongly in a long sum", f"Reads the question in reverse {HOSTILE}")
-    analyses = [
-        Analysis(sample_id=name, error_cause=causes[i % 2], scenario_category=f"kind {i % 2}")
-        for i, name in enumerate(failed)
-    ]
-    folder.write_records(run_files.analyses(1), analyses)
-    folder.write_yaml(run_files.clusters(1), {name: i % 2 for i, name in enumerate(failed)})
-    patterns = [
-        Pattern(cluster=k, category_name=f"Category {k} {HOSTILE * k}", error_pattern=causes[k], size=len(failed) // 2)
-        for k in range(2)
-    ]
+    _write_patterns(folder, 1, [f"val-{i}" for i in range(val_items // 2, val_items)])
     strategies = [
         Strategy(
             cluster=k,
@@ -123,7 +116,6 @@ def _write_iteration(folder: Folder, state: RunState, val_items: int, samples: i
         )
         for k in range(2)
     ]
-    folder.write_yaml(run_files.patterns(1), [p.model_dump() for p in patterns])
     folder.write_yaml(run_files.strategies(1), [s.model_dump() for s in strategies])
     drafts = [draft for i in range(samples) for draft in _drafts(i)]
     accepted = [c for c in drafts if c.rejected is None]
@@ -146,6 +138,22 @@ def _write_iteration(folder: Folder, state: RunState, val_items: int, samples: i
         Usage(role="teacher", purpose="pattern_generation", calls=9, prompt_tokens=700, completion_tokens=300),
         Usage(role="judge", purpose="quality_control", calls=3, prompt_tokens=90, completion_tokens=10),
     ]
+
+
+def _write_patterns(folder: Folder, iteration: int, failed: list[str]) -> None:
+    causes = ("Carries a digit wrongly in a long sum", f"Reads the question in reverse {HOSTILE}")
+    analyses = [
+        Analysis(sample_id=name, error_cause=causes[i % 2], scenario_category=f"kind {i % 2}")
+        for i, name in enumerate(failed)
+    ]
+    folder.write_records(run_files.analyses(iteration), analyses)
+    folder.write_yaml(run_files.clusters(iteration), {name: i % 2 for i, name in enumerate(failed)})
+    sizes = [len(failed[k::2]) for k in range(2)]
+    patterns = [
+        Pattern(cluster=k, category_name=f"Category {k} {HOSTILE * k}", error_pattern=causes[k], size=sizes[k])
+        for k in range(2)
+    ]
+    folder.write_yaml(run_files.patterns(iteration), [p.model_dump() for p in patterns])
 
 
 def _drafts(i: int) -> list[Candidate]:

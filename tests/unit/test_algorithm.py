@@ -37,6 +37,9 @@ class RecordingSteps:
         self.log.append(("strategy_drafting", iteration, patterns))
         return ["strategy"]
 
+    async def find_what_is_left(self, iteration, failures):
+        self.log.append(("find_what_is_left", iteration, [f.sample.id for f in failures]))
+
     async def generate(self, iteration, strategies, train_failures):
         self.log.append(("generate", iteration, strategies, [f.sample.id for f in train_failures]))
         return [math_sample(f"syn-{iteration}")]
@@ -65,6 +68,7 @@ def test_algorithm_1_in_its_order():
                 "evaluate",
             )
         ),
+        ("find_what_is_left", 3),
     ]
 
 
@@ -74,6 +78,7 @@ def test_validation_failures_feed_analysis_and_train_failures_feed_generation():
     given = {entry[:2]: entry[2:] for entry in steps.log}
     assert given["error_analysis", 1] == (["v0"],)
     assert given["error_analysis", 2] == (["v1"],)
+    assert given["find_what_is_left", 3] == (["v2"],)
     assert given["generate", 2] == (["strategy"], ["t1"])
 
 

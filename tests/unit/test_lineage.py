@@ -37,12 +37,13 @@ NAMES = {
 }
 
 
-def finished_run(path, *iterations, failures=None, embedding="tfidf"):
-    """A run whose iterations found the given patterns: name in NAMES -> texts of its analyses."""
+def finished_run(path, *iterations, failures=None, embedding="tfidf", left=0):
+    """A run whose iterations found the given patterns: name in NAMES -> texts of its analyses. `left` of them were
+    found in the last model."""
     folder = Folder(str(path))
     settings = {"embedding": embedding}
     config = {"data": {"demo": {}}, "pattern_analysis": settings, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
-    folder.write_yaml(run_files.CONFIG, config)
+    folder.write_yaml(run_files.CONFIG, config | {"iterations": max(1, len(iterations) - left)})
     failures = failures or [sum(map(len, found.values())) for found in iterations]
     score = {f"iteration-{i}": {"val": Score(samples=99, failures=n, truncated=0)} for i, n in enumerate(failures)}
     folder.write_text(FILE, RunState(name="a", scores=score).model_dump_json())
@@ -154,6 +155,11 @@ def test_table_3_shows_the_first_and_the_last_iteration(tmp_path):
         (3, 0, 2, "Calendar slips"),
     ]
     assert [r.strategy_name for r in rows] == ["against 1", None, "against 3"]
+
+
+def test_table_3_leaves_out_what_the_last_model_gets_wrong(tmp_path):
+    folder = finished_run(tmp_path, {"units": UNITS}, {"signs": SIGNS}, {"dates": DATES}, left=1)
+    assert [r.category_name for r in table3(folder)] == ["Missing unit conversion", "Reversed comparison"]
 
 
 def test_table_3_of_one_iteration_shows_it_once(tmp_path):

@@ -11,7 +11,7 @@ from pada_ray import run_files
 from pada_ray.config import check_config
 from pada_ray.leak_guard import LeakGuard
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Sample
+from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Prediction, Sample
 from pada_ray.redaction import redact_pattern, redact_strategy
 from pada_ray.storage import Folder
 
@@ -177,6 +177,28 @@ def test_without_pattern_analysis_only_training_errors_are_used(tmp_path):
     run(folder, world, pattern_analysis={"enabled": False})
     assert "error_analysis" not in world.asked
     assert {c.group for c in folder.read_records(run_files.accepted(1), Candidate)} == {"errors"}
+
+
+def test_what_the_last_model_gets_wrong_is_analysed_unless_told_otherwise(tmp_path):
+    folder, without = prepared(tmp_path), prepared(tmp_path, "without")
+    world = World()
+    run(folder, world)
+    assert world.asked[-4:] == [
+        "evaluate iteration-2/adapter",
+        "error_analysis",
+        "cluster",
+        "pattern_categorization",
+    ]
+    wrong = [
+        p.id
+        for p in folder.read_records(run_files.predictions("iteration-2"), Prediction)
+        if p.split == "val" and p.failed
+    ]
+    assert [a.sample_id for a in folder.read_records(run_files.analyses(3), Analysis)] == wrong != []
+    assert folder.exists(run_files.patterns(3)) and not folder.exists(run_files.strategies(3))
+    run(without, world, pattern_analysis={"of_last_model": False})
+    assert world.asked[-1] == "evaluate iteration-2/adapter"
+    assert not without.exists(run_files.analyses(3))
 
 
 def test_a_strategy_left_out_gets_no_samples_and_the_others_share_its_quota(tmp_path):

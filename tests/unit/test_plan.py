@@ -60,11 +60,11 @@ def test_what_own_data_will_take_is_told_without_a_call_or_a_file(folder, tmp_pa
     # Three models of 8, 12 and 16 samples for either pada, and the first of them is vanilla's too.
     assert lines[1] == "3 runs: 5 fine-tunings with their evaluations (2 more are shared), 80 optimiser steps"
     calls, prompt, completion, usd = rows["error_analysis"]
-    # Of the first model once, of the second for either pada: 4 failures in a call, 60 tokens to each.
-    assert (calls, completion) == ("3", "720")
+    # Of the first model once, of the second and the third for either pada: 4 failures in a call, 60 tokens to each.
+    assert (calls, completion) == ("5", "1,200")
     tokens = int(prompt.replace(",", ""))
     assert tokens > 0
-    assert usd == f"{(3000 * tokens + 5000 * 720) / 1e6:,.2f}"
+    assert usd == f"{(3000 * tokens + 5000 * 1200) / 1e6:,.2f}"
     assert rows["quality_control"][-1] == "no price"
     assert list(folder.iterdir()) == []
 

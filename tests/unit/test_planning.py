@@ -67,6 +67,14 @@ def test_methods_share_the_analysis_of_the_first_model_alone():
     assert planned(quality_control={"enabled": False}).calls[0].shared == shared[0]
 
 
+def test_the_last_models_failures_are_analysed_and_no_strategies_drafted():
+    def times(purpose, **analysis):
+        return sum(c.purpose == purpose for c in planned(iterations=2, pattern_analysis=analysis).calls)
+
+    assert [times(p) for p in ("error_analysis", "pattern_categorization", "strategy_drafting")] == [3, 3, 2]
+    assert times("error_analysis", of_last_model=False) == 2
+
+
 def test_a_judged_task_has_its_replies_graded():
     judged = {split: [s.model_copy(update={"task": "judged"}) for s in members] for split, members in SAMPLES.items()}
     vanilla, auggpt = (planned(judged, method=m, iterations=2).calls for m in ("vanilla", "auggpt"))

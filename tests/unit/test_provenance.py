@@ -4,7 +4,7 @@ from builders import batch, candidate, math_sample, strategy
 from pada_ray import run_files
 from pada_ray.errors import DataError
 from pada_ray.lineage import Category, Lineage
-from pada_ray.provenance import SyntheticTrace, ValTrace, trace, trace_sample, turnover
+from pada_ray.provenance import SyntheticTrace, ValTrace, trace, trace_sample, turnover, what_is_left
 from pada_ray.records import Analysis, Pattern, Prediction
 from pada_ray.state import FILE, RunState, Score
 from pada_ray.storage import Folder
@@ -78,10 +78,20 @@ def test_from_a_cluster_to_what_became_of_it(folder):
     assert third.fixed == ["d"]
 
 
-def test_the_last_model_has_no_kinds_but_its_items_are_known(folder):
+def test_a_last_model_that_was_not_analysed_has_no_kinds_but_its_items_are_known(folder):
     outcomes = trace(folder, 2, lineage(clusters={2: 0}, sizes={2: 2}, estimates={2: 2.0}))
     assert [(o.failures, o.fixed) for o in outcomes] == [(["b", "e"], ["b", "e"]), (["f"], ["f"])]
     assert (outcomes[0].kind_before, outcomes[0].kind_after) == (2, None)
+
+
+def test_what_is_left_of_the_last_model(folder):
+    config = folder.read_yaml(run_files.CONFIG)
+    folder.write_yaml(run_files.CONFIG, config | {"iterations": 1})  # so that iteration 2 only analyses
+    first, second = what_is_left(folder, lineage(clusters={2: 0}, sizes={2: 2}, estimates={2: 2.0}))
+    assert (first.iteration, first.cluster, first.pattern) == (2, 0, pattern(0, 2))
+    assert (first.failures, first.kind, second.failures, second.kind) == (["b", "e"], 2, ["f"], None)
+    folder.write_yaml(run_files.CONFIG, config)
+    assert what_is_left(folder, lineage()) == []
 
 
 def test_a_kind_that_merged_into_another_is_counted_nowhere(folder):

@@ -33,12 +33,14 @@ def test_the_tables_of_a_run(tmp_path):
         scores={"base": score(200), "iteration-0": score(100), "iteration-1": score(50)},
         counts={"iteration-0": {"training_samples": 30}, "iteration-1": {"training_samples": 45}},
     )
-    folder = run(tmp_path, state)
+    folder = run(tmp_path, state, iterations=1)
     folder.write_yaml(
         "iteration-1/patterns.yaml",
         [{"cluster": 0, "category_name": "Sums [bold]", "error_pattern": "off by one", "size": 7}],
     )
     folder.write_yaml("iteration-1/strategies.yaml", [])
+    left = [{"cluster": 0, "category_name": "Dates", "error_pattern": "a day too many", "size": 4}]
+    folder.write_yaml("iteration-2/patterns.yaml", left)
     group = {"group": "cluster-0", "quota": 15, "accepted": 14, "drafted": 45, "regenerated": 9, "unwritten": 2}
     folder.write_yaml("iteration-1/quotas.yaml", [group | {"rejected": {"wrong": 3, "leak": 1}}])
     text = shown(folder)
@@ -48,6 +50,8 @@ def test_the_tables_of_a_run(tmp_path):
     assert "75.0" in rows["pada iteration 1 (best on val)"]
     assert "45" in rows["pada iteration 1 (best on val)"]
     assert "Sums [bold]" in text  # what an LLM wrote is text, never markup
+    _, _, after = " ".join(text.split()).partition("What the last model still gets wrong")
+    assert "Dates" in after and "a day too many" in after
     assert "3 wrong, 1 leak, 2 unwritten" in text
     assert "iteration-1/adapter" in text
 

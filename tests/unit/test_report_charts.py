@@ -38,7 +38,7 @@ def evidence():
         Bar(iteration=3, model="iteration-2", failures=20, analysed=0),
     ]
     categories = [category(0, {1: 10, 2: 6}), category(1, {1: 10, 2: 0}, merged_into=0), category(2, {1: 0, 2: 9})]
-    return Evidence(Lineage(categories=categories, bars=bars, threshold=0.5), [], [], [], [])
+    return Evidence(Lineage(categories=categories, bars=bars, threshold=0.5), [], [], [], [], [])
 
 
 def test_a_category_keeps_its_place_and_colour_and_comes_and_goes_visibly(folder, evidence):
@@ -57,13 +57,19 @@ def test_a_category_keeps_its_place_and_colour_and_comes_and_goes_visibly(folder
     assert figure["layout"]["annotations"][2]["text"] == "20 failures<br>test 70.0%"
 
 
-def test_the_categories_in_numbers(evidence):
-    table = category_table(evidence)
-    assert [column.title for column in table.columns] == ["category", "iteration 1", "iteration 2", "remark"]
+def test_the_categories_in_numbers(folder, evidence):
+    write_run(folder)
+    table = category_table(read_run(folder), evidence)
+    assert [column.title for column in table.columns] == [
+        "category",
+        "vanilla fine-tuning",
+        "pada iteration 1",
+        "remark",
+    ]
     assert table.rows == [
         ["Category 0", 20, 12, ""],
-        ["Category 1", 20, None, "gone after iteration 1, merged into Category 0"],
-        ["Category 2", None, 18, "new in iteration 2"],
+        ["Category 1", 20, None, "gone after vanilla fine-tuning, merged into Category 0"],
+        ["Category 2", None, 18, "new with pada iteration 1"],
     ]
 
 

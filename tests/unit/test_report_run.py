@@ -135,12 +135,26 @@ def test_what_came_of_patterns(folder):
     assert (first["failures"], first["fixed"], first["samples"]) == ("5", "3", "15")
     assert float(first["of all, %"]) == 50
     assert float(first["kind before"]) == 5
-    assert "kind after" not in first  # the last model's failures are not analysed
+    assert "kind after" not in first  # the last model's failures were not analysed
     (turnover,) = table(folder, "turnover")
     assert (turnover["failures before"], turnover["fixed"], turnover["broken"]) == ("10", "5", "0")
     assert [row["category"] for row in table(folder, "figure8")] == ["Category 0 ", f"Category 1 {HOSTILE}"]
     assert table(folder, "table3")[0]["strategy"] == "'=Strategy 0"
     assert {"accuracy", "errors", "val", "samples", "cost", "config"} <= Page(folder.read_text("report/index.html")).ids
+
+
+def test_what_the_last_model_still_gets_wrong(folder):
+    written(folder, samples=30, left=True, iterations=1)
+    first, second = table(folder, "patterns")
+    assert [float(row["kind after"]) for row in (first, second)] == [3, 2]
+    assert {row["iteration"] for row in table(folder, "table3")} == {"1"}
+    columns = ["category", "vanilla fine-tuning", "pada iteration 1"]
+    assert [list(row)[:3] for row in table(folder, "figure8")] == [columns] * 2
+    page = folder.read_text("report/index.html")
+    assert {"pattern-1-0", "pattern-2-0", "pattern-2-1"} <= Page(page).ids
+    assert "an estimated 3 of the 5 that are left" in " ".join(page.split())
+    item = next(entry for entry in read_browsed(read_run(folder)).val if entry.id == "val-15")
+    assert (item.steps[-1].iteration, item.steps[-1].cluster) == (2, 0)
 
 
 def test_tokens_and_time_per_stage(folder):

@@ -68,10 +68,16 @@ def test_judged_replies_are_graded_after_each_evaluation():
     ],
 )
 def test_the_stages_of_each_method(values, later):
-    stages = planned_stages(config(iterations=1, **values))
+    analysis = {"of_last_model": False} | values.pop("pattern_analysis", {})
+    stages = planned_stages(config(iterations=1, pattern_analysis=analysis, **values))
     assert stages == [
         "base: evaluation",
         "iteration-0: fine-tuning",
         "iteration-0: evaluation",
         *(f"iteration-1: {kind}" for kind in later),
     ]
+
+
+def test_the_last_models_failures_are_analysed_at_the_end():
+    last = ["iteration-2: error analysis", "iteration-2: clustering", "iteration-2: pattern categorization"]
+    assert planned_stages(config(iterations=1))[-4:] == ["iteration-1: evaluation", *last]
