@@ -35,7 +35,7 @@ def browser() -> Iterator[Any]:
 def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run with 10,000 samples, some of them hostile."""
     folder = tmp_path_factory.mktemp("run")
-    write_run(Folder(str(folder)), samples=MANY)
+    write_run(Folder(str(folder)), samples=MANY, left=True, iterations=1)
     pada("report", str(folder), cwd=folder)
     return folder / "report/index.html"
 
@@ -182,6 +182,17 @@ def test_from_a_val_failure_to_its_pattern_and_samples_by_keyboard(browser, run_
     assert page.evaluate("document.activeElement.name") == "text"
     pattern.get_by_role("button", name="val failures").press("Enter")
     playwright.expect(page.locator("#browser-val output")).to_have_text("5 of 20")
+    assert opened.wrong == []
+
+
+def test_what_the_last_model_gets_wrong_leads_to_its_failures_and_back(browser, run_page):
+    opened = Opened(browser, run_page)
+    page = opened.page
+    page.locator("#pattern-2-0 summary").click()
+    page.locator("#pattern-2-0").get_by_role("button", name="Its 3 val failures").click()
+    opened.tells("val", "3 of 20")
+    page.locator("#browser-val summary").first.click()
+    assert page.locator("#browser-val details[open] a").last.inner_text() == "iteration 2, cluster 0"
     assert opened.wrong == []
 
 
