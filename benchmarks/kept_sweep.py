@@ -69,7 +69,9 @@ def _findings(run: Folder) -> dict[str, str]:
 
 
 def _hashed(item: Sample) -> Sample:
-    """The item without its texts: equal for equal items."""
+    """The item without its texts: equal for equal items. One that was kept before has none and stays as it is."""
+    if not item.messages[-1].content:
+        return item
     text = "".join(message.model_dump_json() for message in item.messages)
     short = hashlib.sha256(text.encode()).hexdigest()[:8]
     messages = [Message(role="user", content=short), Message(role="assistant", content="")]

@@ -1,5 +1,7 @@
 """What is kept of a sweep says the same as the sweep."""
 
+from pathlib import Path
+
 from report_runs import cell, write_run, write_sweep
 
 from benchmarks.kept_sweep import pack, unpack
@@ -30,6 +32,9 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
     kept = Folder(str(tmp_path / "kept"))
     assert unpack(archive, kept.url) == 5
     assert unpack(archive, kept.url) == 0
+    again = str(tmp_path / "again.tar.xz")  # where a sweep goes on with kept runs, they meet others of the same items
+    assert pack(kept.url, again) == 5
+    assert Path(again).read_bytes() == Path(archive).read_bytes()
 
     (tmp_path / "sweep" / "cells" / "vanilla-2" / "state.json").unlink()
     (tmp_path / "sweep" / "cells" / "vanilla-2" / "config.yaml").unlink()
