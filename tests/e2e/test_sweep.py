@@ -39,9 +39,9 @@ def test_a_sweep_is_killed_goes_on_and_does_nothing_twice(tmp_path):
     first = [read_state(run).finished["iteration-0: fine-tuning"] for run in cells.iterdir()]
     assert sorted(stage.shared for stage in first) == [False, True, True]
     # base, the first model and its evaluation once, and for each of the two methods one more model with its evaluation
-    # and for one of them the clusters
+    # and for one of them the clusters of both its models' failures
     stored = [entry for entry in (tmp_path / "runs" / "small" / "shared").iterdir() if (entry / "done").is_file()]
-    assert len(stored) == 3 + 2 * 2 + 1
+    assert len(stored) == 3 + 2 * 2 + 2
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
