@@ -1,5 +1,7 @@
+import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -31,6 +33,19 @@ def test_a_reply_outlives_the_connection(tmp_path):
     cache = ReplyCache(open_database(path))
     assert cache.get("key") == reply
     assert cache.get("other") is None
+
+
+def test_a_new_file_that_another_process_is_about_to_write_is_waited_for(tmp_path):
+    """As where two gateways open it at once. SQLite gives up at once there, whatever its timeout."""
+    path = str(tmp_path / "replies.sqlite")
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        sqlite3.connect(path, timeout=60).execute("PRAGMA journal_mode=WAL")
+    letting_go = threading.Timer(0.3, other.execute, ["COMMIT"])
+    letting_go.start()
+    assert open_database(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    letting_go.join()
 
 
 def test_equal_requests_have_one_key_whatever_they_are_for():
