@@ -6,7 +6,6 @@ import asyncio
 import functools
 import importlib.metadata
 import importlib.util
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from rich.markup import escape
 from jobs.command import main
 from pada_ray.config import Config, EndpointConfig, load_config
 from pada_ray.errors import PadaError
+from pada_ray.resources import cores
 
 _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
@@ -36,7 +36,7 @@ def doctor(
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: sys.version.split()[0],
         **{name: functools.partial(importlib.metadata.version, name) for name in _PACKAGES},
-        "processor": lambda: f"{len(os.sched_getaffinity(0))} cores",
+        "processor": lambda: f"{cores()} cores",
         "accelerator": _accelerator,
         "4-bit weights": _four_bits,
         "vLLM": _vllm,

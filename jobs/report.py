@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from os import cpu_count
 from typing import Annotated
 
 import typer
@@ -13,6 +10,7 @@ from rich.progress import track
 
 from jobs.command import main
 from jobs.preparation import lasting
+from pada_ray.resources import cores
 from pada_ray.storage import Folder
 
 RunOrSweep = Annotated[
@@ -35,6 +33,9 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
 
     Example: pada report runs/demo
     """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     from pada_ray.report import printed
     from pada_ray.report.results import Run, is_sweep, read_run, read_sweep
     from pada_ray.report.write import PAGE, TABLES, cell_folder, is_current, write_run, write_sweep
@@ -51,7 +52,7 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
         pages = {cell_folder(target, cell.name): cell.run for cell in sweep.cells if isinstance(cell.run, Run)}
         due = [(run, place) for place, run in pages.items() if not is_current(run, place)]
         # Most of a page's time is spent on clustering again, to see how stable its clusters are.
-        with ProcessPoolExecutor(cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
             written = pool.map(write_run, [run for run, _ in due], [place for _, place in due])
             for _ in track(written, "pages of cells", total=len(due), console=console, transient=True):
                 pass

@@ -1,8 +1,9 @@
-"""What the cluster has, and what its autoscaler may add."""
+"""What this machine and the cluster have, and what the cluster's autoscaler may add."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ AUTOSCALER_CONFIG = Path("~/ray_bootstrap_config.yaml")
 _NODE_GROUP = "ray.io/node-group"
 
 Node = dict[str, Any]
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus_for(setting: float | str) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from pada_ray.resources import cores
 from pada_ray.sandbox.levels import standing
 from pada_ray.sandbox.supervise import SandboxResult, supervise
 
@@ -43,8 +43,3 @@ def run_python_many(
         return list(
             pool.map(lambda program, test: supervise(launch, program, test, timeout, memory_mb), programs, tests)
         )
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
