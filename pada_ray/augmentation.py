@@ -117,7 +117,7 @@ def plan_groups(
     for_errors = (round(total * error_share) if strategies else total) if errors else 0
     whole = [Seed(sample=s) for s in train]
     groups = [
-        Group(name=f"cluster-{s.cluster}", instruction="pattern_generation", strategy=s, pool=whole, quota=share)
+        Group(name=s.group, instruction="pattern_generation", strategy=s, pool=whole, quota=share)
         for s, share in zip(strategies, even_shares(total - for_errors, len(strategies)), strict=True)
     ]
     if for_errors:

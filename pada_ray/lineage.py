@@ -35,6 +35,14 @@ class Findings(NamedTuple):
         """The val sample ids of a cluster."""
         return [sample_id for sample_id, k in self.clusters.items() if k == cluster]
 
+    def pattern(self, cluster: int | None) -> Pattern | None:
+        """None where its categorization stayed unreadable."""
+        return next((p for p in self.patterns if p.cluster == cluster), None)
+
+    def strategy(self, cluster: int | None) -> Strategy | None:
+        """None without pattern, or where nothing was left of it without held-out text."""
+        return next((s for s in self.strategies if s.cluster == cluster), None)
+
 
 class Category(Record):
     """An error category, followed through the iterations."""
@@ -256,7 +264,7 @@ def _category(
 
 
 def _row(found: Findings, pattern: Pattern) -> Table3Row:
-    strategy = next((s for s in found.strategies if s.cluster == pattern.cluster), None)
+    strategy = found.strategy(pattern.cluster)
     return Table3Row(
         iteration=found.iteration,
         cluster=pattern.cluster,

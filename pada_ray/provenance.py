@@ -103,20 +103,19 @@ def trace(folder: Folder, iteration: int, lineage: Lineage | None = None) -> lis
     _, after = _val_before_and_after(folder, iteration)
     found = read_findings(folder, iteration)
     categories = {c.clusters.get(iteration): c for c in (lineage or read_lineage(folder)).categories}
-    patterns = {p.cluster: p for p in found.patterns}
-    strategies = {s.cluster: s for s in found.strategies}
     candidates = _candidates(folder, iteration)
     outcomes = []
     for cluster in sorted(set(found.clusters.values())):
         failures = found.members(cluster)
-        made = [c for c in candidates if c.group == f"cluster-{cluster}"]
+        strategy = found.strategy(cluster)
+        made = [c for c in candidates if strategy and c.group == strategy.group]
         category = categories.get(cluster)
         outcomes.append(
             PatternOutcome(
                 iteration=iteration,
                 cluster=cluster,
-                pattern=patterns.get(cluster),
-                strategy=strategies.get(cluster),
+                pattern=found.pattern(cluster),
+                strategy=strategy,
                 failures=failures,
                 fixed=[i for i in failures if after[i].failed is False],
                 accepted=[c.id for c in made if c.rejected is None],
@@ -133,12 +132,11 @@ def what_is_left(folder: Folder, lineage: Lineage) -> list[Remaining]:
     """The last model's clusters in their order; none where its failures were not analysed."""
     found = read_findings(folder, run_files.read_config(folder).iterations + 1)
     categories = {c.clusters.get(found.iteration): c for c in lineage.categories}
-    patterns = {p.cluster: p for p in found.patterns}
     return [
         Remaining(
             iteration=found.iteration,
             cluster=cluster,
-            pattern=patterns.get(cluster),
+            pattern=found.pattern(cluster),
             failures=found.members(cluster),
             kind=categories[cluster].estimates[found.iteration] if cluster in categories else None,
         )
@@ -201,7 +199,7 @@ def _val_steps(folder: Folder, sample_id: str, found: Sequence[Findings]) -> lis
                 failed=prediction.failed,
                 reply=prediction.reply,
                 cluster=cluster,
-                pattern=next((p for p in findings.patterns if p.cluster == cluster), None) if findings else None,
+                pattern=findings.pattern(cluster) if findings else None,
             )
         )
     return steps
@@ -209,13 +207,13 @@ def _val_steps(folder: Folder, sample_id: str, found: Sequence[Findings]) -> lis
 
 def _origin(folder: Folder, candidate: Candidate, found: Findings) -> SyntheticTrace:
     train = folder.read_records(run_files.split("train"), Sample)
-    strategy = next((s for s in found.strategies if f"cluster-{s.cluster}" == candidate.group), None)
+    strategy = next((s for s in found.strategies if s.group == candidate.group), None)
     return SyntheticTrace(
         iteration=found.iteration,
         candidate=candidate,
         seed=next(s for s in train if s.id == candidate.seed_id),
         strategy=strategy,
-        pattern=next((p for p in found.patterns if strategy and p.cluster == strategy.cluster), None),
+        pattern=found.pattern(strategy.cluster) if strategy else None,
         val_failures=found.members(strategy.cluster) if strategy else [],
     )
 

@@ -107,6 +107,11 @@ class Strategy(Record):
     generation_approach: str
     key_elements: list[str]
 
+    @property
+    def group(self) -> str:
+        """Whose quota the samples count for that are written by it."""
+        return f"cluster-{self.cluster}"
+
 
 class Scores(Record):
     """The judge's ratings of one synthetic sample, 1 to 10 each (appendix A.4). `adherence` is absent in
