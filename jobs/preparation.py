@@ -16,6 +16,7 @@ from pada_ray.data import EVAL_DRAW, load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
 from pada_ray.fine_tune import check_fine_tuning
+from pada_ray.llm.moving import take_along
 from pada_ray.prompts import Prompts, read_templates
 from pada_ray.randomness import generator_for
 from pada_ray.records import Sample, Split
@@ -60,7 +61,7 @@ def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
         folder.write_records(run_files.split(split), members)
     for name, template in (read_templates(config.prompts) if config.prompts else {}).items():
         folder.write_text(f"{run_files.PROMPTS}/{name}", template)
-    folder.write_text(run_files.CONFIG, dump_config(config))
+    _write_config(folder, config)
     return folder.url
 
 
@@ -91,7 +92,14 @@ def change_config(run: str, overrides: list[str]) -> None:
     raw = read_config(run).model_dump(mode="json")
     for override in overrides:
         lay_over(raw, override)
-    folder.write_text(run_files.CONFIG, dump_config(check_config(raw, folder.at(run_files.CONFIG))))
+    _write_config(folder, check_config(raw, folder.at(run_files.CONFIG)))
+
+
+def _write_config(folder: Folder, config: Config) -> None:
+    """Of a run that has begun already, what it has paid for comes along to where this config has it."""
+    if folder.exists(run_files.CONFIG):
+        take_along(cache_file(run_files.read_config(folder), folder.url), cache_file(config, folder.url))
+    folder.write_text(run_files.CONFIG, dump_config(config))
 
 
 def read_data(config: Config) -> Samples:

@@ -1,9 +1,15 @@
+from contextlib import closing
+
 import pytest
 
 from jobs.preparation import cache_copy, cache_file, change_config, prepare, read_config
 from jobs.shared_disk import refuse_local_paths
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
+from pada_ray.llm.account import Account, Cost
+from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
+from pada_ray.llm.database import open_database
+from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.resources import explain_nodes
 
 WHY = "the cluster has 3 nodes"
@@ -91,3 +97,29 @@ def test_a_run_may_be_declared_shared_when_it_goes_on(tmp_path):
     run = prepare(config(runs=str(tmp_path)))
     change_config(run, ["shared_disk=true"])
     assert read_config(run).shared_disk
+
+
+def test_what_a_run_has_paid_for_comes_along_when_it_is_kept_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run = prepare(config(runs=str(tmp_path)))
+    pay_for(cache_file(read_config(run), run), "first")
+    for change in ("shared_disk=true", f"llm.cache={tmp_path / 'all'}", "shared_disk=false"):
+        change_config(run, [change])
+        assert paid_for(cache_file(read_config(run), run)) == (["first"], Cost(9, 0.5)), change
+    pay_for(cache_file(read_config(run), run), "second")
+    change_config(run, ["llm.cache=null"])  # back to where the first one still is
+    assert paid_for(cache_file(read_config(run), run)) == (["first", "second"], Cost(18, 1.0))
+
+
+def pay_for(file, key):
+    with closing(open_database(file)) as db:
+        request = ChatRequest(messages=[], purpose="x", reply_schema=None, temperature=0.0, seed=None)
+        reply = ChatReply(text="hello", cut_off=False)
+        ReplyCache(db).put(key, request, reply)
+        Account(db).pay("pada", "teacher", request, key, Completion(reply, 7, 2), 0.5)
+
+
+def paid_for(file):
+    with closing(open_database(file)) as db:
+        keys = [key for (key,) in db.execute("SELECT key FROM replies ORDER BY key")]
+        return keys, Account(db).spent("pada")
