@@ -28,7 +28,8 @@ _PACKAGES = (
 def doctor(
     config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Also check this config.")] = None,
 ) -> None:
-    """Check what is installed, the accelerator, and with CONFIG also its data, its endpoints and its model.
+    """Check what is installed, the accelerator, and with CONFIG also its data, its endpoints and its model. Exit code 1
+    where something is missing.
 
     Example: pada doctor configs/demo.yaml
     """
@@ -51,16 +52,22 @@ def doctor(
             "judge endpoint": lambda: _endpoint(loaded.llm.judge, "judge"),
             "student": lambda: _student(loaded),
         }
-    failed = 0
-    for name, check in checks.items():
-        try:
-            console.print(f"[green]ok[/]      {name}: {escape(check())}", highlight=False, soft_wrap=True)
-        except Exception as e:  # a doctor reports whatever it finds
-            failed += 1
-            what = f"{type(e).__name__}: {e}" if not isinstance(e, PadaError) else str(e)
-            console.print(f"[red]missing[/] {name}: {escape(' '.join(what.split()))}", highlight=False, soft_wrap=True)
-    if failed:
+    sound = all([_holds(name, check, console) for name, check in checks.items()])
+    if sound and config is not None:
+        sound = _holds("run", lambda: _run(loaded), console)
+    if not sound:
         raise typer.Exit(1)
+
+
+def _holds(name: str, check: Callable[[], str], console: Console) -> bool:
+    """Prints what `check` says, or why it can't say it."""
+    try:
+        console.print(f"[green]ok[/]      {name}: {escape(check())}", highlight=False, soft_wrap=True)
+    except Exception as e:  # a doctor reports whatever it finds
+        what = f"{type(e).__name__}: {e}" if not isinstance(e, PadaError) else str(e)
+        console.print(f"[red]missing[/] {name}: {escape(' '.join(what.split()))}", highlight=False, soft_wrap=True)
+        return False
+    return True
 
 
 def _accelerator() -> str:
@@ -133,6 +140,13 @@ def _student(config: Config) -> str:
     student.encoder.conversation([Message(role="user", content="Hello"), Message(role="assistant", content="Hi")])
     millions = sum(p.numel() for p in student.model.parameters()) / 1e6
     return f"{config.student.model} loads: {millions:,.1f} M parameters, chat template with an end of turn"
+
+
+def _run(config: Config) -> str:
+    from jobs.preparation import check, read_data
+
+    check(config, read_data(config))
+    return "may begin"
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def test_doctor(tmp_path):
     told = pada("doctor", DEMO, cwd=tmp_path).stdout
     assert "demo loads: 0.5 M parameters" in told
     assert "train 300, val 500, test 500" in told
+    assert "run: may begin" in told
     sick = pada("doctor", str(ROOT / "configs/paper/gsm8k.yaml"), cwd=tmp_path, check=False)
     assert sick.returncode == 1
     assert "missing data: " in " ".join(sick.stdout.split())

@@ -1,0 +1,32 @@
+import pytest
+from rich.console import Console
+
+from jobs import doctor
+from pada_ray.config import check_config
+from pada_ray.errors import ConfigError
+
+
+def config(**keys):
+    endpoint = {"base_url": "offline", "model": "a"}
+    raw = {
+        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "llm": {"teacher": endpoint, "judge": endpoint},
+    }
+    return check_config(raw | keys, "test")
+
+
+def test_what_a_run_would_be_refused_for_is_missing():
+    assert doctor._run(config()) == "may begin"
+    with pytest.raises(ConfigError, match=r"^data_generation.ratio: 0.01 of 20"):
+        doctor._run(config(data_generation={"ratio": 0.01}))
+
+
+def test_whatever_goes_wrong_is_told_and_the_next_is_looked_at(capsys):
+    console = Console(width=80)
+    assert doctor._holds("first", lambda: "here", console)
+    assert not doctor._holds("second", lambda: str(1 / 0), console)
+    assert capsys.readouterr().out.splitlines() == [
+        "ok      first: here",
+        "missing second: ZeroDivisionError: division by zero",
+    ]
