@@ -161,7 +161,8 @@ def test_one_call_that_keeps_failing_does_not_close_the_endpoint():
 
 
 def test_refusals_hardly_count_while_others_are_answered():
-    server = Simulated(lambda n: CallFailed(Kind.RATE, "slow down") if n % 5 else reply(), max_retries=3, latency=0.1)
+    """One call in five is answered: some of 60 are refused more than 10 times, and none, by any chance, 100 times."""
+    server = Simulated(lambda n: CallFailed(Kind.RATE, "slow down") if n % 5 else reply(), max_retries=10, latency=0.1)
     assert all(isinstance(end, Completion) for end in run_in_virtual_time(server.ask_many(60)))
 
 
