@@ -52,10 +52,8 @@ def doctor(
             "judge endpoint": lambda: _endpoint(loaded.llm.judge, "judge"),
             "student": lambda: _student(loaded),
         }
-    sound = all([_holds(name, check, console) for name, check in checks.items()])
-    if sound and config is not None:
-        sound = _holds("run", lambda: _run(loaded), console)
-    if not sound:
+    missing = [name for name, check in checks.items() if not _holds(name, check, console)]
+    if missing or (config is not None and not _holds("run", lambda: _run(loaded), console)):
         raise typer.Exit(1)
 
 
