@@ -30,6 +30,10 @@ INSERT OR IGNORE INTO shared_replies
 SELECT :experiment, :key, :role, :purpose
 WHERE NOT EXISTS (SELECT 1 FROM paid_calls WHERE key = :key AND experiment = :experiment)
 """
+_ANSWERED = """
+SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :experiment AND role = :role)
+    OR EXISTS (SELECT 1 FROM shared_replies WHERE experiment = :experiment AND role = :role)
+"""
 _USAGE = """
 SELECT role, purpose, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens),
     CASE WHEN COUNT(usd) = COUNT(*) THEN SUM(usd) END, shared
@@ -84,6 +88,10 @@ class Account:
         """The experiment has a reply again. Where another one paid for it, that is noted, once."""
         values = {"experiment": experiment, "key": key, "role": role, "purpose": purpose}
         self._db.execute(_SHARE, values)
+
+    def answered(self, experiment: str, role: str) -> bool:
+        """Whether any call of this role was."""
+        return bool(self._db.execute(_ANSWERED, {"experiment": experiment, "role": role}).fetchone()[0])
 
     def spent(self, experiment: str) -> Cost:
         """What it has paid itself. Calls without a price count no money."""

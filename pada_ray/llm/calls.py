@@ -22,6 +22,10 @@ _REFUSAL = 0.1  # what a refusal counts among `max_retries` while others are ans
 _MINUTE = 60.0  # which limits are for
 
 
+class PromptRefused(EndpointError):
+    """The endpoint will not answer this prompt, for its length or for what it holds."""
+
+
 class Calls:
     """`complete` makes one call, once, and raises CallFailed."""
 
@@ -40,7 +44,8 @@ class Calls:
         self._breaker = CircuitBreaker()
 
     async def call(self, request: ChatRequest, experiment: str, watch: CallWatch = UNWATCHED) -> Completion:
-        """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing."""
+        """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; PromptRefused when it is
+        this prompt alone that it refuses."""
         failures, again = 0.0, False
         while True:
             self._breaker.check(_now())
@@ -48,8 +53,9 @@ class Calls:
                 return await self._attempt(request, experiment, watch, again=again)
             except CallFailed as e:
                 failure = e
-            if failure.kind == Kind.REQUEST:
-                raise EndpointError(f"{self._where} {failure.message}")
+            if failure.kind in (Kind.PROMPT, Kind.REQUEST):
+                kind = PromptRefused if failure.kind == Kind.PROMPT else EndpointError
+                raise kind(f"{self._where} {failure.message}")
             if failure.kind == Kind.CLOSED:
                 raise self._error(failure.message)
             self._breaker.failed()

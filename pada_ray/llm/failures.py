@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import math
+import re
 import time
 from collections.abc import Mapping
 from enum import Enum
@@ -16,12 +17,19 @@ from pada_ray.config import EndpointConfig
 
 _LONGEST_WAIT = 600.0  # seconds, beyond which a Retry-After means: not today
 
+# How servers say that they will not have this very prompt: it is too long for the model, or a filter stands before it.
+_ABOUT_THE_PROMPT = re.compile(
+    r"content[ _](filter|management|policy)|usage policy|invalid_prompt|inappropriate|inspection|moderation|flagged"
+    r"|context[ _](length|size|window|limit)|(maximum|max) (model|sequence) length|too (long|large)|token count"
+)
+
 
 class Kind(Enum):
     RATE = "too many requests or tokens"
     OVERLOAD = "more calls in flight than the endpoint bears"
     FAULT = "may pass when tried again"
-    REQUEST = "this request will never be answered"
+    PROMPT = "this prompt will never be answered"
+    REQUEST = "a request of this form will never be answered"
     CLOSED = "no request will be answered"
 
 
@@ -48,7 +56,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     said = said[:300]
     if not isinstance(e, openai.APIStatusError):
         return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
-    if e.status_code in (401, 403):
+    if e.status_code in (401, 403) and not _is_about_the_prompt(e):
         variable = endpoint.api_key_env
         source = f"the key in ${variable}" if variable else "a call without a key; name its variable in api_key_env"
         return CallFailed(Kind.CLOSED, f"refuses {source}")
@@ -70,6 +78,8 @@ def words_of(e: openai.APIStatusError) -> str:
 
 
 def _kind(e: openai.APIStatusError) -> Kind:
+    if _is_about_the_prompt(e):
+        return Kind.PROMPT
     if e.status_code in (402, 404) or e.code == "insufficient_quota":
         return Kind.CLOSED
     if e.status_code == 429:
@@ -77,6 +87,10 @@ def _kind(e: openai.APIStatusError) -> Kind:
     if e.status_code in (503, 529):
         return Kind.OVERLOAD
     return Kind.FAULT if e.status_code >= 500 or e.status_code in (408, 409) else Kind.REQUEST
+
+
+def _is_about_the_prompt(e: openai.APIStatusError) -> bool:
+    return e.status_code in (400, 403, 413, 422) and bool(_ABOUT_THE_PROMPT.search(f"{e.code} {words_of(e)}".lower()))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from pada_ray.config import EndpointConfig
-from pada_ray.errors import EndpointError
+from pada_ray.errors import EndpointError, UnreadableReply
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
 from pada_ray.llm.call_watch import Watcher, unwatched
-from pada_ray.llm.calls import Calls
+from pada_ray.llm.calls import Calls, PromptRefused
 from pada_ray.llm.chat import ChatReply, ChatRequest, Experiment, Usage
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.endpoint import Endpoint
@@ -55,7 +55,8 @@ class LlmGateway:
         """The reply to `request`; one that arrived earlier is given again and costs nothing, and a request like one
         that is under way waits for that one's reply.
 
-        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing, and BudgetReached when the
+        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing, UnreadableReply when it has
+        answered others and refuses this prompt for its length or for what it holds, and BudgetReached when the
         experiment has spent its budget and none of its calls are under way any more.
         """
         key = request_key(self._config, request)
@@ -107,7 +108,12 @@ class LlmGateway:
 
     async def _call(self, key: str, request: ChatRequest, experiment: str, role: str) -> ChatReply:
         watch = self._watcher(experiment, role, request.purpose)
-        completion = await self._calls.call(request, experiment, watch)
+        try:
+            completion = await self._calls.call(request, experiment, watch)
+        except PromptRefused as e:
+            if self._account.answered(experiment, role):
+                raise UnreadableReply(f"{request.purpose}: {e}") from None
+            raise  # who refuses the first may refuse all, as where `max_tokens` is more than the model's context
         usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
         with transaction(self._db):
             self._replies.put(key, request, completion.reply)

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from pada_ray.config import Budget, EndpointConfig, Price
-from pada_ray.errors import BudgetReached, ConfigError, EndpointError
+from pada_ray.errors import BudgetReached, ConfigError, EndpointError, UnreadableReply
 from pada_ray.llm.chat import ChatRequest, Experiment
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
@@ -294,9 +294,26 @@ def test_remembers_what_a_server_refuses(tmp_path):
 def test_other_bad_requests_are_told(tmp_path):
     async def use(gateway):
         await ask_one(gateway)
+        await gateway.chat(question("two"), ONE, "teacher")
 
-    with pytest.raises(EndpointError, match="400 - the prompt is too long"):
-        run(tmp_path, lambda body, n: failure(400, "the prompt is too long"), use)
+    with pytest.raises(EndpointError, match="400 - no such field"):
+        run(tmp_path, lambda body, n: completion() if n == 1 else failure(400, "no such field"), use)
+
+
+def test_a_prompt_that_alone_is_refused_is_a_fact_about_one_call(tmp_path):
+    def behaviour(body, n):
+        return failure(400, "content_filter") if "guns" in body["messages"][0]["content"] else completion()
+
+    async def use(gateway):
+        with pytest.raises(EndpointError, match="400 - content_filter"):  # as if it were to refuse all of them
+            await gateway.chat(question("guns"), ONE, "teacher")
+        await gateway.chat(question("roses"), ONE, "teacher")
+        with pytest.raises(UnreadableReply, match=r"^test: offline \(m\) says: .* 400 - content_filter$"):
+            await gateway.chat(question("guns"), ONE, "teacher")
+        with pytest.raises(EndpointError, match="400 - content_filter"):  # nothing is known of the judge yet
+            await gateway.chat(question("more guns"), ONE, "judge")
+
+    run(tmp_path, behaviour, use)
 
 
 def test_a_refused_key_is_named_by_its_variable_and_never_shown(tmp_path, monkeypatch):

@@ -49,6 +49,30 @@ def test_kinds(code, kind):
     assert explained(status(code)).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (400, {"code": "content_filter", "message": "The response was filtered."}),
+        (400, {"code": "context_length_exceeded", "message": "Please reduce the length of the messages."}),
+        (400, {"message": "This model's maximum context length is 2048 tokens. However, you requested 9000."}),
+        (400, {"message": "prompt is too long: 208310 tokens > 200000 maximum"}),
+        (400, {"type": "exceed_context_size_error", "message": "the request exceeds the available context size"}),
+        (400, {"code": "data_inspection_failed", "message": "Input data may hold what it should not."}),
+        (403, {"message": "Your input was flagged"}),
+        (413, {"message": "Request too large for model m"}),
+    ],
+)
+def test_what_is_about_the_prompt(code, said):
+    failure = explained(answered(code, json={"error": said}))
+    assert failure.kind == Kind.PROMPT
+    assert said["message"] in failure.message
+
+
+@pytest.mark.parametrize("said", ["Unknown field `sed`", "temperature must be at most 1", "no such organisation"])
+def test_what_is_about_the_form_of_a_request_is_not(said):
+    assert explained(answered(400, json={"error": {"message": said}})).kind == Kind.REQUEST
+
+
 def test_a_quota_that_is_used_up_is_no_rate():
     assert explained(status(429, code="insufficient_quota")).kind == Kind.CLOSED
 
