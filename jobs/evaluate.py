@@ -37,7 +37,7 @@ Adapter = Annotated[
 ]
 Splits = Annotated[
     list[str] | None,
-    typer.Option("--split", metavar="SPLIT", help="Only this split: train, val, test. May be repeated."),
+    typer.Option("--split", metavar="SPLIT", help="Only this split: train, val, val_apart, test. May be repeated."),
 ]
 
 
@@ -48,8 +48,8 @@ def evaluate(
     set_: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
-    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run: val and test, if
-    no split is named. The replies are kept beside the runs. Calls no LLM.
+    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run: all but train, if
+    no split is named. The replies are kept beside the runs. Calls no LLM, so that judged tasks are not for it.
 
     Example: pada evaluate runs/demo --adapter runs/demo/iteration-2/adapter --split test
     """

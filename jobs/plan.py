@@ -21,7 +21,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config
 
 
 def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
-    """Say what FILE will take: runs, fine-tunings, LLM calls, tokens. Makes no call and writes nothing.
+    """Say what FILE will take: runs, fine-tunings, LLM calls, tokens. Makes no LLM call and writes no run.
 
     Example: pada plan configs/paper/table1.yaml
     """

@@ -39,7 +39,7 @@ def sweep(
     """Run every cell of the grid in FILE. The same command goes on with a sweep that was stopped. With --address it
     runs as a job on that cluster, which gets the folder that you are in.
 
-    Example: pada sweep configs/demo_table.yaml --set parallel=2
+    Example: pada sweep configs/demo_table.yaml --only student=first --set parallel=4
     """
     console = Console(file=sys.stdout)
     loaded = load_sweep(file, set_ or [], lasting)

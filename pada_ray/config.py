@@ -227,7 +227,7 @@ class DataGenerationConfig(Section):
 
 class QualityControlConfig(Section):
     enabled: bool = True
-    """False lets everything well-formed pass: the ablation without quality control."""
+    """False lets everything well-formed pass that is neither a leak nor known: the ablation without quality control."""
     threshold: float = Field(default=7, ge=1, le=10)
     max_regenerations: int = Field(default=3, ge=0)
     batch_size: int = Field(default=10, ge=1)
