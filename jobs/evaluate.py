@@ -48,8 +48,8 @@ def evaluate(
     set_: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
-    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run: all but train, if
-    no split is named. The replies are kept beside the runs. Calls no LLM, so that judged tasks are not for it.
+    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run: all but train,
+    if no split is named. The replies are kept beside the runs. Calls no LLM, so that judged tasks are not for it.
 
     Example: pada evaluate runs/demo --adapter runs/demo/iteration-2/adapter --split test
     """
