@@ -109,6 +109,8 @@ def _json_values(text: str) -> Iterator[Any]:
             yield value
         except json.JSONDecodeError:
             position = min(starts) + 1
+        except RecursionError:
+            raise ValueError("It is nested too deeply.") from None
 
 
 def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from pada_ray.tasks.numerals import PLAIN, tidy
 _CALCULATOR_MARK = re.compile(r"<<([^<>]*)>>")  # GSM8K writes 4*20=<<4*20=80>>80
 _TIMES = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[\d($.])")
 _EQUALS = re.compile(r"(?<![<>!=≥≤≠≈~])==?(?![=>])")
-_TOKEN = rf"(?:\$?{PLAIN}%?|\*\*|[-+*/^()])"
+# Each token in one way only: a long row of digits or stars that may be taken apart in many is tried for ever.
+_TOKEN = rf"(?:\$?{PLAIN}(?!\d|\.\d)%?|\*\*|\*(?!\*)|[-+/^()])"
 _AT_END = re.compile(rf"(?<![\w.,]){_TOKEN}(?:[ \t]*{_TOKEN})*[ \t]*$")
 _AT_START = re.compile(rf"[ \t]*{_TOKEN}(?:[ \t]*{_TOKEN})*")
 
@@ -33,6 +34,8 @@ _DOUBT_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _DOUBT_AFTER = re.compile(rf"[\w^²³!√(]|[:,.]\d|\s*(?:{_SCALE}|rem|[rkm]\b|mod\b|and\s+\d|[-+*/^])", re.IGNORECASE)
+
+_MOST_BITS = 1000  # of a power, since a tower of them would never be worked out
 
 _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
@@ -58,9 +61,10 @@ def _compute(node: ast.expr) -> Fraction:
         case ast.UnaryOp(op=ast.USub()):
             return -_compute(node.operand)
         case ast.BinOp(op=ast.Pow()):
-            power = _compute(node.right)
-            if power.denominator == 1 and 0 <= power <= 20:
-                return Fraction(_compute(node.left) ** power.numerator)
+            base, power = _compute(node.left), _compute(node.right)
+            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+            if power.denominator == 1 and 0 <= power <= 20 and bits * power <= _MOST_BITS:
+                return Fraction(base**power.numerator)
         case ast.BinOp() if type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](_compute(node.left), _compute(node.right))
     raise ValueError("not arithmetic")

@@ -20,7 +20,7 @@ _DIGIT = re.compile(r"\d")
 # What may stand before the number on its line.
 _LEAD = re.compile(
     r"(?:\W|[a-z](?=\s*=)|\b(?:answer|final|the|is|are|it|that|so|thus|therefore|then|simply|just|exactly|about"
-    r"|approximately|around|roughly|only|a|total|of|equals?|to|boxed|rs|usd)\b)*",
+    r"|approximately|around|roughly|only|a(?!\s*=)|total|of|equals?|to|boxed|rs|usd)\b)*",
     re.IGNORECASE,
 )
 # Where the claim ends and a remark on it begins.

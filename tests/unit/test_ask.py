@@ -47,6 +47,7 @@ def test_readable(text):
         ('{"names": ["Ann", ', "no complete JSON"),
         ('{"names": [1]}', "names.0"),
         ('{"name": []}', "names"),
+        ('{"names": ' + "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_unreadable(text, problem):

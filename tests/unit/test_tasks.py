@@ -251,6 +251,20 @@ def test_no_text_breaks_the_reader(text):
     get_task("math").check(sample("math", "?", text, "1"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Each gets 3.{'3' * 200} dollars = 3.33",
+        f"{'*' * 300} x = 3 + 4",
+        f"{'(' * 8}9{')^20' * 8} = 5",
+        f"The answer is {'a = ' * 200}z 5",
+    ],
+)
+def test_no_text_is_read_for_ever(text):
+    """Each took longer than any run lasts, twice as long with every character or two more."""
+    assert get_task("math").check(sample("math", "?", text, "6")).verdict != "right"
+
+
 @given(st.integers(0, 999), st.integers(0, 999), st.integers(-5, 5))
 def test_sums_are_judged(a, b, off):
     (equation,) = equations(f"Together they have {a} + {b} = {a + b + off} marbles.")
