@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 # Seed of what is drawn of val and test. Runs with other seeds have the same items, so that results can be paired.
 EVAL_DRAW = 0
+# Beside a number a sign tells questions apart, where between words it is a matter of style.
+_KEPT = re.compile(r"[^\W_]+|[+*/^=<>%×÷√≤≥≠]|(?<=[\d)=(])\s*[-−]\s*(?=[\d(.])|(?<!\d)\.(?=\d)|\((?=[-\d(])")
 
 
 class Splits(NamedTuple):
@@ -131,9 +133,10 @@ def read_jsonl(path: str, default_task: str | None = None) -> list[Sample]:
 
 
 def question_key(sample: Sample) -> str:
-    """What the user says, in lower case with only letters and digits kept: equal keys, equal questions."""
+    """What the user says, in lower case with only words, numbers and signs of arithmetic kept: equal keys, equal
+    questions."""
     text = " ".join(message.content for message in sample.prompt if message.role == "user")
-    return re.sub(r"[\W_]+", "", text.lower()) or text
+    return " ".join(kept.strip() for kept in _KEPT.findall(text.lower())) or text
 
 
 def _check_disjoint(splits: Sequence[list[_Line]]) -> None:

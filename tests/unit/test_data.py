@@ -136,6 +136,31 @@ def test_a_question_in_two_splits_is_an_error(tmp_path):
         load_splits(other, val, val)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is 12 + 7?", "What is 12 - 7?"),
+        ("What is 12 - 7?", "What is 12 7?"),
+        ("1.5 x 2", "15 x 2"),
+        (".5 x 2", "5 x 2"),
+        ("Is 3 < 5?", "Is 3 > 5?"),
+        ("x = -3", "x = 3"),
+        ("(2 + 3) * 4", "2 + (3 * 4)"),
+        ("It costs 5%", "It costs 5"),
+        ("an ice", "a nice"),
+    ],
+)
+def test_signs_and_spaces_tell_questions_apart(tmp_path, one, other):
+    first, second = read_jsonl(write(tmp_path / "a.jsonl", item("a", one), item("b", other)))
+    assert question_key(first) != question_key(second)
+
+
+@pytest.mark.parametrize("other", ["what is 12+7", "What is:  12 + 7 ...?", "WHAT -- is 12  +7"])
+def test_case_spaces_and_punctuation_do_not(tmp_path, other):
+    first, second = read_jsonl(write(tmp_path / "a.jsonl", item("a", "What is 12 + 7?"), item("b", other)))
+    assert question_key(first) == question_key(second)
+
+
 def test_questions_of_signs_alone_are_told_apart(tmp_path):
     first, second = read_jsonl(write(tmp_path / "a.jsonl", item("a", "∫?"), item("b", "∑?")))
     assert question_key(first) != question_key(second)
