@@ -8,14 +8,21 @@ or test but nowhere in train are protected: the overlap test commonly used for c
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from pada_ray.records import Sample
+from pada_ray.data import question_key
+from pada_ray.records import Message, Sample
 
-_WORD = re.compile(r"[^\W_]+")
-_SENTENCE = re.compile(r"\S.*?(?:[.!?][\"')\]]*(?=\s)|(?=\n)|\Z)\s*", re.DOTALL)
+# Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c) in ("Mn", "Mc"))
+_WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]*|(?:[^\W_{_UNSPACED}][{_MARKS}]*)+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_CHARACTERS = 1.6  # of an average Chinese word
+_SENTENCE = re.compile(r"\S.*?(?:[.!?][\"')\]]*(?=\s)|[。！？।]+|(?=\n)|\Z)\s*", re.DOTALL)
 _TINY = 3  # a question of so few words is protected only against being repeated as a whole text
 
 
@@ -37,22 +44,25 @@ def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
 
 
+def _length(found: list[str], words: int) -> int:
+    """How long a run is in a text of these words."""
+    unspaced = sum(_IS_UNSPACED.match(word) is not None for word in found)
+    return round(words * _CHARACTERS) if 2 * unspaced > len(found) else words
+
+
 def _runs(words: list[str], length: int) -> Iterator[str]:
     return (" ".join(words[i : i + length]) for i in range(len(words) - length + 1))
 
 
-def _paragraphs(sample: Sample) -> Iterator[tuple[str, bool]]:
-    """The paragraphs of user and assistant, and whether they are the user's. Runs across paragraphs would
-    join an item's words to the words of a template that every item has."""
-    for message in sample.messages:
-        if message.role != "system":
-            for paragraph in re.split(r"\n\s*\n", message.content):
-                yield paragraph, message.role == "user"
+def _paragraphs(message: Message) -> list[str]:
+    """Runs across paragraphs would join an item's words to the words of a template that every item has."""
+    return re.split(r"\n\s*\n", message.content)
 
 
 class LeakGuard:
     """Knows each run of `words` words (lower case, only letters and digits; a number is a word) within a
-    paragraph of the held-out user messages and replies that stands in no public sample.
+    paragraph of the held-out user messages and replies that stands in no public sample. Where a character counts as a
+    word, a run is 1.6 times as long.
 
     A shorter paragraph of a user message is protected as a whole; shorter ones of replies, and system
     messages, are not.
@@ -63,13 +73,17 @@ class LeakGuard:
 
     def __init__(self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8) -> None:
         self._owners: dict[int, dict[str, str]] = {words: {}}  # length of a run -> run -> sample id
+        self._questions: dict[str, Hit] = {}
         for sample in held_out:
-            for paragraph, is_question in _paragraphs(sample):
-                found = _words(paragraph)
-                if len(found) >= words or (found and is_question):
-                    length = min(len(found), words)
-                    for run in _runs(found, length):
-                        self._owners.setdefault(length, {}).setdefault(run, sample.id)
+            self._questions.setdefault(question_key(sample), Hit(sample.id, sample.question))
+            for message in sample.messages:
+                for paragraph in _paragraphs(message) if message.role != "system" else []:
+                    found = _words(paragraph)
+                    most = _length(found, words)
+                    if len(found) >= most or (found and message.role == "user"):
+                        length = min(len(found), most)
+                        for run in _runs(found, length):
+                            self._owners.setdefault(length, {}).setdefault(run, sample.id)
         for sample in public:
             for message in sample.messages:
                 found = _words(message.content)
@@ -96,6 +110,13 @@ class LeakGuard:
     def hits(self, text: str) -> list[Hit]:
         """What the text shares with held-out samples; overlapping runs of one sample are one hit."""
         return [place.hit for place in self._places(text)]
+
+    def leaks(self, sample: Sample) -> list[Hit]:
+        """What the messages of a sample share with held-out ones, one of their questions as a whole included."""
+        asked = self._questions.get(question_key(sample))
+        texts = [text for m in sample.messages for text in dict.fromkeys([m.content, *_paragraphs(m)])]
+        hits = [hit for text in texts for hit in self.hits(text)]
+        return list(dict.fromkeys([asked, *hits] if asked else hits))
 
     def redact(self, text: str) -> tuple[str, list[Hit]]:
         """The text without the sentences that hold a hit, and the hits. What is returned has none."""

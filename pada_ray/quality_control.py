@@ -67,8 +67,7 @@ class QualityControlAgent:
         except ValueError as e:
             return _turned_down(candidate, "malformed", str(e))
         candidate = candidate.model_copy(update={"sample": sample})
-        hits = self._guard.hits(f"{sample.question}\n{sample.reference}")
-        if hits:
+        if self._guard.leaks(sample):
             # The feedback goes back to the generator, so it must not name the words that were found.
             return _turned_down(
                 candidate, "leak", "Too close to a text that must not be used; choose another situation."

@@ -57,6 +57,29 @@ def test_short_replies_are_not_protected():
     assert LeakGuard([sample("v1", STORY, reply="the big red one")], []).hits("the big red one") == []
 
 
+def test_a_sample_is_looked_at_in_all_of_its_messages():
+    guard = LeakGuard([sample("v1", STORY), sample("v2", "38 + 46"), sample("v3", f"{TEMPLATE}\n\nHow many?")], [])
+    assert guard.leaks(sample("s", "Misha has 4 blouses.")) == []
+    assert [hit.sample_id for hit in guard.leaks(sample("s", "Go on.", system=STORY))] == ["v1"]
+    talk = [Message(role=r, content=c) for r, c in (("user", STORY), ("assistant", "4"), ("user", "And then?"))]
+    later = sample("s", "?").model_copy(update={"messages": [*talk, Message(role="assistant", content="5")]})
+    assert [hit.sample_id for hit in guard.leaks(later)] == ["v1"]
+    assert {hit.sample_id for hit in guard.leaks(sample("s", "38 + 46", reply="It is 84."))} == {"v2"}
+    assert [hit.sample_id for hit in guard.leaks(sample("s", "Now:\n\nHow many?", reply="Two."))] == ["v3"]
+    assert guard.leaks(sample("s", "38 + 47", reply="It is 85.")) == []
+
+
+def test_scripts_without_spaces_or_with_marks_are_read_by_their_words():
+    apples = "小明有三个苹果，又买了五个，一共有几个？"
+    guard = LeakGuard([sample("v1", apples)], [])
+    text, hits = guard.redact(f"学生常常算错。例如：{apples}应该先相加。")
+    assert (text, [hit.sample_id for hit in hits]) == ("学生常常算错。应该先相加。", ["v1"])
+    assert guard.hits("小明有三个苹果，又买了六个，一共有几个？") == []
+    hindi = "राम के पास तीन सेब हैं और वह दो और खरीदता है"  # eleven words
+    assert [hit.words for hit in LeakGuard([sample("v1", hindi)], []).hits(hindi)] == [hindi]
+    assert LeakGuard([sample("v1", hindi)], []).hits("राम के पास तीन सेब हैं और") == []
+
+
 def test_redaction_drops_the_sentences_that_hold_a_hit():
     guard = LeakGuard([sample("v1", STORY)], [])
     text = f"The model misreads percents. For example: {STORY}\nIt should divide by 100 first."
