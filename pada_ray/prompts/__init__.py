@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.meta
 
 from pada_ray.errors import ConfigError
 from pada_ray.records import INSTRUCTIONS
@@ -23,7 +24,8 @@ NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTR
 class Prompts:
     """Renders prompts by name, from `folder` (a path or URL) where it has the file, else from the shipped ones.
 
-    Raises ConfigError for a folder that is not there, holds no template, or holds one that jinja cannot read.
+    Raises ConfigError for a folder that is not there, holds no template, or holds one that jinja cannot read or that
+    uses a value which no prompt has.
     """
 
     def __init__(self, folder: str | None = None):
@@ -49,6 +51,16 @@ class Prompts:
                 self._templates.get_template(f"{name}.jinja")
             except jinja2.TemplateSyntaxError as e:
                 raise ConfigError(f"prompts: {e.filename}:{e.lineno}: {e.message}") from e
+        values = set().union(*(self._values(path.read_text()) for path in Path(__file__).parent.glob("*.jinja")))
+        for file, template in own.items():
+            if unknown := self._values(template) - values:
+                raise ConfigError(
+                    f"prompts: {folder}/{file}: there is no {', '.join(sorted(unknown))}; "
+                    f"prompts have {', '.join(sorted(values))}"
+                )
+
+    def _values(self, template: str) -> set[str]:
+        return jinja2.meta.find_undeclared_variables(self._templates.parse(template))
 
     def render(self, name: str, **values: Any) -> str:
         """The text of prompt `name`. A template that uses an unknown value raises ConfigError."""
@@ -61,9 +73,14 @@ class Prompts:
 def read_templates(folder: str) -> dict[str, str]:
     """The templates in a user's folder, a path or URL, by their files' names."""
     found = Folder(folder)
-    return {name: found.read_text(name) for name in found.names() if name.endswith(".jinja")}
+    try:
+        return {name: found.read_text(name) for name in found.names() if name.endswith(".jinja")}
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"prompts: {folder}: a template is not UTF-8: {e}") from None
 
 
 def as_json(value: Any) -> str:
     """JSON for the inside of a tag: readable, in one language's letters, and unable to close the tag."""
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # which says what is not there
     return json.dumps(value, ensure_ascii=False, indent=1).replace("</", "<\\/")

@@ -50,6 +50,19 @@ def test_data_cannot_close_its_tag():
     assert json.loads(inside)[0]["question"] == hostile
 
 
+def test_a_value_that_is_not_there_is_told_before_anything_is_spent(tmp_path):
+    mine = tmp_path / "strategy_drafting.jinja"
+    mine.write_text("{% for p in patterns %}{{ p | json }}{% endfor %}{{ pattern | json }}")
+    with pytest.raises(ConfigError, match=rf"^prompts: {mine}: there is no pattern; prompts have .*patterns"):
+        Prompts(str(tmp_path))
+    mine.write_text("{{ patterns[0].nme | json }}")
+    with pytest.raises(ConfigError, match=r"^prompts: strategy_drafting.jinja: .* no attribute 'nme'"):
+        Prompts(str(tmp_path)).render("strategy_drafting", **VALUES["strategy_drafting"])
+    mine.write_bytes(b"caf\xe9 {{ patterns }}")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        Prompts(str(tmp_path))
+
+
 def test_adherence_is_asked_for_only_with_a_strategy():
     strategy = VALUES["pattern_generation"]["strategy"]
     with_one = Prompts().render("quality_control", strategy=strategy, pairs=[])
@@ -67,7 +80,10 @@ def test_own_templates_replace_the_shipped_ones(tmp_path):
 
 @pytest.mark.parametrize(
     ("template", "message"),
-    [("{% if %}", r"error_analysis\.jinja:1: "), ("{{ nothing_known }}", "error_analysis.jinja: 'nothing_known'")],
+    [
+        ("{% if %}", r"error_analysis\.jinja:1: "),
+        ("{{ nothing_known }}", "error_analysis.jinja: there is no nothing_known"),
+    ],
 )
 def test_a_broken_template_is_named(tmp_path, template, message):
     (tmp_path / "error_analysis.jinja").write_text(template)
