@@ -48,8 +48,10 @@ def check(config: Config, samples: Samples) -> None:
 
 
 def check_student(config: Config, samples: Samples) -> None:
-    """Raises ConfigError unless the student is there and its replies can be checked on this machine."""
+    """Raises ConfigError unless the student is there, has room to reply, and its replies can be checked on this
+    machine."""
     _check_model(config)
+    _check_room(config, {sample.task for members in samples.values() for sample in members})
     check_backend(config)
     if any(s.task == Code.name for members in samples.values() for s in members):
         check_level(config.sandbox.require)
@@ -210,6 +212,15 @@ def _check_model(config: Config) -> None:
     if model.startswith((".", "/", "~")) and not (Path(model) / "config.json").is_file():
         raise ConfigError(f"student.model: {model} is no model's folder (it has no config.json)")
     check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
+
+
+def _check_room(config: Config, tasks: Iterable[str]) -> None:
+    longest = config.evaluation.max_new_tokens or max(get_task(task).max_new_tokens for task in tasks)
+    if config.student.max_length <= longest:
+        raise ConfigError(
+            f"student.max_length: {config.student.max_length} tokens are for a prompt and its reply, and a reply may "
+            f"take {longest} of them; raise it, or lower evaluation.max_new_tokens"
+        )
 
 
 def _check_size(config: Config, samples: Samples) -> None:

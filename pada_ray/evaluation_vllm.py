@@ -26,8 +26,11 @@ def vllm_replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[Evaluati
     encoder = load_encoder(job.student)
     model = model_location(job.student.model) if job.adapter is None else Folder(job.run).at(job.adapter)
     tasks = [get_task(s.task) for s in samples]
-    limits = [job.settings.max_new_tokens or task.max_new_tokens for task in tasks]
     prompts = [encoder.prompt(s.prompt) for s in samples]
+    limits = [
+        min(job.settings.max_new_tokens or task.max_new_tokens, job.student.max_length - len(prompt))
+        for task, prompt in zip(tasks, prompts, strict=True)
+    ]
     replies = [Reply("", truncated=True)] * len(samples)  # what a prompt gets that leaves no room for a reply
     rows = [
         {
@@ -42,7 +45,7 @@ def vllm_replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[Evaluati
             },
         }
         for position, (prompt, limit, task) in enumerate(zip(prompts, limits, tasks, strict=True))
-        if len(prompt) + limit <= job.student.max_length
+        if limit > 0
     ]
     for row in _generate(job, rows):
         replies[row["position"]] = encoder.reply([int(token) for token in row["generated_tokens"]])

@@ -184,10 +184,14 @@ class Student:
             assert_adapter_acts(self.model, self.encoder.prompt([Message(role="user", content="Who are you?")]))
 
     def replies(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int, batch_size: int) -> list[Reply]:
-        """One greedy reply per prompt, in order. A prompt that leaves no room for a reply gets an empty one."""
+        """One greedy reply per prompt, in order. A prompt that leaves less room gets a shorter one, or none."""
         ids = [self.encoder.prompt(p) for p in prompts]
-        fits = [i for i, prompt in enumerate(ids) if len(prompt) + max_new_tokens <= self.settings.max_length]
+        room = [self.settings.max_length - len(prompt) for prompt in ids]
         replies = [Reply("", truncated=True)] * len(ids)
+        for i, tokens in enumerate(room):
+            if 0 < tokens < max_new_tokens:  # by itself, so that its neighbours keep theirs
+                (replies[i],) = self._generate([ids[i]], tokens)
+        fits = [i for i, tokens in enumerate(room) if tokens >= max_new_tokens]
         # Neighbours in length share a batch, so that little is spent on padding.
         by_length = sorted(fits, key=lambda i: len(ids[i]))
         for start in range(0, len(by_length), batch_size):

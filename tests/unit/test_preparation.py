@@ -2,7 +2,15 @@ import importlib.util
 
 import pytest
 
-from jobs.preparation import change_config, check_backend, check_endpoints, prepare, read_config, read_data
+from jobs.preparation import (
+    change_config,
+    check_backend,
+    check_endpoints,
+    check_student,
+    prepare,
+    read_config,
+    read_data,
+)
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 
@@ -87,3 +95,12 @@ def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 of 4 training samples are none to add"):
         prepare(check_config(raw | {"data_generation": {"ratio": 0.1}}, "test"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_student_without_room_for_a_prompt_is_told(run):
+    config = read_config(run)
+    close = config.student.model_copy(update={"model": "demo", "max_length": 512})
+    with pytest.raises(ConfigError, match=r"^student.max_length: 512 tokens .* a reply may take 512 of them; raise it"):
+        check_student(config.model_copy(update={"student": close}), read_data(config))
+    short = config.evaluation.model_copy(update={"max_new_tokens": 511})
+    check_student(config.model_copy(update={"student": close, "evaluation": short}), read_data(config))

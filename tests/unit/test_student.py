@@ -59,6 +59,14 @@ def test_a_prompt_without_room_for_a_reply_gets_an_empty_one(student):
     assert reply == ("", True)
 
 
+def test_a_prompt_with_less_room_gets_what_room_there_is(student, monkeypatch):
+    short = [Message(role="user", content="Tom has 3 apples. How many?")]
+    whole = student.replies([short], max_new_tokens=4, batch_size=1)
+    close = SETTINGS.model_copy(update={"max_length": len(student.encoder.prompt(short)) + 4})
+    monkeypatch.setattr(student, "settings", close)
+    assert student.replies([short], max_new_tokens=30, batch_size=1) == whole
+
+
 @pytest.mark.parametrize("folder", ["missing", "empty"])
 def test_a_model_that_cannot_be_loaded_is_an_error_of_the_config(tmp_path, folder):
     (tmp_path / "empty").mkdir()
