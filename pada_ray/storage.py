@@ -63,9 +63,10 @@ class Folder:
             temporary.write_bytes(data)
             temporary.replace(target)
 
-    def read_bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: str, most: int | None = None) -> bytes:
+        """All of a file, or at most so many bytes from its beginning."""
         with self._explained(path):
-            return self._fs.cat_file(f"{self._root}/{path}")
+            return self._fs.cat_file(f"{self._root}/{path}", end=most)
 
     def remove(self, path: str) -> None:
         """Removes a file or a folder with all that is in it; fine if it is not there."""

@@ -38,12 +38,12 @@ class Contents(NamedTuple):
     charts: dict[str, Chart]
 
 
-def run_page(run: Run, contents: Contents, evidence: Evidence, browsed: Browsed, changed: float) -> str:
-    """The page of a run, whose state was `changed` at that time (seconds since the epoch)."""
+def run_page(run: Run, contents: Contents, evidence: Evidence, browsed: Browsed) -> str:
+    """The page of a run as far as it has come."""
     return _render(
         "run.html.jinja",
         contents,
-        changed,
+        run.changed,
         title=run.config.name,
         data={"charts": _figures(contents), "browsed": browsed.model_dump(mode="json")},
         run=run,
@@ -55,7 +55,8 @@ def run_page(run: Run, contents: Contents, evidence: Evidence, browsed: Browsed,
 
 
 def sweep_page(sweep: Sweep, contents: Contents, links: dict[int, str], changed: float) -> str:
-    """The page of a sweep. `links` leads to the pages of its cells, by their position."""
+    """The page of a sweep whose runs `changed` last at that time (seconds since the epoch). `links` leads to the pages
+    of its cells, by their position."""
     return _render(
         "sweep.html.jinja",
         contents,
@@ -65,6 +66,11 @@ def sweep_page(sweep: Sweep, contents: Contents, links: dict[int, str], changed:
         sweep=sweep,
         links=links,
     )
+
+
+def stamp(changed: float) -> str:
+    """What is in the head of a page of a state of that time."""
+    return f"{changed:.6f} {version('pada-ray')}"
 
 
 def as_json(value: Any) -> str:
@@ -110,6 +116,7 @@ def _render(
         facts=contents.facts,
         tables=contents.tables,
         charts=contents.charts,
+        stamp=stamp(changed),
         version=version("pada-ray"),
         changed=datetime.fromtimestamp(changed, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         **values,

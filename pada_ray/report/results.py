@@ -26,6 +26,8 @@ class Run(NamedTuple):
     status: str
     """prepared, running, paused, failed or done."""
     coordinates: dict[str, Label]
+    changed: float
+    """When `state` was written, in seconds since the epoch."""
 
     @property
     def method(self) -> str:
@@ -128,8 +130,9 @@ def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run
         raise ConfigError(f"{folder.url}: no run and no sweep here (it has no {run_files.CONFIG} and no {SWEEP_FILE})")
     config = run_files.read_config(folder)
     started = folder.exists(FILE)
+    changed = folder.modified(FILE if started else run_files.CONFIG)  # before it is read: what is read may be newer
     state = read_state(folder) if started else RunState(name=config.name)
-    return Run(folder, config, state, state.status if started else "prepared", coordinates or {})
+    return Run(folder, config, state, state.status if started else "prepared", coordinates or {}, changed)
 
 
 def read_sweep(folder: Folder) -> Sweep:

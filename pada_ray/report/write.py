@@ -19,16 +19,16 @@ from pada_ray.report.comparison import (
 from pada_ray.report.evidence import read_evidence
 from pada_ray.report.facts import run_facts, sweep_facts
 from pada_ray.report.groups import groups_of
-from pada_ray.report.page import Contents, run_page, sweep_page
+from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
-from pada_ray.state import FILE
 from pada_ray.storage import Folder
 from pada_ray.sweep import CELLS
 from pada_ray.sweep import FILE as SWEEP_FILE
 
 PAGE = "index.html"
 TABLES = "tables"
+_HEAD = 300  # bytes of a page in which its stamp stands
 
 
 def write_run(run: Run, out: Folder) -> None:
@@ -53,7 +53,7 @@ def write_run(run: Run, out: Folder) -> None:
         tables=_write_tables(tables, out),
         charts={chart.name: chart for chart in charts if chart},
     )
-    out.write_text(PAGE, run_page(run, contents, evidence, read_browsed(run), _changed(run)))
+    out.write_text(PAGE, run_page(run, contents, evidence, read_browsed(run)))
 
 
 def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[str, Table]:
@@ -91,7 +91,7 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
         charts={chart.name: chart for chart in charts if chart},
     )
     links = {i: f"{CELLS}/{cell.name}/{PAGE}" for i, cell in enumerate(sweep.cells) if isinstance(cell.run, Run)}
-    changed = max([sweep.folder.modified(SWEEP_FILE), *map(_changed, runs)])
+    changed = max([sweep.folder.modified(SWEEP_FILE), *(run.changed for run in runs)])
     out.write_text(PAGE, sweep_page(sweep, contents, links, changed))
     return contents.tables
 
@@ -102,8 +102,8 @@ def cell_folder(out: Folder, cell: str) -> Folder:
 
 
 def is_current(run: Run, out: Folder) -> bool:
-    """Whether `out` holds a page of the run as it is now."""
-    return out.exists(PAGE) and out.modified(PAGE) >= _changed(run)
+    """Whether `out` holds the page of this state of the run, by this version."""
+    return out.exists(PAGE) and stamp(run.changed).encode() in out.read_bytes(PAGE, most=_HEAD)
 
 
 def _write_tables(tables: Sequence[Table], out: Folder) -> dict[str, Table]:
@@ -124,8 +124,3 @@ def _quotas(run: Run) -> dict[int, list[GroupReport]]:
         for i, file in files.items()
         if run.folder.exists(file)
     }
-
-
-def _changed(run: Run) -> float:
-    """When the run's state was written last, in seconds since the epoch."""
-    return run.folder.modified(FILE if run.folder.exists(FILE) else run_files.CONFIG)

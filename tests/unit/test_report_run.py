@@ -2,7 +2,9 @@ import base64
 import csv
 import hashlib
 import json
+import os
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -15,6 +17,8 @@ from pada_ray.errors import ConfigError
 from pada_ray.report.browser import read_browsed
 from pada_ray.report.page import CHART_LIBRARY
 from pada_ray.report.results import read_run
+from pada_ray.report.write import is_current
+from pada_ray.report.write import write_run as write_page
 from pada_ray.stability import read_stability
 from pada_ray.state import FILE, RunState
 from pada_ray.storage import Folder
@@ -279,12 +283,12 @@ def test_the_cells_of_a_sweep_get_pages_that_are_kept_while_they_hold(folder, tm
     page = out / "cells/a/index.html"
     assert 'href="cells/a/index.html"' in (out / "index.html").read_text()
     assert not (out / "cells/b").exists()
-    page.write_text("kept")
+    page.write_text(page.read_text() + "kept")
     report(folder.url, out=str(out))
-    assert page.read_text() == "kept"
+    assert page.read_text().endswith("kept")
     cell(folder, "a").write_text("state.json", cell(folder, "a").read_text("state.json"))
     report(folder.url, out=str(out))
-    assert page.read_text() != "kept"
+    assert not page.read_text().endswith("kept")
 
 
 def test_no_run_there(tmp_path):
@@ -296,3 +300,14 @@ def test_the_config_is_there_in_full(folder):
     text = written(folder)
     shown = re.search(r"<pre[^>]*>(.*?)</pre>", text, re.S)[1]
     assert yaml.safe_load(shown.replace("&#39;", "'").replace("&#34;", '"'))["iterations"] == 2
+
+
+def test_a_page_of_an_earlier_state_is_not_current_however_late_it_was_written(folder):
+    write_run(folder)
+    earlier = read_run(folder)
+    os.utime(folder.at(FILE), (time.time() - 60,) * 2)  # as if it had been written a minute ago, but after the reading
+    out = Folder(folder.at("report"))
+    write_page(earlier, out)
+    assert not is_current(read_run(folder), out)
+    write_page(read_run(folder), out)
+    assert is_current(read_run(folder), out)
