@@ -5,6 +5,7 @@ The defaults are the paper's settings (section 3.2 of arXiv 2510.18143) wherever
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -326,6 +327,20 @@ class EndpointConfig(Section):
     """Extra headers that are no secrets."""
     body: dict[str, Any] = Field(default_factory=dict)
     """Extra fields of the request's body."""
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_no_key(cls, name: str | None) -> str | None:
+        if name is not None and len(name) >= 20 and name != name.upper():
+            raise ValueError("this looks like a key; give the name of the variable that holds it, in capitals")
+        return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_no_password(cls, url: str) -> str:
+        if re.search("://[^/@]*@", url):
+            raise ValueError("a URL with a user or a password is written to files; give a key by api_key_env")
+        return url
 
 
 class LlmConfig(Section):

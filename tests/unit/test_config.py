@@ -84,6 +84,21 @@ def test_a_wrong_config_is_one_clear_line(raw, message):
     assert "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("api_key_env", "gsk_9aBcSECRETSECRETSECRET"),
+        ("api_key_env", "hf_AbCdEfGhIjKlMnOpQrStUv"),
+        ("base_url", "https://me:hunter2SECRET@proxy/v1"),
+    ],
+)
+def test_a_secret_that_would_be_written_to_files_is_refused_and_not_repeated(key, secret):
+    with pytest.raises(ConfigError) as e:
+        check_config(with_values(**{f"llm__teacher__{key}": secret}), "c.yaml")
+    assert str(e.value).startswith(f"c.yaml: llm.teacher.{key}: ")
+    assert secret not in str(e.value)
+
+
 def test_a_secret_in_place_of_its_variable_is_not_repeated():
     with pytest.raises(ConfigError) as e:
         check_config(with_values(llm__teacher__api_key_env="sk-abc-1"), "c.yaml")
