@@ -11,6 +11,7 @@ from actors.metrics import CallMetrics
 from actors.remote import ACTOR_OPTIONS
 from pada_ray.config import EndpointConfig
 from pada_ray.llm.gateway import LlmGateway
+from pada_ray.teacher.settings import TeacherSettings
 
 # Calls wait in the gateway, which lets them through fairly, and not in a queue before it.
 LlmGatewayActor = ray.remote(**ACTOR_OPTIONS, max_concurrency=100_000)(LlmGateway)
@@ -24,9 +25,14 @@ def gateway_name(endpoint: EndpointConfig, cache: str, address: str | None) -> s
 
 
 def hold_gateway(
-    endpoint: EndpointConfig, cache: str, address: str | None, placement: dict[str, Any], copy: str | None = None
+    endpoint: EndpointConfig,
+    cache: str,
+    address: str | None,
+    placement: dict[str, Any],
+    copy: str | None,
+    offline: TeacherSettings,
 ) -> Any:
     """The actor for an endpoint, made where it is not there yet. It lives as long as whoever made it holds what comes
     back here."""
     options = {"name": gateway_name(endpoint, cache, address), "get_if_exists": True, **placement}
-    return LlmGatewayActor.options(**options).remote(endpoint, cache, address, CallMetrics(), copy)
+    return LlmGatewayActor.options(**options).remote(endpoint, cache, address, CallMetrics(), copy, offline)

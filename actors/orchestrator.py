@@ -58,7 +58,8 @@ class Cast:
         def llm(role: str, endpoint: EndpointConfig) -> GatewayLlm:
             address = addresses.get(role)
             # The cache, and what was started for this run, are on this machine.
-            self.gateways.append(hold_gateway(endpoint, cache, address, on_this_node(must=True), copy))
+            here = on_this_node(must=True)
+            self.gateways.append(hold_gateway(endpoint, cache, address, here, copy, config.offline))
             gateway = RemoteAgent(gateway_name(endpoint, cache, address))
             return GatewayLlm(gateway, Experiment(name=folder, budget=config.budget), role)
 

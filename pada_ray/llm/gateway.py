@@ -18,16 +18,17 @@ from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.llm.reply_copy import PaidReply, ReplyCopy
 from pada_ray.llm.token_estimate import TokenEstimate
 from pada_ray.storage import Folder
+from pada_ray.teacher.settings import TeacherSettings
 
 
 class LlmGateway:
     """Answers chat requests from the cache or from the endpoint, keeping to its limits and to each experiment's budget.
 
     `cache` is a file on this machine, for the replies and the account. `address` is where the endpoint listens, if that
-    is not its configured base_url (the embedded teacher takes any free port). `watcher` is asked for a watch of every
-    call that is made. `copy` is a folder or URL off this machine that gets the replies and the account as well, before
-    anyone sees them, and from which a new machine has them again. Raises ConfigError when the variable that should hold
-    the key is not set.
+    is not its configured base_url (the embedded teacher, which behaves as `offline` says, takes any free port).
+    `watcher` is asked for a watch of every call that is made. `copy` is a folder or URL off this machine that gets the
+    replies and the account as well, before anyone sees them, and from which a new machine has them again. Raises
+    ConfigError when the variable that should hold the key is not set.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class LlmGateway:
         address: str | None = None,
         watcher: Watcher = unwatched,
         copy: str | None = None,
+        offline: TeacherSettings | None = None,
     ):
         self._config = endpoint
+        self._offline = offline
         self._db = open_database(cache)
         self._replies = ReplyCache(self._db)
         self._account = Account(self._db)
@@ -59,7 +62,7 @@ class LlmGateway:
         answered others and refuses this prompt for its length or for what it holds, and BudgetReached when the
         experiment has spent its budget and none of its calls are under way any more.
         """
-        key = request_key(self._config, request)
+        key = request_key(self._config, request, self._offline)
         reply = self._replies.get(key)
         if reply is None and key not in self._under_way:
             most = self._most(request)

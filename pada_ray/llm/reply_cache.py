@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from typing import Any
 
 from pada_ray.config import EndpointConfig
 from pada_ray.llm.chat import ChatReply, ChatRequest
+from pada_ray.teacher.settings import TeacherSettings
+
+_NOT_IN_REPLIES = {"model", "latency_ms", "hang_seconds", "retry_after_seconds", "access_log"}
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS replies (
@@ -32,11 +36,14 @@ class ReplyCache:
         )
 
 
-def request_key(endpoint: EndpointConfig, request: ChatRequest) -> str:
+def request_key(endpoint: EndpointConfig, request: ChatRequest, offline: TeacherSettings | None = None) -> str:
     """The content hash of a call: all that its reply may depend on. The purpose is bookkeeping and stays out of it.
 
-    The embedded teacher counts as one endpoint, whatever its port.
+    An embedded teacher is told by how it behaves (`offline`), whatever its port.
     """
-    settings = json.dumps([endpoint.base_url, endpoint.model, endpoint.max_tokens, endpoint.body], sort_keys=True)
+    known: list[Any] = [endpoint.base_url, endpoint.model, endpoint.max_tokens, endpoint.body]
+    if endpoint.base_url == "offline" and offline is not None:
+        known.append(offline.model_dump(exclude=_NOT_IN_REPLIES))
+    settings = json.dumps(known, sort_keys=True)
     content = request.model_dump_json(exclude={"purpose"})
     return hashlib.sha256(f"{settings}\n{content}".encode()).hexdigest()

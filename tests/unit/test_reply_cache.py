@@ -11,6 +11,7 @@ from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.records import Message
+from pada_ray.teacher.settings import TeacherSettings
 
 ENDPOINT = EndpointConfig(base_url="offline", model="m")
 
@@ -60,6 +61,14 @@ def test_equal_requests_have_one_key_whatever_they_are_for():
         request_key(ENDPOINT.model_copy(update={"body": {"reasoning_effort": "high"}}), request()),
     ]
     assert len({key, *others}) == 7
+
+
+def test_another_embedded_teacher_gives_other_replies():
+    kind, careless = TeacherSettings(), TeacherSettings(wrong_rate=0.9)
+    assert request_key(ENDPOINT, request(), kind) != request_key(ENDPOINT, request(), careless)
+    assert request_key(ENDPOINT, request(), kind) == request_key(ENDPOINT, request(), TeacherSettings(latency_ms=9))
+    own = ENDPOINT.model_copy(update={"base_url": "https://example.org/v1"})
+    assert request_key(own, request(), kind) == request_key(own, request(), careless)
 
 
 def test_limits_and_prices_do_not_make_replies_invalid():
