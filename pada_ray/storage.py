@@ -60,8 +60,11 @@ class Folder:
                 self._fs.pipe_file(target, data)
                 return
             temporary = Path(f"{target}.{uuid.uuid4().hex}.tmp")
-            temporary.write_bytes(data)
-            temporary.replace(target)
+            try:
+                temporary.write_bytes(data)
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def read_bytes(self, path: str, most: int | None = None) -> bytes:
         """All of a file, or at most so many bytes from its beginning."""
@@ -140,13 +143,16 @@ class Folder:
 
     @contextlib.contextmanager
     def _explained(self, path: str = "") -> Iterator[None]:
-        """Gives the errors of stores, each of which has its own, as one; those of a local disk are clear already."""
+        """Gives the errors of stores, each of which has its own, as one. A file that is not there on a local disk stays
+        what it is."""
         try:
             yield
         except Exception as e:
-            if self.is_local:
-                raise
             where = self.at(path).rstrip("/")
+            if self.is_local:
+                if not isinstance(e, OSError) or isinstance(e, FileNotFoundError):
+                    raise
+                raise StorageError(f"{where}: {e.strerror or one_line(e)}") from None
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
             raise StorageError(

@@ -92,7 +92,7 @@ class ReplyCopy:
 
     def _fetch(self) -> None:
         known = {file for (file,) in self._db.execute("SELECT DISTINCT file FROM copied")}
-        files = [file for file in self._folder.names() if file not in known]
+        files = [file for file in self._folder.names() if file.endswith(".jsonl") and file not in known]
         with ThreadPoolExecutor(_READERS) as readers:
             for file, batch in zip(files, readers.map(self._read, files), strict=True):
                 for paid in batch:

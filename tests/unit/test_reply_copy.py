@@ -65,6 +65,13 @@ def asking(*texts):
     return story
 
 
+def test_a_file_that_was_cut_off_is_passed_over(tmp_path, copy, server):
+    on_machine(tmp_path / "one", copy, server, asking("a"))
+    copy.write_text("0123.jsonl.4567.tmp", '{"key": "half of')
+    assert on_machine(tmp_path / "two", copy, server, asking("a")) == ["reply to a"]
+    assert len(server.asked) == 1
+
+
 def test_a_new_machine_has_every_reply_and_the_whole_account(tmp_path, copy, server):
     texts = [f"question {i}" for i in range(30)]
     first = on_machine(tmp_path / "one", copy, server, asking(*texts))

@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,21 @@ def test_a_local_copy(folder):
         assert Path(f"{path}/one.txt").read_text() == "1"
     with folder.local_copy(None) as path:
         assert path is None
+
+
+def test_a_disk_that_refuses_is_told_and_keeps_no_half_of_a_file(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/a/b: File exists$"):
+        Folder(str(tmp_path)).write_text("a/b", "text")
+
+    def full(self, data):
+        self.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/c: No space left on device$"):
+        Folder(str(tmp_path)).write_text("c", "text")
+    assert Folder(str(tmp_path)).names() == ["a"]
 
 
 def test_a_copy_goes_from_any_store_to_any(folder, tmp_path):
