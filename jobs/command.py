@@ -10,8 +10,10 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from pada_ray.errors import PadaError
+from pada_ray.printable import printable
 
 F = Callable[..., Any]
 
@@ -27,7 +29,8 @@ def command(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except PadaError as e:
-            Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(e))}", highlight=False)
+            said = printable(" ".join(str(e).split()))
+            Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", said))
             raise typer.Exit(e.exit_code) from None
 
     return wrapped
@@ -36,7 +39,3 @@ def command(function: F) -> F:
 def main(function: F) -> None:
     """Runs `function` as a program of its own."""
     typer.run(command(function))
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("[", "\\[")

@@ -12,6 +12,7 @@ from jobs.command import main
 from pada_ray.conversion import Conversion, as_line, cut, read_converted
 from pada_ray.errors import ConfigError
 from pada_ray.layouts import LAYOUTS
+from pada_ray.printable import printable
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
 
@@ -86,6 +87,7 @@ def _print(conversion: Conversion, written: dict[str, int]) -> None:
 
 
 def _short(text: str) -> str:
+    text = printable(text)
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
 
 

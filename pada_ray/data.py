@@ -46,6 +46,11 @@ def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
                     found = json.loads(line)
                 except (ValueError, RecursionError) as err:
                     raise DataError(f"{where}: not JSON ({err}); write one JSON object on each line") from err
+                try:
+                    json.dumps(found, ensure_ascii=False).encode()
+                except UnicodeEncodeError as err:
+                    half = json.dumps(err.object[err.start])
+                    raise DataError(f"{where}: {half} is half of a character; write it whole, or leave it out") from err
                 if not isinstance(found, dict):
                     raise DataError(f"{where}: not a JSON object; write one JSON object on each line")
                 yield where, found

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from pada_ray.errors import UnreadableReply, one_line
 from pada_ray.llm.chat import ChatReply, ChatRequest, Llm
+from pada_ray.printable import printable
 from pada_ray.records import Message
 
 T = TypeVar("T", bound=BaseModel)
@@ -106,11 +107,19 @@ def _json_values(text: str) -> Iterator[Any]:
             return
         try:
             value, position = decoder.raw_decode(text, min(starts))
-            yield value
+            yield _printable(value)
         except json.JSONDecodeError:
             position = min(starts) + 1
         except RecursionError:
             raise ValueError("It is nested too deeply.") from None
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _printable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_printable(part) for part in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import openai
 
 from pada_ray.config import EndpointConfig
+from pada_ray.printable import printable
 
 _LONGEST_WAIT = 600.0  # seconds, beyond which a Retry-After means: not today
 
@@ -53,7 +54,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     said = " ".join((words_of(e) if isinstance(e, openai.APIStatusError) else str(e)).split())
     if endpoint.api_key_env is not None:
         said = said.replace(key, "...")
-    said = said[:300]
+    said = printable(said)[:300]
     if not isinstance(e, openai.APIStatusError):
         return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
     if e.status_code in (401, 403) and not _is_about_the_prompt(e):

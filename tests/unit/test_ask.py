@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 from builders import ScriptedLlm
@@ -53,6 +54,11 @@ def test_readable(text):
 def test_unreadable(text, problem):
     with pytest.raises(ValueError, match=problem):
         read(text)
+
+
+def test_what_would_steer_a_terminal_is_left_out():
+    text = json.dumps({"names": ["\x1b]0;me\x07Ann\x9b2J", "a\r\n\tb", "half \ud83d"]})
+    assert read(text) == ["]0;meAnn2J", "a\n\tb", "half "]
 
 
 def test_a_cut_off_reply_says_so():

@@ -124,6 +124,12 @@ def test_evaluation_is_cut_to_the_same_items_for_every_seed(tmp_path):
     assert load_splits(train, val).test == []
 
 
+def test_half_of_a_character_is_an_error_wherever_it_stands(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps(item("a") | {"meta": {"from": "\ud83d"}}))
+    with pytest.raises(DataError, match=r'a.jsonl:1: "\\ud83d" is half of a character'):
+        read_jsonl(str(tmp_path / "a.jsonl"))
+
+
 def test_a_question_in_two_splits_is_an_error(tmp_path):
     train = write(tmp_path / "train.jsonl", item("a"), item("b", "How many eggs -- 12, or 13?"))
     val = write(tmp_path / "val.jsonl", item("c", "how many EGGS: 12 or 13"))
