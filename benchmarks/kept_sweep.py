@@ -16,17 +16,16 @@ import hashlib
 import io
 import sys
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from pada_ray import run_files
 from pada_ray.config import dump_config
-from pada_ray.records import Message, Prediction, Record, Sample
+from pada_ray.records import Message, Prediction, Sample
 from pada_ray.report.comparison import split_for_results
 from pada_ray.report.results import read_run
 from pada_ray.state import FILE as STATE
 from pada_ray.state import is_done, read_state
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, as_lines
 from pada_ray.sweep import CELLS
 from pada_ray.sweep import FILE as SWEEP
 
@@ -62,9 +61,9 @@ def _findings(run: Folder) -> dict[str, str]:
     for model in read_state(run).scores:
         file = run_files.predictions(model)
         verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]
-        findings[file] = _lines(verdicts)
+        findings[file] = as_lines(verdicts)
     items = run_files.split(split_for_results([read_run(run)]))
-    findings[items] = _lines(map(_hashed, run.read_records(items, Sample)))
+    findings[items] = as_lines(map(_hashed, run.read_records(items, Sample)))
     return findings
 
 
@@ -76,10 +75,6 @@ def _hashed(item: Sample) -> Sample:
     short = hashlib.sha256(text.encode()).hexdigest()[:8]
     messages = [Message(role="user", content=short), Message(role="assistant", content="")]
     return item.model_copy(update={"messages": messages, "answer": "", "meta": {}})
-
-
-def _lines(records: Iterable[Record]) -> str:
-    return "".join(record.model_dump_json() + "\n" for record in records)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from pada_ray.prompts import Prompts, read_templates
 from pada_ray.randomness import generator_for
 from pada_ray.records import Sample, Split
 from pada_ray.sandbox import check_level
-from pada_ray.storage import Folder
+from pada_ray.state import FILE as STATE
+from pada_ray.storage import Folder, as_lines
 from pada_ray.tasks import get_task
 from pada_ray.tasks.code import Code
 
@@ -58,11 +59,22 @@ def check_student(config: Config, samples: Samples) -> None:
 
 
 def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
-    """Writes a run's config, samples and own prompts into its folder, whose path or URL it returns."""
-    for split, members in samples.items():
-        folder.write_records(run_files.split(split), members)
-    for name, template in (read_templates(config.prompts) if config.prompts else {}).items():
-        folder.write_text(f"{run_files.PROMPTS}/{name}", template)
+    """Writes a run's config, samples and own prompts into its folder, whose path or URL it returns.
+
+    Raises ConfigError where a run has begun there with other samples or prompts.
+    """
+    files = {run_files.split(split): as_lines(members) for split, members in samples.items()}
+    templates = read_templates(config.prompts) if config.prompts else {}
+    files |= {f"{run_files.PROMPTS}/{name}": template for name, template in templates.items()}
+    has_begun = folder.exists(STATE)
+    for file, text in files.items():
+        if not has_begun:
+            folder.write_text(file, text)
+        elif not folder.exists(file) or folder.read_text(file) != text:
+            raise ConfigError(
+                f"{folder.at(file)}: the run began with another content, so that its results would be of both; "
+                "bring that back, or give another name (--set name=...)"
+            )
     _write_config(folder, config)
     return folder.url
 

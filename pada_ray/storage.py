@@ -135,8 +135,7 @@ class Folder:
         return yaml.safe_load(self.read_text(path))
 
     def write_records(self, path: str, records: Iterable[Record]) -> None:
-        """One JSON object a line."""
-        self.write_text(path, "".join(r.model_dump_json() + "\n" for r in records))
+        self.write_text(path, as_lines(records))
 
     def read_records(self, path: str, kind: type[R]) -> list[R]:
         return list(_parse_lines(self.read_text(path), kind))
@@ -159,6 +158,11 @@ class Folder:
                 f"{where}: {type(e).__name__}: {one_line(e)}; check that the store is there and that this machine has "
                 "access"
             ) from None
+
+
+def as_lines(records: Iterable[Record]) -> str:
+    """One JSON object a line."""
+    return "".join(record.model_dump_json() + "\n" for record in records)
 
 
 def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:

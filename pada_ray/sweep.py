@@ -128,8 +128,7 @@ def write_sweep(sweep: Sweep) -> None:
         run = sweep.folder(cell)
         if run.exists(run_files.CONFIG) and _experiment(run_files.read_config(run)) != _experiment(cell.config):
             raise ConfigError(
-                f"{run.url}: this cell was run with another config; give the sweep another name (--set name=...) "
-                "or remove the cell's folder"
+                f"{run.url}: this cell was run with another config; give the sweep another name (--set name=...)"
             )
     listed = [{"name": cell.name, "coordinates": cell.coordinates} for cell in sweep.cells]
     folder.write_yaml(FILE, {"name": sweep.name, "cells": listed})

@@ -7,12 +7,14 @@ from jobs.preparation import (
     check_backend,
     check_endpoints,
     check_student,
+    lay_out,
     prepare,
     read_config,
     read_data,
 )
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
+from pada_ray.storage import Folder
 
 
 @pytest.fixture
@@ -95,6 +97,22 @@ def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 of 4 training samples are none to add"):
         prepare(check_config(raw | {"data_generation": {"ratio": 0.1}}, "test"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_has_begun_keeps_its_data_and_prompts(run, tmp_path):
+    config, samples, folder = read_config(run), read_data(read_config(run)), Folder(run)
+    fewer = samples | {"val": samples["val"][1:]}
+    assert lay_out(config, fewer, folder) == run  # nothing is done with them yet
+    lay_out(config, samples, folder)
+    folder.write_text("state.json", "{}")
+    lay_out(config, samples, folder)
+    with pytest.raises(ConfigError, match=rf"^{run}/data/val.jsonl: the run began with another content"):
+        lay_out(config, fewer, folder)
+    (tmp_path / "grading.jinja").write_text("{{ replies }}")
+    own = config.model_copy(update={"prompts": str(tmp_path)})
+    with pytest.raises(ConfigError, match=rf"^{run}/prompts/grading.jinja: the run began with another content"):
+        lay_out(own, samples, folder)
+    assert len(folder.read_text("data/val.jsonl").splitlines()) == 5
 
 
 def test_a_student_without_room_for_a_prompt_is_told(run):
