@@ -180,10 +180,11 @@ _LATEX = {
     "−": "$-$",
     "–": "--",
     "±": r"$\pm$",
-    "[": "{[}",  # at the start of a row it would belong to the line break before it
+    "[": "{[}",  # at the start of a row it would belong to the line break before it, as would a star
+    "*": "{*}",
     "\n": " ",
 }
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"[\\^~<>−–±\[\n&%$#_{}]", lambda found: _LATEX.get(found[0], "\\" + found[0]), text)
+    return re.sub(r"[\\^~<>−–±\[*\n&%$#_{}]", lambda found: _LATEX.get(found[0], "\\" + found[0]), text)

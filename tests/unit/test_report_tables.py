@@ -77,6 +77,11 @@ def test_latex_escapes_marks_and_names_a_group_once():
     assert r"\begin{tabular}{llrrrr}" in text
 
 
+def test_nothing_in_a_cell_belongs_to_the_line_break_before_it():
+    table = Table("t", "T", [Column("a")], [["**Units**"], ["[c]"]], [])
+    assert "{*}{*}Units{*}{*} \\\\\n{[}c]" in to_latex(table)
+
+
 def test_long_texts_get_columns_that_wrap():
     table = Table("t", "T", [Column("a"), Column("b")], [["x" * 50, 1]], [])
     assert r"{p{0.75\linewidth}l}" in to_latex(table)
