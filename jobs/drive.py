@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from jobs.cluster import connected, log_folder
+from jobs.lock import locked
 from jobs.own_endpoints import Addresses, addresses_of, embedded_teachers, served_models
 from jobs.preparation import cache_copy, cache_file, read_config
 from jobs.progress import Progress
@@ -58,7 +59,7 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
     try:
-        with embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
+        with locked(configs), embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
             check_shared_disk(configs)
             check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:

@@ -1,0 +1,39 @@
+"""One process at a time works on a run: two would make its calls twice and write over each other's files."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+
+from pada_ray.errors import ConfigError
+from pada_ray.storage import Folder
+
+
+@contextlib.contextmanager
+def locked(runs: Iterable[str]) -> Iterator[None]:
+    """Holds the runs' folders, as far as they are on a disk, until the block or the process ends, however it ends.
+
+    Raises ConfigError where another process of this machine, or on some shared disks of another, holds one.
+    """
+    with contextlib.ExitStack() as held:
+        for folder in map(Folder, runs):
+            if folder.is_local:
+                handle = os.open(folder.url, os.O_RDONLY)
+                held.callback(os.close, handle)
+                if not _lock(handle):
+                    raise ConfigError(
+                        f"{folder.url}: another process is at work on this run; wait for its end, or stop it"
+                    )
+        yield
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a shared disk that knows no locks
+        pass
+    return True

@@ -1,0 +1,30 @@
+import subprocess
+import sys
+
+import pytest
+
+from jobs.lock import locked
+from pada_ray.errors import ConfigError
+
+HOLDER = """
+import sys
+from jobs.lock import locked
+with locked(sys.argv[1:]):
+    print("held", flush=True)
+    input()
+"""
+
+
+def test_two_processes_never_work_on_one_run(tmp_path):
+    runs = [str(tmp_path / name) for name in ("a", "b", "c")]
+    for run in runs:
+        (tmp_path / run).mkdir()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, *runs[:2]], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with locked([runs[2], "memory://runs/d"]):
+            pass
+        with pytest.raises(ConfigError, match=rf"^{runs[1]}: another process is at work on this run"), locked(runs[1:]):
+            pass
+        other.kill()
+    with locked(runs):
+        pass
