@@ -51,7 +51,12 @@ class Prompts:
                 self._templates.get_template(f"{name}.jinja")
             except jinja2.TemplateSyntaxError as e:
                 raise ConfigError(f"prompts: {e.filename}:{e.lineno}: {e.message}") from e
-        values = set().union(*(self._values(path.read_text()) for path in Path(__file__).parent.glob("*.jinja")))
+        if own:
+            self._check_values(folder, own)
+
+    def _check_values(self, folder: str | None, own: dict[str, str]) -> None:
+        shipped = read_templates(str(Path(__file__).parent))
+        values = set().union(*map(self._values, shipped.values()))
         for file, template in own.items():
             if unknown := self._values(template) - values:
                 raise ConfigError(
