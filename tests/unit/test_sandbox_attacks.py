@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,11 +39,11 @@ class Machine(NamedTuple):
 
     def marked(self) -> list[str]:
         found = []
-        for folder in Path("/proc").glob("[0-9]*/task/[0-9]*"):
-            with suppress(OSError):  # it has just ended
-                _, name, state, *_ = (folder / "stat").read_text().split()
+        for folder in glob("/proc/[0-9]*/task/[0-9]*"):  # Path.glob raises where a process has just ended
+            with suppress(OSError):  # so may this
+                _, name, state, *_ = Path(folder, "stat").read_text().split()
                 if name == f"({self.name})" and state not in "ZX":  # what is dead is init's to remove
-                    found.append(folder.name)
+                    found.append(folder)
         return found
 
 
