@@ -13,13 +13,13 @@ from pada_ray.storage import Folder
 
 @contextlib.contextmanager
 def locked(runs: Iterable[str]) -> Iterator[None]:
-    """Holds the runs' folders, as far as they are on a disk, until the block or the process ends, however it ends.
+    """Holds the runs' folders, those that are there on a disk, until the block or the process ends, however it ends.
 
     Raises ConfigError where another process of this machine, or on some shared disks of another, holds one.
     """
     with contextlib.ExitStack() as held:
         for folder in map(Folder, runs):
-            if folder.is_local:
+            if folder.is_local and folder.exists():
                 handle = os.open(folder.url, os.O_RDONLY)
                 held.callback(os.close, handle)
                 if not _lock(handle):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jobs.cluster import check_cluster
+from jobs.lock import locked
 from pada_ray import run_files
 from pada_ray.benchmarks import benchmark_files
 from pada_ray.config import CHANGEABLE, Config, DataConfig, EndpointConfig, check_config, dump_config, lay_over
@@ -61,21 +62,22 @@ def check_student(config: Config, samples: Samples) -> None:
 def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
     """Writes a run's config, samples and own prompts into its folder, whose path or URL it returns.
 
-    Raises ConfigError where a run has begun there with other samples or prompts.
+    Raises ConfigError where a run has begun there with other samples or prompts, or another process is at work on it.
     """
     files = {run_files.split(split): as_lines(members) for split, members in samples.items()}
     templates = read_templates(config.prompts) if config.prompts else {}
     files |= {f"{run_files.PROMPTS}/{name}": template for name, template in templates.items()}
-    has_begun = folder.exists(STATE)
-    for file, text in files.items():
-        if not has_begun:
-            folder.write_text(file, text)
-        elif not folder.exists(file) or folder.read_text(file) != text:
-            raise ConfigError(
-                f"{folder.at(file)}: the run began with another content, so that its results would be of both; "
-                "bring that back, or give another name (--set name=...)"
-            )
-    _write_config(folder, config)
+    with locked([folder.url]):
+        has_begun = folder.exists(STATE)
+        for file, text in files.items():
+            if not has_begun:
+                folder.write_text(file, text)
+            elif not folder.exists(file) or folder.read_text(file) != text:
+                raise ConfigError(
+                    f"{folder.at(file)}: the run began with another content, so that its results would be of both; "
+                    "bring that back, or give another name (--set name=...)"
+                )
+        _write_config(folder, config)
     return folder.url
 
 
@@ -99,14 +101,15 @@ def check_changes(overrides: list[str]) -> None:
 def change_config(run: str, overrides: list[str]) -> None:
     """Lays overrides over an existing run's config, where they cannot make it another experiment.
 
-    Raises ConfigError.
+    Raises ConfigError, also where another process is at work on the run.
     """
     check_changes(overrides)
     folder = Folder(run)
-    raw = read_config(run).model_dump(mode="json")
-    for override in overrides:
-        lay_over(raw, override)
-    _write_config(folder, check_config(raw, folder.at(run_files.CONFIG)))
+    with locked([folder.url]):
+        raw = read_config(run).model_dump(mode="json")
+        for override in overrides:
+            lay_over(raw, override)
+        _write_config(folder, check_config(raw, folder.at(run_files.CONFIG)))
 
 
 def _write_config(folder: Folder, config: Config) -> None:

@@ -2,6 +2,7 @@ import importlib.util
 
 import pytest
 
+from jobs.lock import locked
 from jobs.preparation import (
     change_config,
     check_backend,
@@ -113,6 +114,17 @@ def test_a_run_that_has_begun_keeps_its_data_and_prompts(run, tmp_path):
     with pytest.raises(ConfigError, match=rf"^{run}/prompts/grading.jinja: the run began with another content"):
         lay_out(own, samples, folder)
     assert len(folder.read_text("data/val.jsonl").splitlines()) == 5
+
+
+def test_a_run_at_work_keeps_its_files(run):
+    config, samples = read_config(run), read_data(read_config(run))
+    with locked([run]):
+        with pytest.raises(ConfigError, match="another process is at work on this run"):
+            change_config(run, ["budget.tokens=5000"])
+        with pytest.raises(ConfigError, match="another process is at work on this run"):
+            lay_out(config, samples | {"val": []}, Folder(run))
+    assert read_config(run) == config
+    assert len(Folder(run).read_text("data/val.jsonl").splitlines()) == 5
 
 
 def test_a_student_without_room_for_a_prompt_is_told(run):
