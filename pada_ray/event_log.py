@@ -27,6 +27,7 @@ EventName = Literal[
     "stage ended",
     "model evaluated",
     "shortfall",
+    "not analysed",
 ]
 
 

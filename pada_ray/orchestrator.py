@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from pada_ray import run_files
 from pada_ray.augmentation import Augmentation, Group, GroupReport, fill_quotas, plan_groups, share_of_errors
 from pada_ray.config import Config
+from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.evaluation import EvaluationJob
 from pada_ray.event_log import Event
 from pada_ray.fine_tune import FineTuneJob, FineTuneReport, read_report
@@ -240,9 +241,15 @@ class Orchestrator:
         return [s for s in strategies if s.cluster != self._config.pattern_analysis.leave_out]
 
     async def find_what_is_left(self, iteration: int, failures: Sequence[Failure]) -> None:
-        if self._config.pattern_analysis.of_last_model:
+        if not self._config.pattern_analysis.of_last_model:
+            return
+        try:
             clusters = await self.cluster(iteration, await self.error_analysis(iteration, failures))
             await self.pattern_categorization(iteration, clusters)
+        except Exception as e:
+            if not isinstance(root_cause(e), BudgetReached):
+                raise
+            self._keeper.tell("not analysed", error=one_line(root_cause(e)))  # the models are made, and need not wait
 
     async def generate(
         self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pada_ray import run_files
+from pada_ray.event_log import read_events
 from pada_ray.records import SPLITS
 from pada_ray.report import tables
 from pada_ray.report.labels import label
@@ -31,6 +32,9 @@ def print_report(folder: Folder, console: Console) -> None:
     left = _yaml(folder, run_files.patterns(config.iterations + 1))
     if left:
         console.print(remaining_table(left))
+    for event in read_events(folder):
+        if event.event == "not analysed":
+            console.print(Text(f"What the last model still gets wrong is not analysed: {event.figures['error']}"))
     quotas = {name: _yaml(folder, f"{name}/quotas.yaml") for name in iterations}
     if any(quotas.values()):
         console.print(quality_table({name: groups for name, groups in quotas.items() if groups}))

@@ -9,6 +9,8 @@ from stub_workers import StubWorkers
 
 from pada_ray import run_files
 from pada_ray.config import check_config
+from pada_ray.errors import BudgetReached
+from pada_ray.event_log import read_events
 from pada_ray.leak_guard import LeakGuard
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Prediction, Sample
@@ -199,6 +201,24 @@ def test_what_the_last_model_gets_wrong_is_analysed_unless_told_otherwise(tmp_pa
     run(without, world, pattern_analysis={"of_last_model": False})
     assert world.asked[-1] == "evaluate iteration-2/adapter"
     assert not without.exists(run_files.analyses(3))
+
+
+class Spent(World):
+    """The budget is reached when the last model's failures are analysed."""
+
+    async def error_analysis(self, failures):
+        if self.asked.count("error_analysis") == RAW["iterations"]:
+            raise BudgetReached("the budget is reached: 10 of 10 tokens")
+        return await super().error_analysis(failures)
+
+
+def test_a_budget_that_suffices_for_all_models_ends_the_run_well(tmp_path):
+    folder = prepared(tmp_path)
+    state = run(folder, Spent())
+    assert (state.status, state.best) == ("done", "iteration-2")
+    assert {score["test"].accuracy for score in state.scores.values()} == {0.0, 0.25, 0.5, 0.75}
+    told = [e for e in read_events(folder) if e.event == "not analysed"]
+    assert [e.figures["error"] for e in told] == ["the budget is reached: 10 of 10 tokens"]
 
 
 def test_a_strategy_left_out_gets_no_samples_and_the_others_share_its_quota(tmp_path):

@@ -3,6 +3,7 @@ from rich.console import Console
 
 from pada_ray import run_files
 from pada_ray.config import dump_config
+from pada_ray.event_log import EventLog
 from pada_ray.report import print_report
 from pada_ray.state import FILE, RunState, Score
 from pada_ray.storage import Folder
@@ -67,3 +68,11 @@ def test_another_methods_models_are_called_after_it_and_unscored_replies_are_sho
     text = shown(run(tmp_path, state, method="auggpt"))
     assert "auggpt iteration 1" in text
     assert "75.0 (2 unscored)" in text and "- (10 unscored)" in text
+
+
+def test_it_says_why_the_last_models_failures_are_not_analysed(tmp_path):
+    folder = run(tmp_path, RunState(name="a", status="done", best="base", scores={"base": {}}))
+    EventLog(folder).add("not analysed", "iteration-2: error analysis", error="the budget is reached: 9 [tokens]")
+    assert "still gets wrong is not analysed: the budget is reached: 9 [tokens]" in " ".join(
+        shown(folder).split()
+    )
