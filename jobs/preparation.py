@@ -174,7 +174,7 @@ def cache_file(config: Config, run: str) -> str:
     folder = _reply_folder(config, run)
     place = Path(folder.url)
     if _is_elsewhere(folder, config):
-        place = Path.home() / ".cache" / "pada-ray" / folder.url.replace("://", "_").replace("/", "_")
+        place = Path.home() / ".cache" / "pada-ray" / "replies" / folder.url.replace("://", "/").lstrip("/")
     return str((place / run_files.REPLIES).resolve())
 
 
