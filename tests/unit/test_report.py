@@ -73,6 +73,4 @@ def test_another_methods_models_are_called_after_it_and_unscored_replies_are_sho
 def test_it_says_why_the_last_models_failures_are_not_analysed(tmp_path):
     folder = run(tmp_path, RunState(name="a", status="done", best="base", scores={"base": {}}))
     EventLog(folder).add("not analysed", "iteration-2: error analysis", error="the budget is reached: 9 [tokens]")
-    assert "still gets wrong is not analysed: the budget is reached: 9 [tokens]" in " ".join(
-        shown(folder).split()
-    )
+    assert "still gets wrong is not analysed: the budget is reached: 9 [tokens]" in " ".join(shown(folder).split())
