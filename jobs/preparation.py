@@ -13,7 +13,7 @@ from jobs.lock import locked
 from pada_ray import run_files
 from pada_ray.benchmarks import benchmark_files
 from pada_ray.config import CHANGEABLE, Config, DataConfig, EndpointConfig, check_config, dump_config, lay_over
-from pada_ray.data import EVAL_DRAW, load_splits
+from pada_ray.data import EVAL_DRAW, by_question, load_splits
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError
 from pada_ray.fine_tune import check_fine_tuning
@@ -122,14 +122,17 @@ def _write_config(folder: Folder, config: Config) -> None:
 def read_data(config: Config) -> Samples:
     """The run's samples, checked. Raises DataError, naming file and line."""
     samples = _read_splits(config)
-    val = samples["val"]
-    apart = round(config.data.val_apart * len(val))
     if not config.data.val_apart:
         return samples
-    if not 0 < apart < len(val):
+    val = samples["val"]
+    size = round(config.data.val_apart * len(val))
+    seen: list[Sample] = []
+    apart: list[Sample] = []
+    for group in by_question(generator_for(EVAL_DRAW, "val_apart").sample(val, len(val))):
+        (apart if len(apart) < size else seen).extend(group)
+    if not seen or not apart:
         raise ConfigError(f"data.val_apart: {config.data.val_apart} of {len(val)} samples leaves a part empty")
-    mixed = generator_for(EVAL_DRAW, "val_apart").sample(val, len(val))
-    return samples | {"val": mixed[apart:], "val_apart": mixed[:apart]}
+    return samples | {"val": seen, "val_apart": apart}
 
 
 def _read_splits(config: Config) -> Samples:

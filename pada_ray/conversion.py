@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import fsspec
 from pydantic import ValidationError
 
-from pada_ray.data import question_key, shuffled
+from pada_ray.data import by_question, shuffled
 from pada_ray.errors import DataError, one_line
 from pada_ray.layouts import LAYOUTS, Row, messages_of
 from pada_ray.records import Sample, Split
@@ -77,18 +77,16 @@ def cut(samples: Sequence[Sample], shares: dict[Split, float], seed: int) -> dic
 
     Raises DataError when a split would be empty.
     """
-    by_question: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_question.setdefault(question_key(sample), []).append(sample)
-    left = shuffled(list(by_question.values()), seed)
+    questions = by_question(samples)
+    left = shuffled(questions, seed)
     splits: dict[Split, list[Sample]] = {}
     for split in ("test", "val"):
-        size = round(shares[split] * len(by_question))
+        size = round(shares[split] * len(questions))
         splits[split], left = [s for group in left[:size] for s in group], left[size:]
     splits["train"] = [s for group in left for s in group]
     empty = [split for split, share in shares.items() if share and not splits[split]]
     if empty:
-        raise DataError(f"--split: too few questions ({len(by_question)}), {empty[0]} would be empty")
+        raise DataError(f"--split: too few questions ({len(questions)}), {empty[0]} would be empty")
     return {split: splits[split] for split in shares if splits[split]}
 
 

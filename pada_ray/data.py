@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import fsspec
@@ -142,6 +142,14 @@ def question_key(sample: Sample) -> str:
     questions."""
     text = " ".join(message.content for message in sample.prompt if message.role == "user")
     return " ".join(kept.strip() for kept in _KEPT.findall(text.lower())) or text
+
+
+def by_question(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """The samples in groups with equal questions, in the order in which these come."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(question_key(sample), []).append(sample)
+    return list(groups.values())
 
 
 def _check_disjoint(splits: Sequence[list[_Line]]) -> None:

@@ -1,6 +1,7 @@
 import importlib.util
 
 import pytest
+from builders import math_sample
 
 from jobs.lock import locked
 from jobs.preparation import (
@@ -90,6 +91,18 @@ def test_a_backend_of_evaluation_that_cannot_be(monkeypatch):
     with pytest.raises(ConfigError, match=r"evaluation\.backend: vllm reads adapters from a disk"):
         check_backend(config)
     check_backend(config.model_copy(update={"runs": "runs"}))
+
+
+def test_a_question_that_val_has_twice_is_on_one_side_of_the_part_held_apart(tmp_path):
+    files = {"train": [math_sample("t", question="What is 1?")]}
+    files["val"] = [math_sample(f"v{i}", question=f"What is {i // 2}, then?") for i in range(20)]
+    for split, members in files.items():
+        (tmp_path / f"{split}.jsonl").write_text("".join(s.model_dump_json() + "\n" for s in members))
+    data = {split: str(tmp_path / f"{split}.jsonl") for split in files} | {"val_apart": 0.25}
+    parts = read_data(check_config({"data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}, "test"))
+    asked = {split: {s.question for s in parts[split]} for split in ("val", "val_apart")}
+    assert not asked["val"] & asked["val_apart"]
+    assert (len(parts["val"]), len(parts["val_apart"])) == (14, 6)
 
 
 def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
