@@ -158,6 +158,7 @@ def test_nonsense_is_asked_for_again_and_is_never_an_answer(server, tmp_path):
     assert calls == usage.calls == 3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_on_nonsense_ends_and_says_what_is_missing(server, tmp_path):
     endpoint = {
