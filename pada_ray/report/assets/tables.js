@@ -30,7 +30,7 @@
     headers.forEach((header, column) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = header.textContent;
+      button.append(...header.childNodes);
       header.replaceChildren(button);
       button.addEventListener("click", () => {
         const order = ORDERS[(ORDERS.indexOf(header.getAttribute("aria-sort") ?? "none") + 1) % ORDERS.length];
