@@ -44,6 +44,9 @@ def fine_tune(job: FineTuneJob) -> FineTuneReport:
 
     # Workers stay in the working folder, from which a relative student.model counts.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    # The report of an epoch waits until it is asked for: every 2 s unless told otherwise, which is more than a small
+    # model takes for an epoch.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     from ray import train
     from ray.train.torch import TorchTrainer
 
