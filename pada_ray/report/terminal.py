@@ -30,11 +30,11 @@ def print_report(folder: Folder, console: Console) -> None:
         if patterns:
             console.print(pattern_table(label(name, method), patterns, _yaml(folder, f"{name}/strategies.yaml")))
     left = _yaml(folder, run_files.patterns(config.iterations + 1))
+    unseen = [event for event in read_events(folder) if event.event == "not analysed"]
     if left:
         console.print(remaining_table(left))
-    for event in read_events(folder):
-        if event.event == "not analysed":
-            console.print(Text(f"What the last model still gets wrong is not analysed: {event.figures['error']}"))
+    elif unseen:
+        console.print(Text(f"What the last model still gets wrong is not analysed: {unseen[-1].figures['error']}"))
     quotas = {name: _yaml(folder, f"{name}/quotas.yaml") for name in iterations}
     if any(quotas.values()):
         console.print(quality_table({name: groups for name, groups in quotas.items() if groups}))

@@ -74,3 +74,6 @@ def test_it_says_why_the_last_models_failures_are_not_analysed(tmp_path):
     folder = run(tmp_path, RunState(name="a", status="done", best="base", scores={"base": {}}))
     EventLog(folder).add("not analysed", "iteration-2: error analysis", error="the budget is reached: 9 [tokens]")
     assert "still gets wrong is not analysed: the budget is reached: 9 [tokens]" in " ".join(shown(folder).split())
+    pattern = {"cluster": 0, "category_name": "Sums", "error_pattern": "off by one", "size": 7}
+    folder.write_yaml(run_files.patterns(config_of().iterations + 1), [pattern])  # killed there, and gone on with
+    assert "off by one" in shown(folder) and "not analysed" not in shown(folder)
