@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -59,8 +60,9 @@ def read_converted(path: str, layout: str | None = None, task: str | None = None
     stem, used = PurePosixPath(path).stem, set[str]()
     converted: list[Converted] = []
     for where, row in rows.items():
-        own = str(row.get("id") or "")
-        name = own if own and own not in used else f"{stem}-{where.partition(' ')[2]}"
+        made = f"{stem}-{where.partition(' ')[2]}"
+        names = chain([str(row.get("id") or made), made], (f"{made}-{number}" for number in count(2)))
+        name = next(name for name in names if name not in used)
         try:
             converted.append(Converted(where, row, _sample(name, row, layout, task)))
         except ValueError as e:
