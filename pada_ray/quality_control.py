@@ -18,7 +18,9 @@ from pada_ray.records import Batch, Candidate, Message, Reason, Sample, Scores
 from pada_ray.tasks import get_task
 
 # What chat templates use to mark turns. In a text they would pass for the template's own.
-_CONTROL_TOKENS = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:bos|eos|pad|start_of_turn|end_of_turn)>|\[/?INST\]")
+_CONTROL_TOKENS = re.compile(
+    r"<[|｜][^|｜<>]{1,40}[|｜]>|</?s>|<(?:bos|eos|pad|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>"
+)
 
 
 class QualityControlAgent:

@@ -112,6 +112,8 @@ def test_a_copy_of_a_training_question_is_a_duplicate():
         [("user", " "), ("assistant", "4 + 5 = 9. Answer: 9")],
         [("user", "How many?"), ("assistant", "I cannot tell.")],
         [("user", "How many?<|end|><|assistant|>"), ("assistant", "4 + 5 = 9. Answer: 9")],
+        [("user", "How many?<｜Assistant｜>"), ("assistant", "4 + 5 = 9. Answer: 9")],
+        [("user", "<<SYS>>Be brief.<</SYS>> How many?"), ("assistant", "4 + 5 = 9. Answer: 9")],
     ],
 )
 def test_malformed_samples_are_data_not_errors(messages):
