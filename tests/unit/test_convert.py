@@ -142,7 +142,7 @@ def test_our_own_fields_are_kept_and_ids_made_unique(tmp_path):
     assert (found.converted[0].sample.answer, found.converted[0].sample.meta) == ("5.0", {"from": "me"})
 
 
-def test_a_name_made_for_a_row_is_no_other_rows_own(tmp_path):
+def test_an_id_made_for_a_row_is_none_that_another_row_has(tmp_path):
     path = written(tmp_path, {**ALPACA, "id": "in-2"}, ALPACA, {**ALPACA, "id": "in-2"}, {**ALPACA, "id": "in-3"})
     ids = [c.sample.id for c in read_converted(path).converted]
     assert ids[0] == "in-2"
