@@ -8,7 +8,7 @@ from typing import Any
 import ray.data
 
 from actors.remote import on_this_node
-from pada_ray.augmentation import Generator, Judge, augment_batch
+from pada_ray.agents.quotas import Generator, Judge, augment_batch
 from pada_ray.records import Batch, BatchOutcome
 
 

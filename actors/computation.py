@@ -10,12 +10,13 @@ import ray.data
 from actors.augmentation import augment_batches
 from actors.metrics import ComputationMetrics
 from actors.remote import ACTOR_OPTIONS
-from pada_ray import run_files
-from pada_ray.augmentation import Generator, Judge
-from pada_ray.evaluation import EvaluationJob, evaluate
-from pada_ray.fine_tune import FineTuneJob, FineTuneReport, fine_tune
+from pada_ray.agents.quotas import Generator, Judge
 from pada_ray.records import Batch, BatchOutcome, Prediction
 from pada_ray.resources import gpus_for
+from pada_ray.run import run_files
+from pada_ray.student.evaluation import evaluate
+from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, fine_tune
 
 
 class Computation:

@@ -5,6 +5,6 @@ from __future__ import annotations
 import ray
 
 from actors.remote import ACTOR_OPTIONS
-from pada_ray.grading import Grader
+from pada_ray.agents.grading import Grader
 
 GraderActor = ray.remote(**ACTOR_OPTIONS)(Grader)

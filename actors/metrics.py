@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from pada_ray import run_files
-from pada_ray.event_log import Event
 from pada_ray.llm.call_watch import CallWatch
+from pada_ray.run import run_files
+from pada_ray.run.event_log import Event
 
 T = TypeVar("T")
 

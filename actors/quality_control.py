@@ -5,10 +5,11 @@ from __future__ import annotations
 import ray
 
 from actors.remote import ACTOR_OPTIONS
-from pada_ray import quality_control, run_files
+from pada_ray.agents import quality_control
+from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.config import Config
-from pada_ray.leak_guard import LeakGuard
 from pada_ray.llm.chat import Llm
+from pada_ray.run import run_files
 from pada_ray.storage import Folder
 
 

@@ -187,9 +187,9 @@ class Result(NamedTuple):
 
 def measure(name: str, python: str, faults: dict[str, float], calls: int, in_flight: int, seed: int) -> Result:
     """One client against a fresh endpoint."""
+    from pada_ray.config.teacher import TeacherSettings
     from pada_ray.teacher.access_log import read_access_log
     from pada_ray.teacher.process import start_teacher
-    from pada_ray.teacher.settings import TeacherSettings
 
     began, busy = time.perf_counter(), _busy_seconds() - _cpu_seconds()
     with tempfile.TemporaryDirectory() as folder:

@@ -18,14 +18,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pada_ray import run_files
 from pada_ray.config import EvaluationConfig, FineTuneConfig, StudentConfig
 from pada_ray.demo.domain import splits
 from pada_ray.errors import ConfigError
-from pada_ray.evaluation import EvaluationJob, evaluate
-from pada_ray.fine_tune import FineTuneJob, check_fine_tuning, fine_tune
 from pada_ray.records import Sample
+from pada_ray.run import run_files
 from pada_ray.storage import Folder
+from pada_ray.student.evaluation import evaluate
+from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.student.fine_tune import FineTuneJob, check_fine_tuning, fine_tune
 
 SAMPLES = 300
 BATCH = 8

@@ -18,16 +18,17 @@ import sys
 import tarfile
 from pathlib import Path
 
-from pada_ray import run_files
 from pada_ray.config import dump_config
 from pada_ray.records import Message, Prediction, Sample
 from pada_ray.report.comparison import split_for_results
 from pada_ray.report.results import read_run
-from pada_ray.state import FILE as STATE
-from pada_ray.state import is_done, read_state
+from pada_ray.run import run_files
+from pada_ray.run.configs import read_config
+from pada_ray.run.state import FILE as STATE
+from pada_ray.run.state import is_done, read_state
+from pada_ray.run.sweep import CELLS
+from pada_ray.run.sweep import FILE as SWEEP
 from pada_ray.storage import Folder, as_lines
-from pada_ray.sweep import CELLS
-from pada_ray.sweep import FILE as SWEEP
 
 
 def pack(sweep: str, archive: str) -> int:
@@ -55,7 +56,7 @@ def unpack(archive: str, sweep: str) -> int:
 
 
 def _findings(run: Folder) -> dict[str, str]:
-    config = run_files.read_config(run)
+    config = read_config(run)
     here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
     findings = {run_files.CONFIG: dump_config(config.model_copy(update=here)), STATE: run.read_text(STATE)}
     for model in read_state(run).scores:

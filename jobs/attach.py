@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from jobs.command import main
-from jobs.following import follow
-from jobs.submission import reaching
+from jobs.remote.following import follow
+from jobs.remote.submission import reaching
 
 LINES = 20
 

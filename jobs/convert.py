@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from jobs.command import main
-from pada_ray.conversion import Conversion, as_line, cut, read_converted
+from pada_ray.data.conversion import Conversion, as_line, cut, read_converted
+from pada_ray.data.layouts import LAYOUTS
 from pada_ray.errors import ConfigError
-from pada_ray.layouts import LAYOUTS
 from pada_ray.printable import printable
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from jobs.command import main
-from pada_ray.config import Config, EndpointConfig, load_config
+from pada_ray.config import Config, EndpointConfig
 from pada_ray.errors import PadaError
 from pada_ray.resources import cores
+from pada_ray.run.configs import load
 
 _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
@@ -44,7 +45,7 @@ def doctor(
         "sandbox": _sandbox,
     }
     if config is not None:
-        loaded = load_config(config)
+        loaded = load(config)
         checks |= {
             "config": lambda: f"{config} is valid",
             "data": lambda: _data(loaded),
@@ -101,13 +102,13 @@ def _sandbox() -> str:
 
 
 def _data(config: Config) -> str:
-    from jobs.preparation import read_data
+    from pada_ray.data.splits import read_data
 
     return ", ".join(f"{split} {len(samples)}" for split, samples in read_data(config).items())
 
 
 def _endpoint(endpoint: EndpointConfig, role: str) -> str:
-    from jobs.preparation import check_endpoint
+    from jobs.local.checks import check_endpoint
     from pada_ray.llm.gateway import LlmGateway
 
     check_endpoint(endpoint, role)
@@ -129,9 +130,9 @@ def _endpoint(endpoint: EndpointConfig, role: str) -> str:
 
 
 def _student(config: Config) -> str:
-    from jobs.preparation import check_backend
+    from jobs.local.checks import check_backend
     from pada_ray.records import Message
-    from pada_ray.student import Student
+    from pada_ray.student.model import Student
 
     check_backend(config)
     student = Student(config.student)
@@ -141,7 +142,8 @@ def _student(config: Config) -> str:
 
 
 def _run(config: Config) -> str:
-    from jobs.preparation import check, read_data
+    from jobs.local.checks import check
+    from pada_ray.data.splits import read_data
 
     check(config, read_data(config))
     return "may begin"

@@ -10,20 +10,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cluster import connected
 from jobs.command import main
-from jobs.preparation import Samples, cache_file, check_student, lasting, new_folder, read_data
-from jobs.room import check_room, need_of_evaluation
+from jobs.local.capacity import check_room, need_of_evaluation
+from jobs.local.checks import check_student
+from jobs.local.ray_session import connected
+from jobs.local.run_folder import cache_file, lasting, new_folder
+from jobs.local.shared_disk import check_shared_disk
 from jobs.run import Overrides, Verbose
-from jobs.shared_disk import check_shared_disk
-from pada_ray import run_files
-from pada_ray.config import Config, load_config
+from pada_ray.agents.grading import is_judged
+from pada_ray.config import Config
+from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
-from pada_ray.evaluation import EvaluationJob
-from pada_ray.grading import is_judged
 from pada_ray.records import Prediction, Split
-from pada_ray.state import Score
+from pada_ray.run import run_files
+from pada_ray.run.configs import load, read_config
+from pada_ray.run.state import Score
 from pada_ray.storage import Folder
+from pada_ray.student.evaluation_job import EvaluationJob
 
 ADAPTER = "adapter"
 PREDICTIONS = "predictions.jsonl"
@@ -66,7 +69,7 @@ def evaluate(
     with connected(verbose, str(log), "stopped; the same command evaluates from the beginning"):
         check_shared_disk({target.url: config})
         check_room([need_of_evaluation(config.evaluation)])
-        from pada_ray.evaluation import evaluate as predict
+        from pada_ray.student.evaluation import evaluate as predict
 
         predictions = predict(job)
     target.write_records(PREDICTIONS, predictions)
@@ -96,11 +99,11 @@ def describe(score: Score) -> str:
 def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Samples]:
     folder = Folder(place)
     if not folder.exists(run_files.CONFIG):
-        config = load_config(given, set_)
+        config = load(given, set_)
         return config, read_data(config)
     if set_:
         raise ConfigError("--set: a run has settings of its own; give a config to change them")
-    config = run_files.read_config(folder)
+    config = read_config(folder)
     return config.model_copy(update={"runs": folder.url.rpartition("/")[0]}), run_files.read_samples(folder)
 
 

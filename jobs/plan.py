@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.command import main
-from jobs.preparation import read_each
 from jobs.run import Overrides
 from jobs.sweep import Only
-from pada_ray import planning
-from pada_ray.config import Config, load_config, read_raw
-from pada_ray.sweep import METHOD, SEED, Cell, chosen, load_sweep, setting_of
+from pada_ray.config import Config, read_raw
+from pada_ray.data.splits import read_each
+from pada_ray.run import plan as planning
+from pada_ray.run.configs import load
+from pada_ray.run.sweep import METHOD, SEED, Cell, chosen, load_sweep, setting_of
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config with a grid.")]
 
@@ -33,7 +34,7 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
         for line in _by_setting(cells):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
     else:
-        configs = [load_config(file, overrides)]
+        configs = [load(file, overrides)]
     plans = [planning.plan(config, samples) for config, samples in zip(configs, read_each(configs), strict=True)]
     trainings = {t.content: t for p in plans for t in p.trainings}
     asked_for = sum(len(p.trainings) for p in plans)

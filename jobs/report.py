@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from jobs.command import main
-from jobs.preparation import lasting
+from jobs.local.run_folder import lasting
 from pada_ray.resources import cores
 from pada_ray.storage import Folder
 

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from jobs.command import main
-from jobs.drive import drive
-from jobs.package import read_package
-from jobs.preparation import change_config, check_changes, lasting
+from jobs.local.run_folder import change_config, check_changes, lasting
+from jobs.local.runner import drive
+from jobs.remote.package import read_package
+from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import Overrides, Verbose
-from jobs.submission import Address, options, run_as_job
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
 

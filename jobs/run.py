@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from jobs.command import main
-from jobs.drive import drive
-from jobs.package import read_package
-from jobs.preparation import prepare
-from jobs.submission import Address, options, run_as_job
-from jobs.travel import check_files, inside
-from pada_ray.config import load_config
+from jobs.local.run_folder import prepare
+from jobs.local.runner import drive
+from jobs.remote.job_files import check_files, inside
+from jobs.remote.package import read_package
+from jobs.remote.submission import Address, options, run_as_job
+from pada_ray.run.configs import load
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
 Overrides = Annotated[
@@ -29,7 +29,7 @@ def run(config: ConfigPath, set_: Overrides = None, address: Address = None, ver
 
     Example: pada run configs/demo.yaml --set seed=7 --set data.regime=300
     """
-    loaded = load_config(config, set_)
+    loaded = load(config, set_)
     if address is not None:
         package = read_package()
         check_files([loaded], package)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 
 from jobs.command import main
-from jobs.preparation import read_config
 from jobs.resume import Run
 from pada_ray.errors import ConfigError
 from pada_ray.report import print_report
-from pada_ray.state import FILE
+from pada_ray.run.configs import read_config
+from pada_ray.run.state import FILE
 from pada_ray.storage import Folder
 
 
@@ -18,7 +18,7 @@ def show(run: Run) -> None:
 
     Example: pada show runs/demo
     """
-    read_config(run)
+    read_config(Folder(run))
     if not Folder(run).exists(FILE):
         raise ConfigError(f"{run}: nothing to show yet; `pada resume {run}` starts it")
     print_report(Folder(run), Console())

@@ -7,10 +7,10 @@ import time
 from rich.console import Console
 
 from jobs.command import main
-from jobs.preparation import read_config
-from jobs.progress import clock, describe
+from jobs.local.progress import clock, describe
 from jobs.resume import Run
-from pada_ray.state import FILE, read_state
+from pada_ray.run.configs import read_config
+from pada_ray.run.state import FILE, read_state
 from pada_ray.storage import Folder
 
 
@@ -19,8 +19,8 @@ def status(run: Run) -> None:
 
     Example: pada status runs/demo
     """
-    config = read_config(run)
     folder = Folder(run)
+    config = read_config(folder)
     console = Console()
     if not folder.exists(FILE):
         console.print(f"{run}: prepared, not started; `pada resume {run}` starts it", soft_wrap=True)

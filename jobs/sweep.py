@@ -9,18 +9,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cluster import check_cluster
 from jobs.command import main
-from jobs.drive import RunFailed, drive_all
-from jobs.package import read_package
-from jobs.preparation import check, lasting, lay_out, read_each
+from jobs.local.checks import check
+from jobs.local.ray_session import check_cluster
+from jobs.local.run_folder import lasting, lay_out
+from jobs.local.runner import RunFailed, drive_all
+from jobs.remote.job_files import check_files, inside
+from jobs.remote.package import read_package
+from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import Overrides, Verbose
-from jobs.submission import Address, options, run_as_job
-from jobs.travel import check_files, inside
+from pada_ray.data.splits import read_each
 from pada_ray.errors import BudgetReached, PadaError
-from pada_ray.state import is_done
+from pada_ray.run.state import is_done
+from pada_ray.run.sweep import chosen, load_sweep, write_sweep
 from pada_ray.storage import Folder
-from pada_ray.sweep import chosen, load_sweep, write_sweep
 
 SweepPath = Annotated[
     str, typer.Argument(metavar="FILE", help="A config with a grid, such as configs/demo_table.yaml.")

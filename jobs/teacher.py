@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from jobs.command import main
+from pada_ray.config.teacher import FAULT_NAMES, TeacherSettings
 from pada_ray.errors import ConfigError
-from pada_ray.teacher.settings import FAULT_NAMES, TeacherSettings
 
 Settings = Annotated[
     list[str] | None,

@@ -10,15 +10,12 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from pada_ray import run_files
-from pada_ray.augmentation import Augmentation, Group, GroupReport, fill_quotas, plan_groups, share_of_errors
+from pada_ray.agents.grading import is_judged
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.quotas import Augmentation, Group, GroupReport, fill_quotas, plan_groups, share_of_errors
+from pada_ray.agents.redaction import redact_pattern, redact_strategy
 from pada_ray.config import Config
 from pada_ray.errors import BudgetReached, one_line, root_cause
-from pada_ray.evaluation import EvaluationJob
-from pada_ray.event_log import Event
-from pada_ray.fine_tune import FineTuneJob, FineTuneReport, read_report
-from pada_ray.grading import is_judged
-from pada_ray.leak_guard import LeakGuard
 from pada_ray.llm.chat import Usage
 from pada_ray.methods import METHODS
 from pada_ray.randomness import generator_for, number_for
@@ -28,7 +25,6 @@ from pada_ray.records import (
     BatchOutcome,
     Candidate,
     Failure,
-    Instruction,
     LeakHit,
     Pattern,
     Prediction,
@@ -38,10 +34,13 @@ from pada_ray.records import (
     Split,
     Strategy,
 )
-from pada_ray.redaction import redact_pattern, redact_strategy
-from pada_ray.shared_stages import Claims, StageStore, content_hash, model_files
-from pada_ray.state import RunState, Score, StateKeeper
+from pada_ray.run import run_files
+from pada_ray.run.event_log import Event
+from pada_ray.run.shared_stages import Claims, StageStore, content_hash, model_files
+from pada_ray.run.state import RunState, Score, StateKeeper
 from pada_ray.storage import Folder
+from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, read_report
 
 
 class PatternAnalysis(Protocol):
@@ -86,6 +85,7 @@ class Orchestrator:
         self, config: Config, folder: str, workers: Workers, notice: Callable[[Event], None] = lambda event: None
     ):
         self._config = config
+        self._method = METHODS[config.method]
         self._workers = workers
         self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
@@ -102,7 +102,7 @@ class Orchestrator:
         self._keeper.begin()
         try:
             await self._evaluate_model(run_files.BASE, None, None, [s for s in self._samples if s != "train"])
-            best = await METHODS[self._config.method](self._train, self, self._config.iterations)
+            best = await self._method.function(self._train, self, self._config.iterations)
         except BaseException as e:
             self._keeper.stop(e)
             raise
@@ -270,18 +270,19 @@ class Orchestrator:
     async def write(
         self,
         iteration: int,
-        instruction: Instruction,
         seeds: Sequence[Seed],
         *,
-        reviewed: bool = False,
+        keep_reply: bool = False,
         max_overlap: float = 1.0,
     ) -> list[Sample]:
+        assert self._method.instruction is not None
         group = Group(
-            name=instruction,
-            instruction=instruction,
+            name=self._method.instruction,
+            instruction=self._method.instruction,
             pool=list(seeds),
             quota=self._synthetic_size,
-            reviewed=reviewed or self._config.quality_control.for_all_methods,
+            reviewed=self._method.reviewed or self._config.quality_control.for_all_methods,
+            keep_reply=keep_reply,
             max_overlap=max_overlap,
         )
         return await self._augment(iteration, [group])

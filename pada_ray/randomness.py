@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def number_for(seed: int, *names: object) -> int:
@@ -15,3 +19,10 @@ def number_for(seed: int, *names: object) -> int:
 
 def generator_for(seed: int, *names: object) -> random.Random:
     return random.Random(number_for(seed, *names))
+
+
+def shuffled(items: Sequence[T], seed: int) -> list[T]:
+    """A copy in an order that depends on seed and length alone."""
+    copy = list(items)
+    random.Random(seed).shuffle(copy)
+    return copy

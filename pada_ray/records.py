@@ -128,19 +128,6 @@ class Scores(Record):
         return sum(rated) / len(rated)
 
 
-Instruction = Literal[
-    "pattern_generation",
-    "error_generation",
-    "rephrasing",
-    "similar_questions",
-    "learning_from_errors",
-    "llm2llm",
-]
-"""What the generator is to do with seeds: PaDA-Agent's two branches (section 2.3), then what other methods ask for.
-Each is the name of its prompt."""
-INSTRUCTIONS: tuple[Instruction, ...] = get_args(Instruction)
-
-
 class Seed(Record):
     """What a synthetic sample is made from: a training sample, and where the method looks at errors the model's wrong
     reply, or questions like it that the model got right."""
@@ -156,10 +143,11 @@ class Batch(Record):
 
     id: str  # unique in the run; what is random about the batch follows from it and the run's seed
     group: str  # such as `cluster-3` or `errors`: whose quota its samples count for
-    instruction: Instruction
+    instruction: str  # the prompt that the generator gets, by a method's record
     strategy: Strategy | None = None  # of pattern_generation alone
     seeds: list[Seed]
     reviewed: bool = True  # whether the Quality Control Agent verifies and judges what comes of it
+    keep_reply: bool = False  # the question alone is written anew; reply and answer stay the seed's
 
 
 Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]

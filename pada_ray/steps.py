@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pada_ray.records import Analysis, Failure, Instruction, Pattern, Sample, Seed, Strategy
+from pada_ray.records import Analysis, Failure, Pattern, Sample, Seed, Strategy
 
 
 class Steps(Protocol):
@@ -36,16 +36,16 @@ class Steps(Protocol):
     async def write(
         self,
         iteration: int,
-        instruction: Instruction,
         seeds: Sequence[Seed],
         *,
-        reviewed: bool = False,
+        keep_reply: bool = False,
         max_overlap: float = 1.0,
     ) -> list[Sample]:
-        """New samples by `instruction`, each from one of `seeds`, which are drawn in turns without replacement.
+        """New samples by the method's instruction, each from one of `seeds`, which are drawn in turns without
+        replacement.
 
-        `reviewed` has the Quality Control Agent verify and judge them. `max_overlap` is the ROUGE-L with a known
-        question above which a sample is dropped.
+        `keep_reply` takes the seed's reply for the new question. A sample whose question overlaps with a known one by
+        a ROUGE-L above `max_overlap` is dropped.
         """
         ...
 

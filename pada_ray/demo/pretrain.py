@@ -23,7 +23,7 @@ from pada_ray.demo import STUDENT
 from pada_ray.demo.corpus import Document, documents
 from pada_ray.demo.tokenizer import END, MAX_LENGTH, role_token, train_tokenizer
 from pada_ray.records import Message
-from pada_ray.student import Student
+from pada_ray.student.model import Student
 
 STEPS = 2000
 ROWS, ROW_LENGTH = 24, 96  # a step's batch, in tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pada_ray.config import EndpointConfig
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointError, UnreadableReply
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
@@ -18,7 +19,6 @@ from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.llm.reply_copy import PaidReply, ReplyCopy
 from pada_ray.llm.token_estimate import TokenEstimate
 from pada_ray.storage import Folder
-from pada_ray.teacher.settings import TeacherSettings
 
 
 class LlmGateway:

@@ -8,8 +8,8 @@ import sqlite3
 from typing import Any
 
 from pada_ray.config import EndpointConfig
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.llm.chat import ChatReply, ChatRequest
-from pada_ray.teacher.settings import TeacherSettings
 
 _NOT_IN_REPLIES = {"model", "latency_ms", "hang_seconds", "retry_after_seconds", "access_log"}
 

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
+from pada_ray.methods import auggpt, controls, llm2llm, llms_as_instructors, pada, vanilla
+from pada_ray.methods.method import Method
 
-from pada_ray.algorithm import pada_agent
-from pada_ray.methods.auggpt import auggpt
-from pada_ray.methods.controls import more_steps, similar
-from pada_ray.methods.llm2llm import llm2llm
-from pada_ray.methods.llms_as_instructors import llms_as_instructors, llms_as_instructors_lec
-from pada_ray.methods.vanilla import vanilla
-from pada_ray.records import Sample
-from pada_ray.steps import Steps
+__all__ = ["INSTRUCTIONS", "METHODS", "Method"]
 
-MethodName = Literal[
-    "pada",
-    "vanilla",
-    "auggpt",
-    "llms_as_instructors",
-    "llms_as_instructors_lec",
-    "llm2llm",
-    "similar",
-    "more_steps",
-]
-
-METHODS: dict[MethodName, Callable[[Sequence[Sample], Steps, int], Awaitable[int]]] = {
-    "pada": pada_agent,
-    "vanilla": vanilla,
-    "auggpt": auggpt,
-    "llms_as_instructors": llms_as_instructors,
-    "llms_as_instructors_lec": llms_as_instructors_lec,
-    "llm2llm": llm2llm,
-    "similar": similar,
-    "more_steps": more_steps,
+METHODS: dict[str, Method] = {
+    "pada": pada.METHOD,
+    "vanilla": vanilla.METHOD,
+    "auggpt": auggpt.METHOD,
+    "llms_as_instructors": llms_as_instructors.LE,
+    "llms_as_instructors_lec": llms_as_instructors.LEC,
+    "llm2llm": llm2llm.METHOD,
+    "similar": controls.SIMILAR,
+    "more_steps": controls.MORE_STEPS,
 }
+
+INSTRUCTIONS: tuple[str, ...] = tuple(dict.fromkeys(i for m in METHODS.values() for i in m.instructions))
+"""The prompts by which new samples are written."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.methods.augmented import augmented_fine_tuning
+from pada_ray.methods.method import Method
 from pada_ray.records import Failure, Sample, Seed
 from pada_ray.steps import Steps
 
@@ -17,6 +18,9 @@ async def auggpt(train: Sequence[Sample], steps: Steps, max_iterations: int) -> 
     """The question in other words; the reply stays."""
 
     async def rephrase(iteration: int, _: list[Failure]) -> list[Sample]:
-        return await steps.write(iteration, "rephrasing", [Seed(sample=s) for s in train])
+        return await steps.write(iteration, [Seed(sample=s) for s in train], keep_reply=True)
 
     return await augmented_fine_tuning(train, steps, max_iterations, rephrase)
+
+
+METHOD = Method(auggpt, instruction="rephrasing")

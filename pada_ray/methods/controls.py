@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.methods.augmented import augmented_fine_tuning
+from pada_ray.methods.method import Method
 from pada_ray.records import Failure, Sample, Seed
 from pada_ray.steps import Steps
 
@@ -14,7 +15,7 @@ async def similar(train: Sequence[Sample], steps: Steps, max_iterations: int) ->
     left of its gain is due to looking at errors."""
 
     async def write_similar(iteration: int, _: list[Failure]) -> list[Sample]:
-        return await steps.write(iteration, "similar_questions", [Seed(sample=s) for s in train], reviewed=True)
+        return await steps.write(iteration, [Seed(sample=s) for s in train])
 
     return await augmented_fine_tuning(train, steps, max_iterations, write_similar)
 
@@ -27,3 +28,7 @@ async def more_steps(train: Sequence[Sample], steps: Steps, max_iterations: int)
         return await steps.repeat(iteration, train)
 
     return await augmented_fine_tuning(train, steps, max_iterations, repeat)
+
+
+SIMILAR = Method(similar, instruction="similar_questions", reviewed=True)
+MORE_STEPS = Method(more_steps)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.methods.augmented import augmented_fine_tuning
+from pada_ray.methods.method import Method
 from pada_ray.records import Failure, Sample, Seed
 from pada_ray.steps import Steps
 
@@ -19,6 +20,9 @@ MAX_ROUGE_L = 0.95
 async def llm2llm(train: Sequence[Sample], steps: Steps, max_iterations: int) -> int:
     async def write_for_errors(iteration: int, errors: list[Failure]) -> list[Sample]:
         seeds = [Seed(sample=e.sample) for e in errors]
-        return await steps.write(iteration, "llm2llm", seeds, max_overlap=MAX_ROUGE_L)
+        return await steps.write(iteration, seeds, max_overlap=MAX_ROUGE_L)
 
     return await augmented_fine_tuning(train, steps, max_iterations, write_for_errors)
+
+
+METHOD = Method(llm2llm, instruction="llm2llm")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.methods.augmented import augmented_fine_tuning
+from pada_ray.methods.method import Method
 from pada_ray.records import Failure, Sample, Seed
 from pada_ray.steps import Steps
 
@@ -21,7 +22,7 @@ async def llms_as_instructors(train: Sequence[Sample], steps: Steps, max_iterati
 
     async def learn_from_errors(iteration: int, errors: list[Failure]) -> list[Sample]:
         seeds = [Seed(sample=e.sample, wrong_reply=e.reply) for e in errors]
-        return await steps.write(iteration, "learning_from_errors", seeds)
+        return await steps.write(iteration, seeds)
 
     return await augmented_fine_tuning(train, steps, max_iterations, learn_from_errors)
 
@@ -31,6 +32,10 @@ async def llms_as_instructors_lec(train: Sequence[Sample], steps: Steps, max_ite
 
     async def learn_by_contrast(iteration: int, errors: list[Failure]) -> list[Sample]:
         seeds = await steps.contrast(iteration, errors, CONTRASTS)
-        return await steps.write(iteration, "learning_from_errors", seeds)
+        return await steps.write(iteration, seeds)
 
     return await augmented_fine_tuning(train, steps, max_iterations, learn_by_contrast)
+
+
+LE = Method(llms_as_instructors, instruction="learning_from_errors")
+LEC = Method(llms_as_instructors_lec, instruction="learning_from_errors")

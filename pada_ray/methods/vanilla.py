@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pada_ray.methods.method import Method
 from pada_ray.records import Sample
 from pada_ray.steps import Steps
 
@@ -13,3 +14,6 @@ async def vanilla(train: Sequence[Sample], steps: Steps, max_iterations: int) ->
     await steps.fine_tune(0, train)
     await steps.evaluate(0)
     return await steps.best_on_val()
+
+
+METHOD = Method(vanilla, iterates=False)

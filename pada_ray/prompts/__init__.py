@@ -15,7 +15,7 @@ import jinja2
 import jinja2.meta
 
 from pada_ray.errors import ConfigError
-from pada_ray.records import INSTRUCTIONS
+from pada_ray.methods import INSTRUCTIONS
 from pada_ray.storage import Folder
 
 NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTRUCTIONS, "quality_control", "grading")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pada_ray.llm.chat import Usage
-from pada_ray.records import INSTRUCTIONS
+from pada_ray.methods import INSTRUCTIONS
 from pada_ray.report.results import Run
 
 _STAGES = {

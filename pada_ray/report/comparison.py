@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pada_ray.errors import ConfigError
+from pada_ray.findings.statistics import Comparison, compare, holm
 from pada_ray.randomness import number_for
 from pada_ray.records import Message, Split
 from pada_ray.report.results import Run
-from pada_ray.statistics import Comparison, compare, holm
-from pada_ray.sweep import Label
+from pada_ray.run.sweep import Label
 
 LEVEL = 0.05
 

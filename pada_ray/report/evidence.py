@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pada_ray import run_files
 from pada_ray.errors import ConfigError
-from pada_ray.lineage import Lineage, Table3Row, read_lineage, table3
-from pada_ray.provenance import PatternOutcome, Remaining, Turnover, trace, turnover, what_is_left
+from pada_ray.findings.lineage import Lineage, Table3Row, read_lineage, table3
+from pada_ray.findings.provenance import PatternOutcome, Remaining, Turnover, trace, turnover, what_is_left
+from pada_ray.findings.stability import Stability, read_stability
 from pada_ray.report.results import Run
-from pada_ray.stability import Stability, read_stability
+from pada_ray.run import run_files
 
 _NO_LINEAGE = Lineage(categories=[], bars=[])
 

@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 import jinja2
 
 from pada_ray.config import dump_config
-from pada_ray.report.browser import Browsed
 from pada_ray.report.charts import Chart
 from pada_ray.report.evidence import Evidence
-from pada_ray.report.facts import Fact
+from pada_ray.report.headline import Fact
+from pada_ray.report.items import Browsed
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, groups_of_rows, text_of
 
 _HERE = Path(__file__).parent
 CHART_LIBRARY = _HERE / "vendor" / "plotly-basic.min.js"
-_SCRIPTS = ("tables.js", "charts.js", "browser.js")
+_SCRIPTS = ("tables.js", "charts.js", "items.js")
 
 
 class Contents(NamedTuple):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean
 
-from pada_ray import run_files
-from pada_ray.paper_results import PaperGain, paper_ablation, paper_accuracy, paper_results
+from pada_ray.findings.paper_results import PaperGain, paper_ablation, paper_accuracy, paper_results
+from pada_ray.findings.statistics import relative_gain
 from pada_ray.records import Split
 from pada_ray.report.accounts import of_generator, spent
 from pada_ray.report.comparison import Pairing, is_ablation
 from pada_ray.report.groups import Group, groups_of, mean_of, over_seeds, rounded
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Column, Table, Value
-from pada_ray.statistics import relative_gain
+from pada_ray.run import run_files
 
 
 def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split) -> Table:

@@ -6,15 +6,16 @@ from typing import Any, NamedTuple, get_args
 
 from scipy.stats import binomtest
 
-from pada_ray import run_files
 from pada_ray.config import Config
 from pada_ray.errors import ConfigError
-from pada_ray.paper_results import Dataset
+from pada_ray.findings.paper_results import Dataset
 from pada_ray.records import Message, Prediction, Sample, Split
-from pada_ray.state import FILE, RunState, Score, read_state
+from pada_ray.run import run_files
+from pada_ray.run.configs import read_config
+from pada_ray.run.state import FILE, RunState, Score, read_state
+from pada_ray.run.sweep import CELLS, DATASET, METHOD, SEED, Label, setting_of
+from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
-from pada_ray.sweep import CELLS, DATASET, METHOD, SEED, Label, setting_of
-from pada_ray.sweep import FILE as SWEEP_FILE
 
 
 class Run(NamedTuple):
@@ -55,7 +56,7 @@ class Run(NamedTuple):
     @property
     def benchmark(self) -> str | None:
         """The paper's dataset that the run is on, by its config, or by an axis of the sweep."""
-        named = self.config.data.benchmark or self.coordinates.get(DATASET)
+        named = self.config.data.dataset or self.coordinates.get(DATASET)
         return next((dataset for dataset in get_args(Dataset) if dataset == named), None)
 
     @property
@@ -128,7 +129,7 @@ def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run
     """Raises ConfigError when the folder holds no run, or one of another version of the config."""
     if not folder.exists(run_files.CONFIG):
         raise ConfigError(f"{folder.url}: no run and no sweep here (it has no {run_files.CONFIG} and no {SWEEP_FILE})")
-    config = run_files.read_config(folder)
+    config = read_config(folder)
     started = folder.exists(FILE)
     changed = folder.modified(FILE if started else run_files.CONFIG)  # before it is read: what is read may be newer
     state = read_state(folder) if started else RunState(name=config.name)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import get_args
 
-from pada_ray import run_files
-from pada_ray.augmentation import GroupReport
-from pada_ray.generalization import NOTE, gaps
-from pada_ray.paper_results import paper_accuracy
+from pada_ray.agents.quotas import GroupReport
+from pada_ray.findings.gaps import NOTE, gaps
+from pada_ray.findings.paper_results import paper_accuracy
 from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
 from pada_ray.report.comparison import Pairing, split_for_results
@@ -16,6 +15,7 @@ from pada_ray.report.evidence import Evidence
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, interval_over_items
 from pada_ray.report.tables import Column, Table, Value
+from pada_ray.run import run_files
 
 
 def accuracy_table(run: Run) -> Table:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from pada_ray.generalization import NOTE, GeneralizationGap, gaps
+from pada_ray.findings.gaps import NOTE, GeneralizationGap, gaps
+from pada_ray.findings.statistics import interval
 from pada_ray.records import SPLITS
 from pada_ray.report.accounts import seconds, spent
 from pada_ray.report.groups import groups_of, mean_of, over_seeds, rounded
@@ -13,7 +14,6 @@ from pada_ray.report.labels import label
 from pada_ray.report.result_tables import is_priced, token_values
 from pada_ray.report.results import MissingRun, Sweep, SweepCell
 from pada_ray.report.tables import Column, Table, Value
-from pada_ray.statistics import interval
 
 
 def cell_table(sweep: Sweep) -> Table:

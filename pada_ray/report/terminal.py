@@ -10,18 +10,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pada_ray import run_files
-from pada_ray.event_log import read_events
 from pada_ray.records import SPLITS
 from pada_ray.report import tables
 from pada_ray.report.labels import label
-from pada_ray.state import FILE, RunState, Score, read_state
+from pada_ray.run import run_files
+from pada_ray.run.configs import read_config
+from pada_ray.run.event_log import read_events
+from pada_ray.run.state import FILE, RunState, Score, read_state
 from pada_ray.storage import Folder
 
 
 def print_report(folder: Folder, console: Console) -> None:
     """Prints accuracies, patterns with their strategies, what quality control did, the calls, and where things lie."""
-    state, config = read_state(folder), run_files.read_config(folder)
+    state, config = read_state(folder), read_config(folder)
     method = config.method
     iterations = [name for name in state.scores if name != run_files.BASE]
     console.print(accuracy_table(state, method))

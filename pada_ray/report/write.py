@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pada_ray import run_files
-from pada_ray.augmentation import GroupReport
+from pada_ray.agents.quotas import GroupReport
 from pada_ray.report import result_tables, run_tables, sweep_tables
-from pada_ray.report.browser import read_browsed
 from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
 from pada_ray.report.comparison import (
     compare_methods,
@@ -17,14 +15,16 @@ from pada_ray.report.comparison import (
     split_for_results,
 )
 from pada_ray.report.evidence import read_evidence
-from pada_ray.report.facts import run_facts, sweep_facts
 from pada_ray.report.groups import groups_of
+from pada_ray.report.headline import run_facts, sweep_facts
+from pada_ray.report.items import read_browsed
 from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
+from pada_ray.run import run_files
+from pada_ray.run.sweep import CELLS
+from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
-from pada_ray.sweep import CELLS
-from pada_ray.sweep import FILE as SWEEP_FILE
 
 PAGE = "index.html"
 TABLES = "tables"

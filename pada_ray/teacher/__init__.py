@@ -5,7 +5,7 @@ is a stand-in: it solves only the demo's little problems and otherwise rewords w
 that is measured with it says anything about teaching by a real LLM.
 """
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.teacher.process import RunningTeacher, start_teacher
-from pada_ray.teacher.settings import TeacherSettings
 
 __all__ = ["RunningTeacher", "TeacherSettings", "start_teacher"]

@@ -7,10 +7,10 @@ import random
 import re
 from typing import Any
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.teacher import forms
 from pada_ray.teacher.read_prompt import Prompt
-from pada_ray.teacher.settings import TeacherSettings
 from pada_ray.teacher.topics import CAUSE, CAUSES, SCENARIO_OF_KIND, SCENARIOS
 
 # The operation that a word of the question suggests to a hasty reader.

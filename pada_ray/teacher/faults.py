@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import random
 
-from pada_ray.teacher.settings import FAULT_NAMES, FaultName, TeacherSettings
+from pada_ray.config.teacher import FAULT_NAMES, FaultName, TeacherSettings
 
 _BEFORE = ("Certainly! Here is what you asked for:", "Here you go.", "Sure. My result {as JSON}:")
 _AFTER = ("Let me know if anything should be changed.", "I hope this helps!", "Note: I checked {everything}.")

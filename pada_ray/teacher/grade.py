@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from typing import Any
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.teacher.read_prompt import Prompt
-from pada_ray.teacher.settings import TeacherSettings
 
 
 def grade_replies(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.teacher import forms
 from pada_ray.teacher.demo_writer import strategy_text
 from pada_ray.teacher.names import without_names
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.rewrite_code import normal_form
-from pada_ray.teacher.settings import TeacherSettings
 from pada_ray.teacher.topics import SCENARIO_OF_KIND, SCENARIOS, topics_in
 
 _DEMO_REPLY = re.compile(r"\d+ [-+*/] \d+ = \d+(\. \d+ [-+*/] \d+ = \d+)*\. Answer: \d+")

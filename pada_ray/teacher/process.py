@@ -12,8 +12,8 @@ import urllib.error
 import urllib.request
 from types import TracebackType
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointError
-from pada_ray.teacher.settings import TeacherSettings
 
 
 class RunningTeacher:

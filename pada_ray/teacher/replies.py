@@ -6,6 +6,7 @@ import json
 import random
 from typing import Any, NamedTuple
 
+from pada_ray.config.teacher import FaultName, TeacherSettings
 from pada_ray.teacher.chat_request import ChatRequest, content_hash
 from pada_ray.teacher.diagnose import analyse_failures
 from pada_ray.teacher.faults import spoil
@@ -13,7 +14,6 @@ from pada_ray.teacher.grade import grade_replies
 from pada_ray.teacher.judge import evaluate_pairs
 from pada_ray.teacher.patterns import categorize
 from pada_ray.teacher.read_prompt import Prompt, read_prompt
-from pada_ray.teacher.settings import FaultName, TeacherSettings
 from pada_ray.teacher.strategies import draft_strategies
 from pada_ray.teacher.write_samples import rephrase, write_for_strategy, write_more
 

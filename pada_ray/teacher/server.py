@@ -23,6 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointError
 from pada_ray.teacher.access_log import Access, AccessLog
 from pada_ray.teacher.chat_request import (
@@ -35,7 +36,6 @@ from pada_ray.teacher.chat_request import (
 )
 from pada_ray.teacher.faults import draw_fault
 from pada_ray.teacher.replies import write_reply
-from pada_ray.teacher.settings import TeacherSettings
 
 LARGEST_BODY = 64 * 2**20  # bytes
 

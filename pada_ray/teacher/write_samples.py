@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.teacher import forms
 from pada_ray.teacher.demo_writer import choose_kind, strategy_text, write_problem
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.rewrites import rewrite, with_opening
-from pada_ray.teacher.settings import TeacherSettings
 
 
 def write_for_strategy(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:

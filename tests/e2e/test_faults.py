@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from conftest import ROOT, pada, read_state, settings
 
-from pada_ray import run_files
+from pada_ray.config.teacher import FAULT_NAMES
 from pada_ray.records import Candidate
+from pada_ray.run import run_files
 from pada_ray.storage import Folder
 from pada_ray.teacher.access_log import read_access_log
-from pada_ray.teacher.settings import FAULT_NAMES
 
 
 @pytest.mark.timeout(900)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Started, pada, read_state, settings
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
-from pada_ray.teacher.settings import TeacherSettings
 
 # Between them one of each kind; clustering is over in a moment.
 ALWAYS = ["iteration-0: fine-tuning", "iteration-1: error analysis", "iteration-1: data generation"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import ray
 
-from pada_ray import run_files
 from pada_ray.config import StudentConfig
 from pada_ray.demo.domain import splits
 from pada_ray.records import Sample
+from pada_ray.run import run_files
 from pada_ray.storage import Folder
 
 

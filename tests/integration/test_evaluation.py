@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 import ray
 
-from pada_ray import run_files
 from pada_ray.config import EvaluationConfig
-from pada_ray.evaluation import EvaluationJob, evaluate
 from pada_ray.records import Sample
-from pada_ray.student import Student
+from pada_ray.run import run_files
+from pada_ray.student.evaluation import evaluate
+from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.student.model import Student
 from pada_ray.tasks import get_task
 
 

@@ -8,12 +8,12 @@ import torch
 from lost_workers import dying_in_the_second_epoch
 from peft import PeftModel
 
-from pada_ray import fine_tune as module
-from pada_ray import run_files
 from pada_ray.config import FineTuneConfig
-from pada_ray.fine_tune import CHECKPOINTS, FineTuneJob, fine_tune
 from pada_ray.records import Message, Sample
-from pada_ray.student import Student, load_model
+from pada_ray.run import run_files
+from pada_ray.student import fine_tune as module
+from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneJob, fine_tune
+from pada_ray.student.model import Student, load_model
 
 
 def job(run, student, iteration=0, previous=None, **settings) -> FineTuneJob:
@@ -79,7 +79,7 @@ def test_samples_that_are_too_long_are_left_out_and_counted(run, student):
 
 
 def test_the_root_of_a_failure_is_told(run, student):
-    from jobs.drive import root_cause
+    from jobs.local.runner import root_cause
     from pada_ray.errors import ConfigError
 
     broken = student.model_copy(update={"chat_template": {"bos_token": "<x>"}, "max_length": 16})

@@ -11,14 +11,14 @@ from lost_workers import dying_in_the_second_epoch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from pada_ray import fine_tune as module
-from pada_ray import run_files
 from pada_ray.config import FineTuneConfig
 from pada_ray.demo.domain import splits
-from pada_ray.fine_tune import FineTuneJob, FineTuneReport, fine_tune
 from pada_ray.records import Sample
+from pada_ray.run import run_files
 from pada_ray.storage import Folder
-from pada_ray.student import Student, load_model
+from pada_ray.student import fine_tune as module
+from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, fine_tune
+from pada_ray.student.model import Student, load_model
 
 EPOCHS = 3
 

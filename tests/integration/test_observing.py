@@ -11,16 +11,16 @@ import pytest
 import ray
 from ray.util.state import list_actors
 
-from actors.orchestrator import Cast
+from actors.cast import Cast
 from actors.remote import RemoteAgent
-from pada_ray import run_files
 from pada_ray.config import check_config
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo.domain import splits
 from pada_ray.records import Batch, Sample, Seed
-from pada_ray.state import read_state
+from pada_ray.run import run_files
+from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.teacher.process import start_teacher
-from pada_ray.teacher.settings import TeacherSettings
 
 RAW = {
     "name": "seen",

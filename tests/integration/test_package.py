@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import package as packages
-from jobs.package import read_package
-from jobs.travel import check_files, inside
+from jobs.remote import package as packages
+from jobs.remote.job_files import check_files, inside
+from jobs.remote.package import read_package
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError, DataError
 

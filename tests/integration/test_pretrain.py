@@ -7,7 +7,7 @@ from pathlib import Path
 from pada_ray.config import StudentConfig
 from pada_ray.demo import STUDENT
 from pada_ray.demo.pretrain import pretrain, solved
-from pada_ray.student import load_model
+from pada_ray.student.model import load_model
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path):

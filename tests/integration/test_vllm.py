@@ -12,16 +12,17 @@ from pydantic import BaseModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from actors.llm_server import serve_model
-from pada_ray import run_files
 from pada_ray.config import EndpointConfig, EvaluationConfig, StudentConfig, VllmServerConfig
 from pada_ray.errors import EndpointError
-from pada_ray.evaluation import EvaluationJob, evaluate
 from pada_ray.llm.ask import ask
 from pada_ray.llm.chat import ChatRequest, Experiment
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
-from pada_ray.student import Student, load_model, model_location
+from pada_ray.run import run_files
+from pada_ray.student.evaluation import evaluate
+from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.student.model import Student, load_model, model_location
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed; `make vllm-check` installs it", allow_module_level=True)

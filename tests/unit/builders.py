@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from pada_ray.data.samples import read_file
 from pada_ray.llm.chat import ChatReply, ChatRequest
 from pada_ray.records import Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
+
+
+def samples_in(path: str, task: str | None = None) -> list[Sample]:
+    return [line.sample for line in read_file(path, task)]
 
 
 def math_sample(name: str, question: str = "", a: int = 2, b: int = 3) -> Sample:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pada_ray import run_files
-from pada_ray.augmentation import GroupReport
+from pada_ray.agents.quotas import GroupReport
 from pada_ray.config import check_config, dump_config
 from pada_ray.llm.chat import Usage
 from pada_ray.records import (
@@ -19,10 +18,11 @@ from pada_ray.records import (
     Strategy,
     WrittenMessage,
 )
-from pada_ray.state import FILE, FinishedStage, RunState, Score
+from pada_ray.run import run_files
+from pada_ray.run.state import FILE, FinishedStage, RunState, Score
+from pada_ray.run.sweep import CELLS
+from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
-from pada_ray.sweep import CELLS
-from pada_ray.sweep import FILE as SWEEP_FILE
 
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\"> %{y} **bold** \\end{table} | 5% & more"
 ENDPOINT = {"base_url": "offline", "model": "a"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from builders import candidate, strategy
 
-from pada_ray.augmentation import augment_batch
-from pada_ray.fine_tune import REPORT, FineTuneReport
+from pada_ray.agents.quality_control import as_sample
+from pada_ray.agents.quotas import augment_batch
 from pada_ray.orchestrator import Workers
-from pada_ray.quality_control import as_sample
 from pada_ray.records import Analysis, Batch, Pattern, Prediction, Sample
 from pada_ray.storage import Folder
+from pada_ray.student.fine_tune import REPORT, FineTuneReport
 
 
 class StubWorkers:

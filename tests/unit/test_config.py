@@ -5,7 +5,7 @@ import yaml
 
 from pada_ray.config import Config, check_config, dump_config, load_config, read_raw
 from pada_ray.errors import ConfigError
-from pada_ray.sweep import load_sweep
+from pada_ray.run.sweep import load_sweep
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -61,10 +61,10 @@ def test_every_shipped_config_loads(file):
             r"config: both branches are off",
         ),
         (with_values(evaluation__workers=0), r"evaluation.workers.0: .*greater than 0"),
-        (with_values(evaluation__workers=[4, 1]), r"evaluation: workers: \[4, 1\]: the fewest come first"),
+        (with_values(evaluation__workers=[4, 1]), r"evaluation\.workers: \[4, 1\]: the fewest come first"),
         (
             with_values(llm__judge__vllm={"engines": [2, 1]}),
-            r"llm.judge.vllm: engines: \[2, 1\]: the fewest come first",
+            r"llm.judge.vllm.engines: \[2, 1\]: the fewest come first",
         ),
         (with_values(evaluation__vllm={"seed": 1}), r"evaluation: vllm: these arguments are for backend: vllm"),
         (
@@ -148,7 +148,7 @@ def test_the_papers_settings():
         assert (config.fine_tune.epochs, config.fine_tune.learning_rate) == (5, 2e-4)
         assert config.student.model == "meta-llama/Llama-3.2-1B-Instruct"
         assert config.data.eval_samples == 500
-    assert (paper.data.benchmark, paper.data.regime) == ("gsm8k", 1000)
+    assert (paper.data.dataset, paper.data.regime) == ("gsm8k", 1000)
     assert (paper.quality_control.decide, paper.quality_control.verify) == ("batch", False)
     assert "llama-3.3-70b" in paper.llm.teacher.model.lower()
     assert "haiku" in paper.llm.judge.model.lower()

@@ -6,12 +6,14 @@ import json
 
 import pytest
 import typer
+from builders import samples_in
 from typer.testing import CliRunner
 
 from jobs.command import command
 from jobs.convert import convert
-from pada_ray.conversion import as_line, cut, read_converted
-from pada_ray.data import load_splits, question_key, read_jsonl
+from pada_ray.data.conversion import as_line, cut, read_converted
+from pada_ray.data.samples import question_key
+from pada_ray.data.splits import load_splits
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Message, Sample
 
@@ -194,14 +196,14 @@ def test_the_command_says_what_it_did(tmp_path):
     assert lines[6].startswith('before (line 1): {"instruction": "Add 0."')
     assert lines[7].startswith('after: {"id":"in-1","messages":[{"role":"user","content":"Add 0.')
     splits = load_splits(*(str(tmp_path / "data" / f"{split}.jsonl") for split in ("train", "val", "test")))
-    assert tuple(map(len, splits)) == (16, 2, 2)
+    assert {split: len(members) for split, members in splits.items()} == {"train": 16, "val": 2, "test": 2}
 
 
 def test_the_command_writes_one_file(tmp_path):
     out = tmp_path / "out.jsonl"
     code, said = pada_convert(written(tmp_path, SHAREGPT), out, "--task", "math")
     assert (code, f"rows out: 1 in {out}" in said) == (0, True)
-    assert [s.id for s in read_jsonl(str(out))] == ["chat-1"]
+    assert [s.id for s in samples_in(str(out))] == ["chat-1"]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from builders import ScriptedLlm, batch, strategy
 
+from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.config import DataGenerationConfig
-from pada_ray.data_generation import DataGenerationAgent
 from pada_ray.errors import UnreadableReply
 from pada_ray.records import Message, Sample, Seed
 

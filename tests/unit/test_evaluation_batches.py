@@ -1,5 +1,5 @@
-from pada_ray.evaluation import batches_of
 from pada_ray.records import Message, Sample
+from pada_ray.student.evaluation_transformers import batches_of
 
 
 def of_length(length, task="math"):

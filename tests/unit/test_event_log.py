@@ -7,12 +7,12 @@ import pytest
 from builders import math_sample
 from stub_workers import StubWorkers
 
-from pada_ray import run_files
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached
-from pada_ray.event_log import FILE, EventLog, read_events
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.state import read_state
+from pada_ray.run import run_files
+from pada_ray.run.event_log import FILE, EventLog, read_events
+from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 
 RAW = {

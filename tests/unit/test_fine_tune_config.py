@@ -6,11 +6,11 @@ import pytest
 import torch
 import yaml
 
-from pada_ray import fine_tune as module
 from pada_ray.config import Config, check_config, dump_config
-from pada_ray.deepspeed_config import SHIPPED
+from pada_ray.config.deepspeed import SHIPPED
 from pada_ray.errors import ConfigError
-from pada_ray.fine_tune_worker import FineTuneJob, _arguments
+from pada_ray.student import fine_tune as module
+from pada_ray.student.fine_tune_worker import FineTuneJob, _arguments
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 
@@ -53,7 +53,7 @@ def test_a_deepspeed_config_of_ones_own_gets_what_follows_from_other_keys(tmp_pa
             r"fine_tune.deepspeed: train_batch_size follows from other keys",
         ),
         ({"deepspeed": "zero2", "workers": [1, 2]}, r"fine_tune: deepspeed needs a fixed number of workers"),
-        ({"workers": [4, 2]}, r"fine_tune: workers: \[4, 2\]: the fewest come first"),
+        ({"workers": [4, 2]}, r"fine_tune\.workers: \[4, 2\]: the fewest come first"),
         ({"workers": [1, 3]}, r"fine_tune: batch_size \(8\) must be a multiple of"),
         ({"workers": 0}, r"fine_tune.workers.*: .*greater than 0"),
     ],

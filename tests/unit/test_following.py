@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pytest
 from aiohttp import ClientConnectionError
 
-from jobs.cluster import TERMINATED
-from jobs.following import DETACHED, Follower, LostCluster, exit_code, follow
+from jobs.local.ray_session import TERMINATED
+from jobs.remote.following import DETACHED, Follower, LostCluster, exit_code, follow
 
 LOG = "first\nsecond\nthird\n"
 ADDRESS = "http://head:8265"

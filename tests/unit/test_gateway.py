@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from pada_ray.config import Budget, EndpointConfig, Price
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import BudgetReached, ConfigError, EndpointError, UnreadableReply
 from pada_ray.llm.chat import ChatRequest, Experiment
 from pada_ray.llm.client import GatewayLlm
@@ -15,7 +16,6 @@ from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
-from pada_ray.teacher.settings import TeacherSettings
 
 ONE, OTHER = Experiment(name="runs/one"), Experiment(name="runs/other")
 

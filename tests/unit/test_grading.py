@@ -8,21 +8,21 @@ import json
 import pytest
 from builders import ScriptedLlm, math_sample
 
-from pada_ray import run_files
+from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.config import GradingConfig, check_config
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointError
-from pada_ray.fine_tune import FineTuneReport
-from pada_ray.grading import Grader, is_judged
 from pada_ray.llm.reply_schemas import GradingReply
 from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.prompts import Prompts
 from pada_ray.records import Message, Prediction, Sample
-from pada_ray.state import RunState
+from pada_ray.run import run_files
+from pada_ray.run.state import RunState
 from pada_ray.storage import Folder
+from pada_ray.student.fine_tune import FineTuneReport
 from pada_ray.teacher.grade import word_overlap
 from pada_ray.teacher.read_prompt import read_prompt
 from pada_ray.teacher.replies import answer
-from pada_ray.teacher.settings import TeacherSettings
 
 
 def sample(name: str, **meta: str) -> Sample:

@@ -1,24 +1,58 @@
-"""The import direction is jobs -> actors -> pada_ray, and only the modules whose work is Ray import it."""
+"""Imports go jobs -> actors -> pada_ray, in no circle; the config is a leaf; few modules of the method import Ray."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("pada_ray", "actors", "jobs")
 FORBIDDEN = {"pada_ray": {"actors", "jobs"}, "actors": {"jobs"}, "jobs": set()}
-MAY_IMPORT_RAY = {"fine_tune.py", "fine_tune_worker.py", "evaluation.py", "evaluation_vllm.py", "resources.py"}
+MAY_IMPORT_RAY = {
+    "pada_ray/resources.py",
+    "pada_ray/student/evaluation_transformers.py",
+    "pada_ray/student/evaluation_vllm.py",
+    "pada_ray/student/fine_tune.py",
+    "pada_ray/student/fine_tune_worker.py",
+}
+ROOMS = {
+    "agents", "config", "data", "demo", "findings", "llm", "methods", "prompts", "report", "run", "sandbox", "student",
+    "tasks", "teacher",
+}  # fmt: skip
+FLAT = {
+    "__init__", "algorithm", "errors", "orchestrator", "printable", "randomness", "records", "resources", "steps",
+    "storage",
+}  # fmt: skip
+
+
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name; a package by its own."""
+    found = {}
+    for package in PACKAGES:
+        for file in (ROOT / package).rglob("*.py"):
+            found[".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = file
+    return found
 
 
 def imported(file: Path) -> set[str]:
+    """The dotted names that a file imports, `from a import b` as both a and a.b. What only type checkers read is left
+    out."""
+    tree = ast.parse(file.read_text())
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in set(ast.walk(tree)) - skipped:
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.partition(".")[0])
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
 
 
@@ -26,13 +60,35 @@ def imported(file: Path) -> set[str]:
 def test_direction(package):
     files = list((ROOT / package).rglob("*.py"))
     assert len(files) > 3
-    wrong = {f.name: imported(f) & FORBIDDEN[package] for f in files}
+    wrong = {f.name: {name.partition(".")[0] for name in imported(f)} & FORBIDDEN[package] for f in files}
     assert not any(wrong.values()), wrong
 
 
-def test_few_modules_of_the_algorithm_import_ray():
-    importing = {f.name for f in (ROOT / "pada_ray").rglob("*.py") if "ray" in imported(f)}
+def test_no_module_imports_itself_in_a_circle():
+    ours = modules()
+    arrows = {name: (imported(file) & ours.keys()) - {name} for name, file in ours.items()}
+    # A module's import of its own package's face is no arrow: the face only hands names on.
+    arrows = {name: {other for other in to if not name.startswith(f"{other}.")} for name, to in arrows.items()}
+    assert list(TopologicalSorter(arrows).static_order())
+
+
+def test_the_config_is_a_leaf():
+    files = list((ROOT / "pada_ray" / "config").glob("*.py"))
+    ours = {name for f in files for name in imported(f) if name.startswith("pada_ray")}
+    allowed = ("pada_ray.config", "pada_ray.errors")
+    assert {name for name in ours if not name.startswith(allowed)} == set()
+
+
+def test_few_modules_of_the_method_import_ray():
+    files = (ROOT / "pada_ray").rglob("*.py")
+    importing = {str(f.relative_to(ROOT)) for f in files if "ray" in {n.partition(".")[0] for n in imported(f)}}
     assert importing == MAY_IMPORT_RAY
+
+
+def test_what_lies_flat_belongs_to_no_room():
+    inside = [path for path in (ROOT / "pada_ray").iterdir() if path.name != "__pycache__"]
+    assert {path.name for path in inside if path.is_dir()} == ROOMS
+    assert {path.stem for path in inside if path.is_file()} == FLAT
 
 
 def test_no_command_waits_for_what_only_some_of_them_need():

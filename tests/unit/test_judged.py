@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from builders import samples_in
 
-from pada_ray.data import read_jsonl
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.evaluation import cut, fails_all
 from pada_ray.records import Message, Sample
-from pada_ray.state import Score
+from pada_ray.run.state import Score
+from pada_ray.student.evaluation import fails_all
+from pada_ray.student.evaluation_job import cut
 from pada_ray.tasks import get_task
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
@@ -47,7 +48,7 @@ def test_a_rubric_that_is_no_text_is_found_when_the_data_are_read(tmp_path):
     file = tmp_path / "train.jsonl"
     file.write_text(sample("judged", "Sorry.", rubric=["polite"]).model_dump_json())
     with pytest.raises(DataError, match=r"train\.jsonl:1: sample s1: meta\.rubric is not a text"):
-        read_jsonl(str(file))
+        samples_in(str(file))
 
 
 # --- evaluation
@@ -105,7 +106,7 @@ def test_the_documented_task_works(example, monkeypatch, tmp_path):
     assert [task.check(sample(name, reply)).verdict for reply in ("Returns.", "Oh.")] == ["unknown", "wrong"]
     file = tmp_path / "train.jsonl"
     file.write_text(good.model_dump_json(exclude={"answer"}))
-    assert read_jsonl(str(file))[0].answer == "returns"
+    assert samples_in(str(file))[0].answer == "returns"
 
 
 def in_a_new_process(folder: Path, code: str) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 from report_runs import cell, write_run, write_sweep
 
 from benchmarks.kept_sweep import pack, unpack
-from pada_ray import run_files
 from pada_ray.records import Message, Sample
 from pada_ray.report.results import read_sweep
 from pada_ray.report.write import write_run as write_run_report
 from pada_ray.report.write import write_sweep as write_report
+from pada_ray.run import run_files
 from pada_ray.storage import Folder
 
 

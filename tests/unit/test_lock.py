@@ -3,12 +3,12 @@ import sys
 
 import pytest
 
-from jobs.lock import locked
+from jobs.local.lock import locked
 from pada_ray.errors import ConfigError
 
 HOLDER = """
 import sys
-from jobs.lock import locked
+from jobs.local.lock import locked
 with locked(sys.argv[1:]):
     print("held", flush=True)
     input()

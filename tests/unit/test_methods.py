@@ -6,13 +6,13 @@ import pytest
 from builders import math_sample
 from stub_workers import StubWorkers
 
-from pada_ray import run_files
-from pada_ray.augmentation import KnownQuestions
+from pada_ray.agents.quotas import KnownQuestions
 from pada_ray.config import check_config
 from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
-from pada_ray.state import read_state
+from pada_ray.run import run_files
+from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 
 TRAIN, ITERATIONS = 8, 2

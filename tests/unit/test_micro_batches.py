@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pada_ray.micro_batches import EpochLoader, MicroBatches, passes_for
+from pada_ray.student.micro_batches import EpochLoader, MicroBatches, passes_for
 
 LENGTHS = [random.Random(0).randint(5, 60) for _ in range(21)]
 NO_LOSS = len(LENGTHS)

@@ -7,14 +7,14 @@ import yaml
 from builders import math_sample, strategy
 from stub_workers import StubWorkers
 
-from pada_ray import run_files
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.redaction import redact_pattern, redact_strategy
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached
-from pada_ray.event_log import read_events
-from pada_ray.leak_guard import LeakGuard
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Prediction, Sample
-from pada_ray.redaction import redact_pattern, redact_strategy
+from pada_ray.run import run_files
+from pada_ray.run.event_log import read_events
 from pada_ray.storage import Folder
 
 RAW = {

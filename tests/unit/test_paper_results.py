@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from pada_ray.paper_results import paper_ablation, paper_accuracy, paper_results
-from pada_ray.statistics import relative_gain
+from pada_ray.findings.paper_results import paper_ablation, paper_accuracy, paper_results
+from pada_ray.findings.statistics import relative_gain
 
 
 def test_figures_of_the_text():

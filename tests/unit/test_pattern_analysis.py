@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from builders import ScriptedLlm, math_sample
 
+from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.config import PatternAnalysisConfig
-from pada_ray.pattern_analysis import PatternAnalysisAgent
 from pada_ray.records import Analysis, Failure, Pattern
 
 

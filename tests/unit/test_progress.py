@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from jobs.drive import RunFailed
-from jobs.progress import Progress
+from jobs.local.progress import Progress
+from jobs.local.runner import RunFailed
 from jobs.sweep import _told
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointError

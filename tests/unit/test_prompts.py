@@ -4,8 +4,8 @@ import re
 import pytest
 
 from pada_ray.errors import ConfigError
+from pada_ray.methods import INSTRUCTIONS
 from pada_ray.prompts import NAMES, Prompts
-from pada_ray.records import INSTRUCTIONS
 
 WRITING = {"seeds": [{"sample_id": "example-1", "messages": []}], "feedback": None, "shows_answer": False}
 VALUES = {

@@ -1,12 +1,12 @@
 import pytest
 from builders import batch, candidate, math_sample, strategy
 
-from pada_ray import run_files
 from pada_ray.errors import DataError
-from pada_ray.lineage import Category, Lineage
-from pada_ray.provenance import SyntheticTrace, ValTrace, trace, trace_sample, turnover, what_is_left
+from pada_ray.findings.lineage import Category, Lineage
+from pada_ray.findings.provenance import SyntheticTrace, ValTrace, trace, trace_sample, turnover, what_is_left
 from pada_ray.records import Analysis, Pattern, Prediction
-from pada_ray.state import FILE, RunState, Score
+from pada_ray.run import run_files
+from pada_ray.run.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 ENDPOINT = {"base_url": "offline", "model": "a"}

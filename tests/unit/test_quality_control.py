@@ -3,9 +3,9 @@ import asyncio
 import pytest
 from builders import ScriptedLlm, batch, candidate, math_sample, strategy
 
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.config import QualityControlConfig
-from pada_ray.leak_guard import LeakGuard
-from pada_ray.quality_control import QualityControlAgent
 from pada_ray.records import WrittenMessage
 
 HELD_OUT = math_sample(

@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from pada_ray.config import EndpointConfig, Price
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.records import Message
-from pada_ray.teacher.settings import TeacherSettings
 
 ENDPOINT = EndpointConfig(base_url="offline", model="m")
 

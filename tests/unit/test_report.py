@@ -1,11 +1,11 @@
 from report_runs import config_of
 from rich.console import Console
 
-from pada_ray import run_files
 from pada_ray.config import dump_config
-from pada_ray.event_log import EventLog
 from pada_ray.report import print_report
-from pada_ray.state import FILE, RunState, Score
+from pada_ray.run import run_files
+from pada_ray.run.event_log import EventLog
+from pada_ray.run.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 

@@ -1,7 +1,7 @@
 import pytest
 from report_runs import HOSTILE, cell, write_run, write_sweep
 
-from pada_ray.lineage import Bar, Category, Lineage
+from pada_ray.findings.lineage import Bar, Category, Lineage
 from pada_ray.report.charts import NEUTRAL, accuracy_chart, category_chart, iteration_chart
 from pada_ray.report.evidence import Evidence
 from pada_ray.report.results import read_run, read_sweep

@@ -12,15 +12,15 @@ import yaml
 from report_runs import HOSTILE, cell, write_run, write_sweep
 
 from jobs.report import report
-from pada_ray import run_files
 from pada_ray.errors import ConfigError
-from pada_ray.report.browser import read_browsed
+from pada_ray.findings.stability import read_stability
+from pada_ray.report.items import read_browsed
 from pada_ray.report.page import CHART_LIBRARY
 from pada_ray.report.results import read_run
 from pada_ray.report.write import is_current
 from pada_ray.report.write import write_run as write_page
-from pada_ray.stability import read_stability
-from pada_ray.state import FILE, RunState
+from pada_ray.run import run_files
+from pada_ray.run.state import FILE, RunState
 from pada_ray.storage import Folder
 
 
@@ -271,7 +271,7 @@ def test_other_methods_have_no_patterns_but_items_fixed_and_broken(folder):
 
 
 def test_the_papers_figures_stand_beside_a_run_on_its_benchmark(folder):
-    written(folder, data={"benchmark": "hellaswag", "folder": "x", "regime": 1000})
+    written(folder, data={"dataset": "hellaswag", "folder": "x", "regime": 1000})
     assert [row["paper, test"] for row in table(folder, "accuracy")] == ["", "24.2", "51.2"]
 
 

@@ -8,10 +8,10 @@ from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Prediction
 from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
-from pada_ray.report.facts import Fact, sweep_facts
+from pada_ray.report.headline import Fact, sweep_facts
 from pada_ray.report.results import MissingRun, read_run, read_sweep
 from pada_ray.report.write import write_sweep as write_report
-from pada_ray.state import FILE, RunState
+from pada_ray.run.state import FILE, RunState
 from pada_ray.storage import Folder
 
 AHEAD = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.9}
@@ -28,7 +28,7 @@ def folder(tmp_path):
 def add(folder, cells, method, seed, accuracies, dataset="hellaswag", regime=1000, **run):
     name = f"method-{method}_seed-{seed}"
     cells[name] = {"method": method, "seed": seed, "dataset": dataset}
-    data = {"benchmark": dataset, "folder": "x", "regime": regime}
+    data = {"dataset": dataset, "folder": "x", "regime": regime}
     write_run(cell(folder, name), accuracies=accuracies, data=data, seed=seed, **{"items": MANY} | run)
 
 

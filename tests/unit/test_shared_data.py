@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pada_ray.data import load_splits, question_key
-from pada_ray.leak_guard import LeakGuard
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.data.samples import question_key
+from pada_ray.data.splits import load_splits
 from pada_ray.records import Sample
 from pada_ray.tasks import Task, get_task
 
@@ -42,9 +43,9 @@ def test_splits(name):
     """Loading runs every reference reply through its own task; the reply of another sample fails."""
     train = "train_limited" if name == "humaneval" else "train_1000"
     splits = load_splits(*(str(DATA / name / f"{file}.jsonl") for file in (train, "val", "test")))
-    assert tuple(map(len, splits)) == SIZES[name]
+    assert tuple(map(len, splits.values())) == SIZES[name]
 
-    samples = [sample for split in splits for sample in split]
+    samples = [sample for split in splits.values() for sample in split]
     task = get_task(samples[0].task)
     wrong = [sample.id for sample in samples if task.name != "code" and task.check(sample).verdict == "wrong"]
     allowed = 8 if name == "gsm8k" else 0  # slips in the worked solutions of GSM8K itself
@@ -53,7 +54,7 @@ def test_splits(name):
     for sample, other, fails in _with_neighbours(task, samples):
         assert fails or _same_answer(sample, other), (sample.id, other.id)
 
-    guard = LeakGuard([*splits.val, *splits.test], splits.train)
-    held_out = {question_key(sample): sample for sample in splits.val}
+    guard = LeakGuard([*splits["val"], *splits["test"]], splits["train"])
+    held_out = {question_key(sample): sample for sample in splits["val"]}
     assert all(guard.hits(sample.question) for sample in held_out.values())
-    assert not any(guard.hits(sample.question) for sample in splits.train)
+    assert not any(guard.hits(sample.question) for sample in splits["train"])

@@ -2,8 +2,8 @@ from contextlib import closing
 
 import pytest
 
-from jobs.preparation import cache_copy, cache_file, change_config, prepare, read_config
-from jobs.shared_disk import refuse_local_paths
+from jobs.local.run_folder import cache_copy, cache_file, change_config, prepare
+from jobs.local.shared_disk import refuse_local_paths
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 from pada_ray.llm.account import Account, Cost
@@ -11,6 +11,8 @@ from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.database import open_database
 from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.resources import explain_nodes
+from pada_ray.run.configs import read_config
+from pada_ray.storage import Folder
 
 WHY = "the cluster has 3 nodes"
 
@@ -91,25 +93,25 @@ def test_a_run_takes_its_own_prompts_along(tmp_path):
     run = prepare(config(runs=str(tmp_path / "runs"), prompts=str(own)))
     copied = tmp_path / "runs" / "pada" / "prompts"
     assert [f.name for f in copied.iterdir()] == ["error_analysis.jinja"]
-    assert read_config(run).prompts == str(own)
+    assert read_config(Folder(run)).prompts == str(own)
 
 
 def test_a_run_may_be_declared_shared_when_it_goes_on(tmp_path):
     run = prepare(config(runs=str(tmp_path)))
     change_config(run, ["shared_disk=true"])
-    assert read_config(run).shared_disk
+    assert read_config(Folder(run)).shared_disk
 
 
 def test_what_a_run_has_paid_for_comes_along_when_it_is_kept_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     run = prepare(config(runs=str(tmp_path)))
-    pay_for(cache_file(read_config(run), run), "first")
+    pay_for(cache_file(read_config(Folder(run)), run), "first")
     for change in ("shared_disk=true", f"llm.cache={tmp_path / 'all'}", "shared_disk=false"):
         change_config(run, [change])
-        assert paid_for(cache_file(read_config(run), run)) == (["first"], Cost(9, 0.5)), change
-    pay_for(cache_file(read_config(run), run), "second")
+        assert paid_for(cache_file(read_config(Folder(run)), run)) == (["first"], Cost(9, 0.5)), change
+    pay_for(cache_file(read_config(Folder(run)), run), "second")
     change_config(run, ["llm.cache=null"])  # back to where the first one still is
-    assert paid_for(cache_file(read_config(run), run)) == (["first", "second"], Cost(18, 1.0))
+    assert paid_for(cache_file(read_config(Folder(run)), run)) == (["first", "second"], Cost(18, 1.0))
 
 
 def pay_for(file, key):

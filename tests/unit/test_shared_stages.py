@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from pada_ray.shared_stages import StageClaims, StageStore, content_hash, model_files
-from pada_ray.state import StateKeeper, read_state
+from pada_ray.run.shared_stages import StageClaims, StageStore, content_hash, model_files
+from pada_ray.run.state import StateKeeper, read_state
 from pada_ray.storage import Folder
 
 

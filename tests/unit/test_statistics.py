@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pada_ray.statistics import compare, holm, interval, mcnemar, relative_gain
+from pada_ray.findings.statistics import compare, holm, interval, mcnemar, relative_gain
 
 
 def pairs(both=0, only_a=0, only_b=0, neither=0):

@@ -1,9 +1,9 @@
 import pytest
 
-from jobs.preparation import lasting
-from jobs.submission import options, reaching
+from jobs.local.run_folder import lasting
+from jobs.remote.submission import options, reaching
 from pada_ray.errors import ConfigError
-from pada_ray.sweep import load_sweep
+from pada_ray.run.sweep import load_sweep
 
 
 def test_options_reach_the_job_as_they_were_given():

@@ -3,8 +3,8 @@ import yaml
 
 from pada_ray.config import dump_config, load_config
 from pada_ray.errors import ConfigError
+from pada_ray.run.sweep import chosen, load_sweep, write_sweep
 from pada_ray.storage import Folder
-from pada_ray.sweep import chosen, load_sweep, write_sweep
 
 BASE = {
     "name": "table",

@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.llm import reply_schemas as schemas
 from pada_ray.prompts import Prompts
 from pada_ray.teacher.chat_request import read_chat_request
 from pada_ray.teacher.demo_writer import kind_weights, strategy_text, write_problem
 from pada_ray.teacher.replies import GREETING, write_reply
-from pada_ray.teacher.settings import TeacherSettings
 from pada_ray.teacher.topics import CAUSES, SCENARIO_OF_KIND, SCENARIOS, topics_in
 
 PROMPTS = Prompts()

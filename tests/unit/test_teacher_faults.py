@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
+from pada_ray.config.teacher import FAULT_NAMES, TeacherSettings
 from pada_ray.teacher.chat_request import content_hash, read_chat_request
 from pada_ray.teacher.faults import draw_fault, spoil
 from pada_ray.teacher.replies import write_reply
-from pada_ray.teacher.settings import FAULT_NAMES, TeacherSettings
 
 REPLY = json.dumps({"analyses": [{"sample_idx": i, "error_cause": "x" * 20} for i in range(5)]})
 ALL = TeacherSettings(faults=dict.fromkeys(FAULT_NAMES, 0.1))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pada_ray.config.teacher import TeacherSettings
 from pada_ray.records import Sample
 from pada_ray.tasks import get_task
 from pada_ray.teacher import forms, names
@@ -15,7 +16,6 @@ from pada_ray.teacher.names import exchange_names
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.rewrite_code import normal_form, renamable, rename_variables
 from pada_ray.teacher.rewrites import rewrite
-from pada_ray.teacher.settings import TeacherSettings
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 FILES = {

@@ -1,0 +1,98 @@
+"""Before anything is spent: all that can be checked of a config and its samples on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pada_ray.config import Config, EndpointConfig
+from pada_ray.data.splits import Samples
+from pada_ray.errors import ConfigError
+from pada_ray.methods import METHODS
+from pada_ray.prompts import Prompts
+from pada_ray.sandbox import check_level
+from pada_ray.storage import Folder
+from pada_ray.student.fine_tune import check_fine_tuning
+from pada_ray.tasks import get_task
+from pada_ray.tasks.code import Code
+
+
+def check(config: Config, samples: Samples) -> None:
+    """Raises ConfigError unless all holds that can be checked before anything is spent."""
+    Prompts(config.prompts)
+    _check_size(config, samples)
+    check_endpoints(config)
+    check_student(config, samples)
+
+
+def check_student(config: Config, samples: Samples) -> None:
+    """Raises ConfigError unless the student is there, has room to reply, and its replies can be checked on this
+    machine."""
+    _check_model(config)
+    _check_length(config, {sample.task for members in samples.values() for sample in members})
+    check_backend(config)
+    if any(s.task == Code.name for members in samples.values() for s in members):
+        check_level(config.sandbox.require)
+
+
+def check_endpoints(config: Config) -> None:
+    """Raises ConfigError unless what the endpoints need on this machine is there."""
+    check_endpoint(config.llm.teacher, "teacher")
+    check_endpoint(config.llm.judge, "judge")
+
+
+def check_endpoint(endpoint: EndpointConfig, role: str) -> None:
+    """Raises ConfigError unless what the endpoint of a role needs on this machine is there."""
+    if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
+        raise ConfigError(f"llm.{role}.api_key_env: the environment variable {endpoint.api_key_env} is not set")
+    if endpoint.base_url == "vllm":
+        _check_vllm(f"llm.{role}.base_url")
+
+
+def check_backend(config: Config) -> None:
+    """Raises ConfigError unless the student can be evaluated as the config wants it."""
+    if config.evaluation.backend != "vllm":
+        return
+    _check_vllm("evaluation.backend")
+    if not Folder(config.runs).is_local:
+        raise ConfigError("evaluation.backend: vllm reads adapters from a disk, and `runs` is a URL; take transformers")
+
+
+def _check_vllm(key: str) -> None:
+    if importlib.util.find_spec("vllm") is None:
+        raise ConfigError(f"{key}: vLLM is not installed here; pip install 'pada-ray[vllm]'")
+
+
+def _check_model(config: Config) -> None:
+    model = config.student.model
+    if model.startswith((".", "/", "~")) and not (Path(model) / "config.json").is_file():
+        raise ConfigError(f"student.model: {model} is no model's folder (it has no config.json)")
+    check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
+
+
+def _check_length(config: Config, tasks: Iterable[str]) -> None:
+    longest = config.evaluation.max_new_tokens or max(get_task(task).max_new_tokens for task in tasks)
+    if config.student.max_length <= longest:
+        raise ConfigError(
+            f"student.max_length: {config.student.max_length} tokens are for a prompt and its reply, and a reply may "
+            f"take {longest} of them; raise it, or lower evaluation.max_new_tokens"
+        )
+
+
+def _check_size(config: Config, samples: Samples) -> None:
+    settings, train = config.data_generation, len(samples["train"])
+    if METHODS[config.method].iterates and not settings.samples_to_add(train):
+        raise ConfigError(
+            f"data_generation.ratio: {settings.ratio} of {train} training samples are none to add; raise it"
+        )
+
+
+def _has_gpu() -> bool | None:
+    """Whether this machine has a GPU; None on a cluster, whose GPUs may come when they are asked for."""
+    if "RAY_ADDRESS" in os.environ:
+        return None
+    import torch
+
+    return torch.cuda.is_available()

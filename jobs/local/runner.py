@@ -1,0 +1,134 @@
+"""Drive runs from wherever they stand to their ends: start Ray, create the actors, show progress, gather failures."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from jobs.local.capacity import check_room, needs_of
+from jobs.local.endpoints import Addresses, addresses_of, embedded_teachers, served_models
+from jobs.local.lock import locked
+from jobs.local.progress import Progress
+from jobs.local.ray_session import connected, log_folder
+from jobs.local.run_folder import cache_copy, cache_file
+from jobs.local.shared_disk import check_shared_disk
+from pada_ray.config import Config
+from pada_ray.errors import PadaError, one_line, root_cause
+from pada_ray.report import print_report
+from pada_ray.run.configs import read_config
+from pada_ray.run.state import RunState, read_state
+from pada_ray.storage import Folder
+
+if TYPE_CHECKING:
+    from actors.cast import Cast
+
+POLL_SECONDS = 1.0
+_STOPPED = "stopped; go on with `pada resume`, or a sweep with the same `pada sweep`"
+
+
+class RunFailed(PadaError, RuntimeError):
+    """A run that ended before its end: what, where its logs are, and that it can be gone on with."""
+
+    exit_code = 1
+
+
+def drive(run: str, verbose: bool) -> RunState:
+    """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
+    it."""
+    console = Console(file=sys.stdout)
+    failures = drive_all([run], 1, verbose, console)
+    if failures:
+        raise failures[Folder(run).url]
+    folder = Folder(run)
+    print_report(folder, console)
+    return read_state(folder)
+
+
+def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Console) -> dict[str, PadaError]:
+    """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on.
+
+    Returns what stopped those that failed, by their folders.
+    """
+    configs = {Folder(run).url: read_config(Folder(run)) for run in runs}
+    first, config = next(iter(configs.items()))
+    log = str(Path(cache_file(config, first)).with_name("driver.log"))
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress(console, configs)
+    try:
+        with locked(configs), embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
+            check_shared_disk(configs)
+            check_room(need for config in configs.values() for need in needs_of(config))
+            with served_models(configs.values(), console) as models:
+                return _conduct(configs, parallel, teachers | models, progress)
+    except KeyboardInterrupt:
+        raise RunFailed(_STOPPED) from None
+
+
+def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress) -> dict[str, PadaError]:
+    import ray
+
+    from actors.cast import Cast
+    from actors.stage_claims import hold_claims
+
+    stores = {config.shared_stages for config in configs.values() if config.shared_stages}
+    claims = [hold_claims(store) for store in sorted(stores)]
+    gateways: list[Any] = []  # held until the last run has ended, since later runs use those that earlier ones made
+    waiting = list(configs)
+    casts: dict[str, Cast] = {}
+    endings: dict[Any, str] = {}  # what is ready when a run has ended
+    failures: dict[str, PadaError] = {}
+
+    def begin(run: str) -> None:
+        config = configs[run]
+        replies = cache_file(config, run)
+        casts[run] = Cast(config, run, replies, addresses_of(config, started), cache_copy(config, run))
+        gateways.extend(casts[run].gateways)
+        try:
+            endings[casts[run].start()] = run
+        except ray.exceptions.RayError as e:
+            end(run, e)
+
+    def end(run: str, e: BaseException | None) -> None:
+        if e is not None:
+            failures[run] = _explained(e, run)
+        casts.pop(run).close()
+        progress.ended(run, failures.get(run))
+
+    try:
+        with progress:
+            while waiting or endings:
+                while waiting and len(endings) < parallel:
+                    begin(waiting.pop(0))
+                # The more runs, the less often each is asked, since its orchestrator and the gateway have work to do.
+                pause = POLL_SECONDS * len(endings)
+                for ending in ray.wait(list(endings), timeout=pause)[0] if endings else []:
+                    run = endings.pop(ending)
+                    try:
+                        ray.get(ending)
+                    except ray.exceptions.RayError as e:
+                        end(run, e)
+                    else:
+                        end(run, None)
+                for run, cast in casts.items():
+                    with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
+                        progress.show(run, *ray.get(cast.orchestrator.status.remote()))
+    finally:
+        for holder in claims:
+            ray.kill(holder)
+    return failures
+
+
+def _explained(e: BaseException, run: str) -> PadaError:
+    """The PadaError at the root of what Ray raised, or a RunFailed that tells the root in a line."""
+    root = root_cause(e)
+    if isinstance(root, PadaError):
+        return root
+    return RunFailed(
+        f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; go on with "
+        f"`pada resume {run}`"
+    )

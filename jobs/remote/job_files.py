@@ -1,0 +1,76 @@
+"""Whether what a config names will be there when it runs as a job: relative paths go with the working folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from jobs.remote.package import Package
+from pada_ray.config import Config
+from pada_ray.data.splits import read_each
+from pada_ray.errors import ConfigError
+from pada_ray.prompts import Prompts
+
+
+def check_files(configs: Sequence[Config], package: Package) -> None:
+    """Raises ConfigError or DataError for what would only fail on the cluster: a relative path that does not travel,
+    and data or prompts that do and are wrong. Absolute paths and URLs are the cluster's, and are not looked at."""
+    for config in configs:
+        for key, path in _paths(config):
+            if not _is_elsewhere(path) and not package.holds(path):
+                raise ConfigError(f"{key}: {_why(path, package)}")
+    for config in configs:
+        if config.prompts is not None and not _is_elsewhere(config.prompts):
+            Prompts(config.prompts)
+    for _ in read_each(config for config in configs if _data_is_here(config)):
+        pass
+
+
+def inside(path: str, package: Package) -> str:
+    """A file's path as the job sees it. Raises ConfigError where the job would not see it."""
+    relative = os.path.relpath(Path(path).absolute(), package.folder)
+    if not package.holds(relative):
+        raise ConfigError(_why(path, package))
+    return relative
+
+
+def _why(path: str, package: Package) -> str:
+    if not (package.folder / path).exists():
+        return f"{path}: no such file or folder in {package.folder}, which is what travels with the job"
+    return (
+        f"{path} does not travel with the job, which has {package.folder} without what .gitignore, .rayignore and Ray "
+        "leave out; move it, or put it where the cluster's nodes can read it and give its absolute path or URL there"
+    )
+
+
+def _paths(config: Config) -> Iterator[tuple[str, str]]:
+    """Keys that name files or folders to read, and what they name."""
+    data = config.data
+    named = {
+        "data.train": data.train,
+        "data.val": data.val,
+        "data.test": data.test,
+        "data.folder": data.folder,
+        "student.model": _as_folder(config.student.model),
+        "pattern_analysis.embedding": _as_folder(config.pattern_analysis.embedding),
+        "prompts": config.prompts,
+    }
+    return ((key, path) for key, path in named.items() if path is not None)
+
+
+def _as_folder(model: str) -> str | None:
+    """A model that is a folder and no id of a hub."""
+    return model if model.startswith((".", "/", "~")) or Path(model).is_dir() else None
+
+
+def _is_elsewhere(path: str) -> bool:
+    return "://" in path or path.startswith("~") or Path(path).is_absolute()
+
+
+def _data_is_here(config: Config) -> bool:
+    data = config.data
+    if data.dataset is not None:
+        return data.folder is not None and not _is_elsewhere(data.folder)
+    files: Iterable[str | None] = (data.train, data.val, data.test)
+    return not any(_is_elsewhere(file) for file in files if file is not None)

@@ -1,0 +1,102 @@
+"""The Data Generation Agent (section 2.3, appendix A.3): Generate(x_i, strategy_k, feedback_i) and
+Generate(e_i, feedback_i), and what the other methods ask of the same generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pada_ray.config import DataGenerationConfig
+from pada_ray.llm.ask import ask
+from pada_ray.llm.chat import Llm
+from pada_ray.llm.reply_schemas import GenerationReply, SyntheticReply
+from pada_ray.prompts import Prompts
+from pada_ray.randomness import number_for
+from pada_ray.records import Batch, Candidate, Seed, WrittenMessage
+from pada_ray.tasks import get_task
+
+
+class DataGenerationAgent:
+    """Writes synthetic samples from training samples: along a strategy, against a training error, or as another
+    method's instruction says."""
+
+    def __init__(self, llm: Llm, settings: DataGenerationConfig, prompts: str | None, max_reasks: int, seed: int):
+        self._llm = llm
+        self._settings = settings
+        self._prompts = Prompts(prompts)
+        self._max_reasks = max_reasks
+        self._seed = seed
+
+    async def generate(self, batch: Batch, feedback: Mapping[str, str], attempt: int) -> list[Candidate]:
+        """At most one candidate per seed of `batch`, in the order of the seeds.
+
+        `feedback` maps a seed's sample id to what quality control said of the earlier attempt; empty on the first.
+        Raises UnreadableReply when no reply could be read.
+        """
+        names = [f"example-{i}" for i in range(1, len(batch.seeds) + 1)]
+        remarks = [
+            {"sample_id": name, "feedback": feedback[seed.sample.id]}
+            for name, seed in zip(names, batch.seeds, strict=True)
+            if seed.sample.id in feedback
+        ]
+        shown = [self._show(name, seed) for name, seed in zip(names, batch.seeds, strict=True)]
+        prompt = self._prompts.render(
+            batch.instruction,
+            strategy=batch.strategy.model_dump(exclude={"cluster", "category_name"}) if batch.strategy else None,
+            seeds=shown,
+            feedback=remarks or None,
+            shows_answer=any("answer" in entry for entry in shown),
+        )
+        reply = await ask(
+            self._llm,
+            prompt,
+            GenerationReply,
+            purpose=batch.instruction,
+            max_reasks=self._max_reasks,
+            temperature=self._settings.temperature,
+            seed=number_for(self._seed, batch.id, attempt) % 2**31,
+        )
+        written = dict(reversed([(self._origin(s, names), s) for s in reply.samples]))
+        return [
+            self._candidate(batch, seed, written[name], attempt)
+            for name, seed in zip(names, batch.seeds, strict=True)
+            if name in written
+        ]
+
+    def _show(self, name: str, seed: Seed) -> dict[str, Any]:
+        """A seed as the prompt shows it. An answer that cannot be read from the reply (test code) is shown too."""
+        sample = seed.sample
+        entry: dict[str, Any] = {
+            "sample_id": name,
+            "messages": [m.model_dump() for m in sample.messages],
+        }
+        if seed.wrong_reply is not None:
+            entry["wrong_reply"] = seed.wrong_reply
+        if seed.answered_correctly:
+            entry["answered_correctly"] = [[m.model_dump() for m in s.messages] for s in seed.answered_correctly]
+        if get_task(sample.task).answer_of(sample.messages) is None:
+            entry["answer"] = sample.answer
+        return entry
+
+    @staticmethod
+    def _origin(written: SyntheticReply, names: list[str]) -> str:
+        """The name of the example that a sample says it was made from; the only one if there is but one."""
+        return names[0] if len(names) == 1 else (written.based_on_example or "")
+
+    @staticmethod
+    def _candidate(batch: Batch, seed: Seed, written: SyntheticReply, attempt: int) -> Candidate:
+        messages = [WrittenMessage(role=m.role, content=m.content) for m in written.messages]
+        answer = written.answer
+        if batch.keep_reply:  # whatever the LLM made of it
+            messages[-1:] = [WrittenMessage(role="assistant", content=seed.sample.reference)]
+            answer = seed.sample.answer if isinstance(seed.sample.answer, str) else None
+        return Candidate(
+            id=f"{batch.id}-{attempt}-{batch.seeds.index(seed)}",
+            batch=batch.id,
+            group=batch.group,
+            strategy_name=batch.strategy.strategy_name if batch.strategy else None,
+            seed_id=seed.sample.id,
+            attempt=attempt,
+            messages=messages,
+            answer=answer,
+        )

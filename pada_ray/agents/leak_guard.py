@@ -1,0 +1,133 @@
+"""Keeps held-out items out of the texts that new training data is written from, and out of that data.
+
+The teacher sees validation failures, so what it writes may repeat them. Runs of words that stand in val
+or test but nowhere in train are protected: the overlap test commonly used for contamination (Brown et al.
+2020, arXiv 2005.14165, appendix C, with 8 to 13 words).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from pada_ray.data.samples import question_key
+from pada_ray.records import Message, Sample
+
+# Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c) in ("Mn", "Mc"))
+_WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]*|(?:[^\W_{_UNSPACED}][{_MARKS}]*)+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_CHARACTERS = 1.6  # of an average Chinese word
+_SENTENCE = re.compile(r"\S.*?(?:[.!?][\"')\]]*(?=\s)|[。！？।]+|(?=\n)|\Z)\s*", re.DOTALL)
+_TINY = 3  # a question of so few words is protected only against being repeated as a whole text
+
+
+class Hit(NamedTuple):
+    """A run of words that a text shares with a held-out sample."""
+
+    sample_id: str
+    words: str
+
+
+class _Place(NamedTuple):
+    hit: Hit
+    start: int  # characters
+    end: int
+
+
+def _words(text: str) -> list[str]:
+    # Lower-casing a whole text may change where its words end.
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _length(found: list[str], words: int) -> int:
+    """How long a run is in a text of these words."""
+    unspaced = sum(_IS_UNSPACED.match(word) is not None for word in found)
+    return round(words * _CHARACTERS) if 2 * unspaced > len(found) else words
+
+
+def _runs(words: list[str], length: int) -> Iterator[str]:
+    return (" ".join(words[i : i + length]) for i in range(len(words) - length + 1))
+
+
+def _paragraphs(message: Message) -> list[str]:
+    """Runs across paragraphs would join an item's words to the words of a template that every item has."""
+    return re.split(r"\n\s*\n", message.content)
+
+
+class LeakGuard:
+    """Knows each run of `words` words (lower case, only letters and digits; a number is a word) within a
+    paragraph of the held-out user messages and replies that stands in no public sample. Where a character counts as a
+    word, a run is 1.6 times as long.
+
+    A shorter paragraph of a user message is protected as a whole; shorter ones of replies, and system
+    messages, are not.
+
+    Eight words by default: on GSM8K they hit 3% of unrelated train items and 98% of held-out questions with
+    every number changed, where six hit 18% and nearly 100%, and thirteen 0% and 77%.
+    """
+
+    def __init__(self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8) -> None:
+        self._owners: dict[int, dict[str, str]] = {words: {}}  # length of a run -> run -> sample id
+        self._questions: dict[str, Hit] = {}
+        for sample in held_out:
+            self._questions.setdefault(question_key(sample), Hit(sample.id, sample.question))
+            for message in sample.messages:
+                for paragraph in _paragraphs(message) if message.role != "system" else []:
+                    found = _words(paragraph)
+                    most = _length(found, words)
+                    if len(found) >= most or (found and message.role == "user"):
+                        length = min(len(found), most)
+                        for run in _runs(found, length):
+                            self._owners.setdefault(length, {}).setdefault(run, sample.id)
+        for sample in public:
+            for message in sample.messages:
+                found = _words(message.content)
+                for length, owners in self._owners.items():
+                    for run in _runs(found, length):
+                        owners.pop(run, None)
+
+    def _places(self, text: str) -> list[_Place]:
+        words = _words(text)
+        bounds = [match.span() for match in _WORD.finditer(text)]
+        places = []
+        for length, owners in self._owners.items():
+            if length <= _TINY and len(words) != length:
+                continue
+            owned = ((owners.get(run), i) for i, run in enumerate(_runs(words, length)))
+            for owner, group in groupby(owned, key=lambda pair: pair[0]):
+                if owner is not None:
+                    starts = [i for _, i in group]
+                    first, last = starts[0], starts[-1] + length - 1
+                    hit = Hit(owner, " ".join(words[first : last + 1]))
+                    places.append(_Place(hit, bounds[first][0], bounds[last][1]))
+        return places
+
+    def hits(self, text: str) -> list[Hit]:
+        """What the text shares with held-out samples; overlapping runs of one sample are one hit."""
+        return [place.hit for place in self._places(text)]
+
+    def leaks(self, sample: Sample) -> list[Hit]:
+        """What the messages of a sample share with held-out ones, one of their questions as a whole included."""
+        asked = self._questions.get(question_key(sample))
+        texts = [text for m in sample.messages for text in dict.fromkeys([m.content, *_paragraphs(m)])]
+        hits = [hit for text in texts for hit in self.hits(text)]
+        return list(dict.fromkeys([asked, *hits] if asked else hits))
+
+    def redact(self, text: str) -> tuple[str, list[Hit]]:
+        """The text without the sentences that hold a hit, and the hits. What is returned has none."""
+        found: list[Hit] = []
+        # Leaving a sentence out brings others together, so one look is not enough.
+        while places := self._places(text):
+            found += [place.hit for place in places]
+            kept = [
+                sentence[0]
+                for sentence in _SENTENCE.finditer(text)
+                if not any(place.start < sentence.end() and sentence.start() < place.end for place in places)
+            ]
+            text = "".join(kept).strip()
+        return text, found

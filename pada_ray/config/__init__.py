@@ -1,0 +1,49 @@
+"""The config of a run. This room is a leaf: it imports nothing of ours but `errors`, so names of methods, datasets and
+backends are looked up in their tables later, by `run/config_names.py`."""
+
+from pada_ray.config.loading import check_config, dump_config, lay_over, load_config, put, read_raw
+from pada_ray.config.models import (
+    CHANGEABLE,
+    VLLM_LORA_RANKS,
+    Budget,
+    Config,
+    DataConfig,
+    DataGenerationConfig,
+    EndpointConfig,
+    ErrorShare,
+    EvaluationConfig,
+    FineTuneConfig,
+    GradingConfig,
+    PatternAnalysisConfig,
+    Price,
+    QualityControlConfig,
+    StudentConfig,
+    VllmServerConfig,
+)
+from pada_ray.config.teacher import TeacherSettings
+
+__all__ = [
+    "CHANGEABLE",
+    "VLLM_LORA_RANKS",
+    "Budget",
+    "Config",
+    "DataConfig",
+    "DataGenerationConfig",
+    "EndpointConfig",
+    "ErrorShare",
+    "EvaluationConfig",
+    "FineTuneConfig",
+    "GradingConfig",
+    "PatternAnalysisConfig",
+    "Price",
+    "QualityControlConfig",
+    "StudentConfig",
+    "TeacherSettings",
+    "VllmServerConfig",
+    "check_config",
+    "dump_config",
+    "lay_over",
+    "load_config",
+    "put",
+    "read_raw",
+]

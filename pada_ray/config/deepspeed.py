@@ -1,0 +1,44 @@
+"""DeepSpeed's config, as `fine_tune.deepspeed` gives it: one of those shipped, a JSON file, or the keys themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "deepspeed"
+# What follows from other keys of `fine_tune`; transformers' Trainer fills in "auto".
+_FILLED_IN = (
+    "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping"
+)  # fmt: skip
+
+
+def resolve(given: Any) -> Any:
+    """DeepSpeed's config with all that follows from other keys set to "auto". Raises ValueError, saying what to do."""
+    config = _read(given) if isinstance(given, str) else given
+    if not isinstance(config, dict):
+        return config  # the type is checked by whoever asks
+    for key in _FILLED_IN:
+        if config.get(key, "auto") != "auto":
+            raise ValueError(f"{key} follows from other keys of fine_tune; leave it out of DeepSpeed's config")
+    zero = config.get("zero_optimization")
+    if not isinstance(zero, dict) or zero.get("stage") not in (1, 2, 3):
+        raise ValueError('zero_optimization: give {"stage": 1}, 2 or 3')
+    if zero["stage"] == 3 and not zero.get("stage3_gather_16bit_weights_on_model_save"):
+        raise ValueError(
+            "zero_optimization.stage3_gather_16bit_weights_on_model_save must be true, or no adapter can be saved"
+        )
+    precision = {} if "fp16" in config or "bf16" in config else {"bf16": {"enabled": "auto"}}
+    return config | dict.fromkeys(_FILLED_IN, "auto") | precision
+
+
+def _read(name: str) -> Any:
+    """The JSON of a shipped config, or of a file."""
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.json"))}
+    file = shipped.get(name, Path(name))
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        raise ValueError(f"{name} is no JSON file; give one, or {', '.join(shipped) or 'a mapping'}") from None
+    except ValueError as e:
+        raise ValueError(f"{name}: not readable as JSON: {e}") from None

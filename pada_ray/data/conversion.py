@@ -1,0 +1,166 @@
+"""Data in another layout as samples in ours, with an account of every row that was dropped."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, count
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import fsspec
+from pydantic import ValidationError
+
+from pada_ray.data.layouts import LAYOUTS, Row, messages_of
+from pada_ray.data.samples import by_question
+from pada_ray.errors import DataError, one_line
+from pada_ray.randomness import shuffled
+from pada_ray.records import Sample, Split
+from pada_ray.tasks import get_task
+
+UNKNOWN = ""  # task or answer of a sample whose line leaves it to the config, or to the task
+
+
+class Converted(NamedTuple):
+    where: str  # such as `line 3`
+    row: Row
+    sample: Sample
+
+
+class Dropped(NamedTuple):
+    where: str
+    why: str
+
+
+class Conversion(NamedTuple):
+    layout: str
+    converted: list[Converted]
+    dropped: list[Dropped]
+
+
+def read_converted(path: str, layout: str | None = None, task: str | None = None) -> Conversion:
+    """The rows of a JSON, JSONL or parquet file as samples.
+
+    Args:
+        path: local path or fsspec URL.
+        layout: one of LAYOUTS; None takes the one that most rows have.
+        task: the task of rows that name none; then each answer is read from its reply, and checked. In the layout
+            `messages`, which is ours, a row's own `task`, `answer` and `meta` are kept.
+
+    Raises:
+        DataError: the file cannot be read, has no known layout, or not one row of use.
+        ConfigError: the task is unknown.
+    """
+    if task is not None:
+        get_task(task)
+    rows, dropped = _read(path)
+    layout = layout or _layout_of(path, list(rows.values()))
+    stem, used = PurePosixPath(path).stem, set[str]()
+    converted: list[Converted] = []
+    for where, row in rows.items():
+        made = f"{stem}-{where.partition(' ')[2]}"
+        names = chain([str(row.get("id") or made), made], (f"{made}-{number}" for number in count(2)))
+        name = next(name for name in names if name not in used)
+        try:
+            converted.append(Converted(where, row, _sample(name, row, layout, task)))
+        except ValueError as e:
+            dropped.append(Dropped(where, _problem(e)))
+        used.add(name)
+    if not converted:
+        first = f"; {dropped[0].where}: {dropped[0].why}" if dropped else ""
+        raise DataError(f"{path}: no row can be converted{first}")
+    return Conversion(layout, converted, dropped)
+
+
+def cut(samples: Sequence[Sample], shares: dict[Split, float], seed: int) -> dict[Split, list[Sample]]:
+    """The samples in splits, by shares of the questions: all samples with one question are in one split.
+
+    Raises DataError when a split would be empty.
+    """
+    questions = by_question(samples)
+    left = shuffled(questions, seed)
+    splits: dict[Split, list[Sample]] = {}
+    for split in ("test", "val"):
+        size = round(shares[split] * len(questions))
+        splits[split], left = [s for group in left[:size] for s in group], left[size:]
+    splits["train"] = [s for group in left for s in group]
+    empty = [split for split, share in shares.items() if share and not splits[split]]
+    if empty:
+        raise DataError(f"--split: too few questions ({len(questions)}), {empty[0]} would be empty")
+    return {split: splits[split] for split in shares if splits[split]}
+
+
+def as_line(sample: Sample) -> str:
+    """The sample as a line of our files, without what is not known of it."""
+    unknown = {field for field in ("task", "answer") if getattr(sample, field) == UNKNOWN}
+    return sample.model_dump_json(exclude=unknown | ({"meta"} if not sample.meta else set()))
+
+
+def _sample(name: str, row: Row, layout: str, task: str | None) -> Sample:
+    kept = {key: row[key] for key in ("task", "answer", "meta") if layout == "messages" and row.get(key) is not None}
+    fields = {"task": task or UNKNOWN, "answer": UNKNOWN, **kept}
+    sample = Sample.model_validate({"id": name, "messages": messages_of(row, layout), **fields})
+    if sample.task == UNKNOWN:
+        return sample
+    known = get_task(sample.task)
+    if sample.answer == UNKNOWN:
+        answer = known.answer_of(sample.messages)
+        if answer is None:
+            raise ValueError(f"no answer can be read from the reply (task {sample.task})")
+        sample = sample.model_copy(update={"answer": answer})
+    if known.fails(sample.reference, sample):
+        raise ValueError(f"the reply does not satisfy its own answer (task {sample.task})")
+    return sample
+
+
+def _layout_of(path: str, rows: Sequence[Row]) -> str:
+    fitting = Counter(name for row in rows for name, layout in LAYOUTS.items() if layout.fits(row))
+    if not fitting:
+        keys = ", ".join(map(str, rows[0])) if rows else "none"
+        raise DataError(f"{path}: the layout is none of {', '.join(LAYOUTS)}; the keys of its first row: {keys}")
+    return fitting.most_common(1)[0][0]
+
+
+def _read(path: str) -> tuple[dict[str, Row], list[Dropped]]:
+    """The objects of a file by where they stand, and what is none."""
+    try:
+        with fsspec.open(path, "rb") as file:
+            data = file.read()
+        values = _parquet(data) if path.endswith(".parquet") else _json(data.decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception as e:  # each file system, and pyarrow, has errors of its own
+        raise DataError(f"{path}: cannot be read ({type(e).__name__}: {one_line(e)})") from None
+    rows: dict[str, Row] = {where: value for where, value in values if isinstance(value, dict)}
+    return rows, [Dropped(where, "not a JSON object") for where, _ in values if where not in rows]
+
+
+def _parquet(data: bytes) -> list[tuple[str, Any]]:
+    table = importlib.import_module("pyarrow.parquet").read_table(io.BytesIO(data))
+    return [(f"row {number}", row) for number, row in enumerate(table.to_pylist(), start=1)]
+
+
+def _json(text: str) -> list[tuple[str, Any]]:
+    """The entries of one array, or else every line that is not blank."""
+    array = _json_or_none(text) if text.lstrip().startswith("[") else None
+    if isinstance(array, list):
+        return [(f"row {number}", value) for number, value in enumerate(array, start=1)]
+    lines = enumerate(text.split("\n"), start=1)
+    return [(f"line {number}", _json_or_none(line)) for number, line in lines if line.strip()]
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _problem(e: Exception) -> str:
+    if isinstance(e, ValidationError):
+        first = e.errors()[0]
+        return f"`{'.'.join(map(str, first['loc']))}`: {first['msg'].lower()}"
+    return one_line(e)

@@ -1,0 +1,140 @@
+"""The five datasets of section 3.1 by name, from a folder or from the Hugging Face Hub.
+
+Of the Hub's items 500 are drawn for test and 500 for val (of ARC-Challenge's dev set all, of HumanEval 50 each), then
+1000 for train (of HumanEval the other 64). The paper does not publish its own draws.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pada_ray.data import paper_rows
+from pada_ray.data.paper_rows import Item, Row
+from pada_ray.errors import ConfigError, DataError, one_line
+from pada_ray.randomness import shuffled
+from pada_ray.records import Sample, Split
+from pada_ray.storage import Folder
+
+DRAW = 0  # seed of the draw, the same for every run: a config's `regime`, `eval_samples` and `seed` choose within it
+
+
+class PaperSet(NamedTuple):
+    """A dataset on the Hub and how it is cut. Sources are the Hub's splits, in the order of the draw; a size of None
+    is all that there is."""
+
+    hub: str
+    subset: str | None
+    convert: Callable[[Row, str, int], Item]  # row, Hub's split, index in it
+    sources: dict[Split, str]
+    sizes: dict[Split, int | None]
+    train_file: str = "train_1000"
+    for_train: frozenset[str] = frozenset()  # ids that are no items for val and test
+
+
+_SIZES: dict[Split, int | None] = {"test": 500, "val": 500, "train": 1000}
+PAPER_SETS: dict[str, PaperSet] = {
+    "gsm8k": PaperSet(
+        "openai/gsm8k",
+        "main",
+        paper_rows.gsm8k,
+        {"test": "test", "val": "train", "train": "train"},
+        _SIZES,
+    ),
+    "hellaswag": PaperSet(  # the labels of its test set are not public
+        "Rowan/hellaswag",
+        None,
+        paper_rows.hellaswag,
+        {"test": "validation", "val": "validation", "train": "train"},
+        _SIZES,
+    ),
+    "squad": PaperSet(
+        "rajpurkar/squad",
+        None,
+        paper_rows.squad,
+        {"test": "validation", "val": "validation", "train": "train"},
+        _SIZES,
+    ),
+    "arc_challenge": PaperSet(
+        "allenai/ai2_arc",
+        "ARC-Challenge",
+        paper_rows.arc_challenge,
+        {"test": "test", "val": "validation", "train": "train"},
+        {**_SIZES, "val": None},
+    ),
+    "humaneval": PaperSet(
+        "openai/openai_humaneval",
+        None,
+        paper_rows.humaneval,
+        {"test": "test", "val": "test", "train": "test"},
+        {"test": 50, "val": 50, "train": None},
+        train_file="train_limited",
+        for_train=frozenset({"humaneval-056", "humaneval-061"}),  # one problem, with other brackets
+    ),
+}
+
+
+def dataset_files(name: str, folder: str | None) -> dict[Split, str]:
+    """Where the samples of a dataset lie, as `NAME/{train_1000,val,test}.jsonl` (HumanEval: `train_limited`).
+
+    Args:
+        folder: a folder or fsspec URL that holds them. None: they are drawn from the Hub, once, and kept in the user's
+            cache folder.
+
+    Raises:
+        ConfigError: the library `datasets` is needed and not installed.
+        DataError: the Hub cannot be read.
+    """
+    paper_set = PAPER_SETS[name]
+    paths: dict[Split, str] = {"test": f"{name}/test.jsonl", "val": f"{name}/val.jsonl"}
+    paths["train"] = f"{name}/{paper_set.train_file}.jsonl"
+    place = Folder(folder or str(Path.home() / ".cache" / "pada-ray" / "datasets" / f"draw-{DRAW}"))
+    if folder is None and not all(place.exists(path) for path in paths.values()):
+        for split, samples in draw(paper_set, _hub(name)).items():
+            place.write_records(paths[split], samples)
+    return {split: place.at(path) for split, path in paths.items()}
+
+
+def draw(paper_set: PaperSet, rows: Callable[[str], Sequence[Row]]) -> dict[Split, list[Sample]]:
+    """The three splits: the first items of each shuffled source that share no key with an item drawn before.
+
+    Args:
+        rows: gives the rows of one of the Hub's splits.
+    """
+    taken: set[str] = set()
+    drawn: dict[Split, list[Sample]] = {}
+    for split, source in paper_set.sources.items():
+        table, members = rows(source), drawn.setdefault(split, [])
+        for index in shuffled(range(len(table)), DRAW):
+            if len(members) == paper_set.sizes[split]:
+                break
+            item = paper_set.convert(table[index], source, index)
+            if taken.isdisjoint(item.keys) and (split == "train" or item.sample.id not in paper_set.for_train):
+                taken |= item.keys
+                members.append(item.sample)
+    return drawn
+
+
+def _hub(name: str) -> Callable[[str], Sequence[Row]]:
+    paper_set = PAPER_SETS[name]
+    try:
+        datasets = importlib.import_module("datasets")
+    except ImportError:
+        raise ConfigError(
+            f"data.dataset: {name} comes from the Hub through the library datasets, which is not installed; "
+            "pip install 'pada-ray[datasets]', or give the folder of its files as data.folder"
+        ) from None
+
+    def rows(split: str) -> Sequence[Row]:
+        try:
+            table: Sequence[Row] = datasets.load_dataset(paper_set.hub, paper_set.subset, split=split)
+        except Exception as e:  # the library passes on errors of every kind from what it is built on
+            raise DataError(
+                f"data.dataset: {paper_set.hub} cannot be loaded from the Hub ({type(e).__name__}: {one_line(e)}); "
+                "check the network, or give the folder of its files as data.folder"
+            ) from None
+        return table
+
+    return rows

@@ -1,0 +1,137 @@
+"""Reads a file of samples, one JSON object a line, and checks each; tells equal questions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import fsspec
+from pydantic import ValidationError
+
+from pada_ray.errors import ConfigError, DataError
+from pada_ray.records import Sample
+from pada_ray.tasks import get_task
+
+# Beside a number a sign tells questions apart, where between words it is a matter of style.
+_KEPT = re.compile(r"[^\W_]+|[+*/^=<>%×÷√≤≥≠]|(?<=[\d)=(])\s*[-−]\s*(?=[\d(.])|(?<!\d)\.(?=\d)|\((?=[-\d(])")
+
+
+class Line(NamedTuple):
+    where: str  # FILE:LINE
+    sample: Sample
+
+
+def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """FILE:LINE and object of each line that is not blank."""
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                where = f"{path}:{number}"
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError) as err:
+                    raise DataError(f"{where}: not JSON ({err}); write one JSON object on each line") from err
+                try:
+                    json.dumps(found, ensure_ascii=False).encode()
+                except UnicodeEncodeError as err:
+                    half = json.dumps(err.object[err.start])
+                    raise DataError(f"{where}: {half} is half of a character; write it whole, or leave it out") from err
+                if not isinstance(found, dict):
+                    raise DataError(f"{where}: not a JSON object; write one JSON object on each line")
+                yield where, found
+    except FileNotFoundError as err:
+        raise DataError(f"{path}: no such file; check the path in the config") from err
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path}: not UTF-8 ({err.reason} at byte {err.start}); save it as UTF-8") from err
+    except DataError:
+        raise
+    except Exception as err:  # each fsspec file system has errors of its own
+        raise DataError(f"{path}: cannot be read ({type(err).__name__}: {err}); check path and access") from err
+
+
+def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sample:
+    if "task" not in fields:
+        if default_task is None:
+            raise DataError(f"{where}: `task` is missing; add it to the line or to the config")
+        fields = {**fields, "task": default_task}
+    try:
+        # The placeholder lets the messages be checked before the answer is read from them.
+        sample = Sample.model_validate({"answer": "", **fields})
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        field, said = ".".join(map(str, first["loc"])), first["msg"].lower()
+        raise DataError(f"{where}: `{field}`: {said}; a line has id, messages, task, answer, meta") from err
+    roles = [message.role for message in sample.messages]
+    if roles[-1] != "assistant":
+        raise DataError(f"{where}: the last message is from the {roles[-1]}; end with the assistant's reply")
+    if roles[-2] != "user":
+        raise DataError(f"{where}: the message before the reply is from the {roles[-2]}; make it the user's")
+    try:
+        task = get_task(sample.task)
+    except ConfigError as err:
+        raise DataError(f"{where}: {err}") from err
+    if "answer" not in fields:
+        answer = task.answer_of(sample.messages)
+        if answer is None:
+            raise DataError(f"{where}: `answer` is missing and cannot be read from the reply; add it")
+        sample = sample.model_copy(update={"answer": answer})
+    return sample
+
+
+def _check_references(lines: Sequence[Line]) -> None:
+    """DataError for the first line whose own reference reply fails its task."""
+    for name in dict.fromkeys(line.sample.task for line in lines):
+        task, group = get_task(name), [line for line in lines if line.sample.task == name]
+        samples = [line.sample for line in group]
+        try:
+            failed = task.fails_many([sample.reference for sample in samples], samples)
+        except DataError as err:
+            where = {line.sample.id: line.where for line in group}
+            at = next((where[i] for i in where if f"sample {i}:" in str(err)), group[0].where)
+            raise DataError(f"{at}: {err}") from err
+        for line, fails in zip(group, failed, strict=True):
+            if fails:
+                raise DataError(
+                    f"{line.where}: the reference reply does not satisfy `answer` (task {name}); mend one of them"
+                )
+
+
+def read_file(path: str, default_task: str | None = None) -> list[Line]:
+    """The samples of a file, each checked as far as can be, down to its reference reply.
+
+    Args:
+        path: local path or fsspec URL.
+        default_task: the task of lines that name none.
+
+    Raises:
+        DataError: anything wrong, as one line `FILE:LINE: what is wrong; what to do`.
+    """
+    lines = [Line(where, _sample(where, fields, default_task)) for where, fields in _json_lines(path)]
+    if not lines:
+        raise DataError(f"{path}: no samples in it; write one JSON object on each line")
+    seen: dict[str, str] = {}
+    for where, sample in lines:
+        if sample.id in seen:
+            raise DataError(f"{where}: id {sample.id!r} also stands at {seen[sample.id]}; make ids unique")
+        seen[sample.id] = where
+    _check_references(lines)
+    return lines
+
+
+def question_key(sample: Sample) -> str:
+    """What the user says, in lower case with only words, numbers and signs of arithmetic kept: equal keys, equal
+    questions."""
+    text = " ".join(message.content for message in sample.prompt if message.role == "user")
+    return " ".join(kept.strip() for kept in _KEPT.findall(text.lower())) or text
+
+
+def by_question(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """The samples in groups with equal questions, in the order in which these come."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(question_key(sample), []).append(sample)
+    return list(groups.values())

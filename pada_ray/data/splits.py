@@ -1,0 +1,124 @@
+"""The train, val and test samples of a run, from wherever its config has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pada_ray.config import Config, DataConfig
+from pada_ray.data.paper_sets import dataset_files
+from pada_ray.data.samples import Line, by_question, question_key, read_file
+from pada_ray.demo.domain import splits as demo_splits
+from pada_ray.errors import ConfigError, DataError
+from pada_ray.randomness import generator_for, shuffled
+from pada_ray.records import Sample, Split
+from pada_ray.tasks import get_task
+
+Samples = dict[Split, list[Sample]]
+
+# Seed of what is drawn of val and test. Runs with other seeds have the same items, so that results can be paired.
+EVAL_DRAW = 0
+
+
+def read_data(config: Config) -> Samples:
+    """The run's samples, checked. Raises DataError, naming file and line."""
+    samples = _read_splits(config)
+    if not config.data.val_apart:
+        return samples
+    val = samples["val"]
+    size = round(config.data.val_apart * len(val))
+    seen: list[Sample] = []
+    apart: list[Sample] = []
+    for group in by_question(generator_for(EVAL_DRAW, "val_apart").sample(val, len(val))):
+        (apart if len(apart) < size else seen).extend(group)
+    if not seen or not apart:
+        raise ConfigError(f"data.val_apart: {config.data.val_apart} of {len(val)} samples leaves a part empty")
+    return samples | {"val": seen, "val_apart": apart}
+
+
+def _read_splits(config: Config) -> Samples:
+    data = config.data
+    if data.demo is not None:
+        if data.task is not None:
+            raise ConfigError("data.task: the demo's domain has a task of its own; leave it out")
+        drawn = demo_splits(
+            config.seed,
+            train_size=data.regime or 1000,
+            eval_size=data.eval_samples or 500,
+            absent=data.demo.absent,
+        )
+        return {split: [Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test")}
+    train, val, test = data.train, data.val, data.test
+    if data.dataset is not None:
+        if data.task is not None:
+            raise ConfigError("data.task: a dataset of the paper has a task of its own; leave it out")
+        files = dataset_files(data.dataset, data.folder)
+        train, val, test = files["train"], files["val"], files["test"]
+    if data.task is not None:
+        get_task(data.task)
+    assert train is not None
+    assert val is not None
+    return load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed)
+
+
+def read_each(configs: Iterable[Config]) -> Iterator[Samples]:
+    """The samples of each config; data that several have in common are read and checked once. Raises DataError."""
+    known: dict[tuple[DataConfig, int], Samples] = {}
+    for config in configs:
+        key = (config.data, config.seed)
+        if key not in known:
+            known[key] = read_data(config)
+        yield known[key]
+
+
+def _check_disjoint(splits: Sequence[list[Line]]) -> None:
+    """DataError where a question stands in two splits, whatever part of them is used."""
+    seen: dict[str, str] = {}
+    for lines in splits:
+        keys = {question_key(line.sample): line.where for line in reversed(lines)}
+        for key, where in keys.items():
+            if key in seen:
+                raise DataError(f"{where}: the same question stands at {seen[key]}; keep it in one split only")
+        seen |= keys
+
+
+def load_splits(
+    train: str,
+    val: str,
+    test: str | None = None,
+    task: str | None = None,
+    regime: int | None = None,
+    eval_samples: int | None = None,
+    seed: int = 0,
+) -> Samples:
+    """The splits of a run (section 3.1 of the paper); without `test` there are two.
+
+    Args:
+        train, val, test: local paths or fsspec URLs.
+        task: the task of lines that name none.
+        regime: train samples to use: the first so many of the shuffled file, so that with one seed a
+            smaller regime is the beginning of a larger one. None: all of them, in the same order.
+        eval_samples: val and test are cut to so many where they have more, the same ones for every seed.
+        seed: of train's shuffle.
+
+    Raises:
+        DataError: a file is wrong, a question stands in two splits, or the regime is larger than the file.
+    """
+    files: dict[Split, str] = {"train": train, "val": val}
+    if test:
+        files["test"] = test
+    lines = {split: read_file(file, task) for split, file in files.items()}
+    _check_disjoint(list(lines.values()))
+    samples: Samples = {split: [line.sample for line in members] for split, members in lines.items()}
+    available = len(samples["train"])
+    if regime is not None and not 0 < regime <= available:
+        raise DataError(f"{train}: regime {regime} of a file with {available} samples; lower the regime")
+
+    def cut(split: list[Sample]) -> list[Sample]:
+        if eval_samples is None or len(split) <= eval_samples:
+            return split
+        return shuffled(split, EVAL_DRAW)[:eval_samples]
+
+    return samples | {
+        split: cut(members) if split != "train" else shuffled(members, seed)[:regime]
+        for split, members in samples.items()
+    }

@@ -1,0 +1,132 @@
+"""What the page's two browsers show: synthetic samples beside their seeds, and val items through all models."""
+
+from __future__ import annotations
+
+from pada_ray.findings.lineage import read_all_findings
+from pada_ray.records import Candidate, Message, Record, Sample, Scores, WrittenMessage
+from pada_ray.report.results import Run
+from pada_ray.run import run_files
+
+
+class Version(Record):
+    """One draft of a synthetic sample, with what quality control said of it."""
+
+    id: str
+    attempt: int
+    messages: list[WrittenMessage]
+    answer: str | list[str] | None
+    scores: Scores | None
+    overall: float | None
+    feedback: str
+    rejected: str | None
+
+
+class SampleEntry(Record):
+    """All drafts for one seed in one batch, the latest last; it is accepted or it never was."""
+
+    iteration: int
+    group: str
+    strategy: str | None
+    seed: str
+    wrong_reply: str | None  # of the model before, where the seed was a failure
+    versions: list[Version]
+
+
+class ValStep(Record):
+    """A val item under one model, and what error analysis made of its failure."""
+
+    model: str
+    failed: bool | None  # None is unscored
+    reply: str
+    rating: float | None  # the judge's, where the task asks for one
+    feedback: str
+    iteration: int | None = None  # that analysed the failure
+    cluster: int | None = None
+    cause: str | None = None
+
+
+class ValEntry(Record):
+    id: str
+    messages: list[Message]
+    steps: list[ValStep]
+
+
+class Browsed(Record):
+    """`seeds` holds the training samples that entries refer to."""
+
+    seeds: dict[str, list[Message]]
+    samples: list[SampleEntry]
+    val: list[ValEntry]
+
+
+def read_browsed(run: Run) -> Browsed:
+    samples = [entry for i in range(1, len(run.models) + 1) for entry in _sample_entries(run, i)]
+    train = run.texts("train")
+    seeds = {entry.seed for entry in samples}
+    return Browsed(seeds={i: m for i, m in train.items() if i in seeds}, samples=samples, val=_val_entries(run))
+
+
+def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:
+    files = [run_files.accepted(iteration), run_files.rejected(iteration)]
+    candidates = [c for file in files if run.folder.exists(file) for c in run.folder.read_records(file, Candidate)]
+    drafts: dict[tuple[str, str], list[Candidate]] = {}
+    for candidate in candidates:
+        drafts.setdefault((candidate.batch, candidate.seed_id), []).append(candidate)
+    before = run.predictions(run_files.model(iteration - 1), "train") if drafts else {}
+    entries = []
+    for (_, seed), versions in drafts.items():
+        reply = before.get(seed)
+        entries.append(
+            SampleEntry(
+                iteration=iteration,
+                group=versions[0].group,
+                strategy=versions[0].strategy_name,
+                seed=seed,
+                wrong_reply=reply.reply if reply and reply.failed else None,
+                versions=[_version(c) for c in sorted(versions, key=lambda c: c.attempt)],
+            )
+        )
+    return entries
+
+
+def _version(candidate: Candidate) -> Version:
+    sample: Sample | None = candidate.sample
+    return Version(
+        id=candidate.id,
+        attempt=candidate.attempt,
+        messages=candidate.messages,
+        answer=sample.answer if sample else candidate.answer,
+        scores=candidate.scores,
+        overall=candidate.scores.overall if candidate.scores else None,
+        feedback=candidate.feedback,
+        rejected=candidate.rejected,
+    )
+
+
+def _val_entries(run: Run) -> list[ValEntry]:
+    replies = {model: run.predictions(model, "val") for model in run.models}
+    if not replies:
+        return []
+    findings = {run_files.model(f.iteration - 1): f for f in read_all_findings(run.folder)}
+    causes = {model: {a.sample_id: a.error_cause for a in f.analyses} for model, f in findings.items()}
+
+    def step(model: str, item: str) -> ValStep:
+        prediction = replies[model][item]
+        found = findings.get(model)
+        cluster = found.clusters.get(item) if found else None
+        return ValStep(
+            model=model,
+            failed=prediction.failed,
+            reply=prediction.reply,
+            rating=prediction.rating,
+            feedback=prediction.feedback,
+            iteration=found.iteration if found and cluster is not None else None,
+            cluster=cluster,
+            cause=causes.get(model, {}).get(item),
+        )
+
+    return [
+        ValEntry(id=item, messages=messages, steps=[step(model, item) for model in replies])
+        for item, messages in run.texts("val").items()
+        if all(item in predictions for predictions in replies.values())
+    ]

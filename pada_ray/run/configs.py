@@ -1,0 +1,41 @@
+"""A run's config with its names looked up in their tables, which `config/` does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pada_ray.config import Config, check_config, load_config
+from pada_ray.data.paper_sets import PAPER_SETS
+from pada_ray.errors import ConfigError
+from pada_ray.methods import METHODS
+from pada_ray.run import run_files
+from pada_ray.storage import Folder
+from pada_ray.student.evaluation import BACKENDS
+
+
+def load(path: str, overrides: list[str] | None = None) -> Config:
+    """The config in a YAML file, with `a.b=value` overrides over it. Raises ConfigError, naming the key."""
+    config = load_config(path, overrides)
+    check_names(config, path)
+    return config
+
+
+def read_config(folder: Folder) -> Config:
+    """The config that a run was made with. Raises ConfigError where the folder holds no run, or a config that does not
+    hold any more."""
+    if not folder.exists(run_files.CONFIG):
+        raise ConfigError(f"{folder.url}: no run here (it has no {run_files.CONFIG})")
+    return check_config(folder.read_yaml(run_files.CONFIG), folder.at(run_files.CONFIG))
+
+
+def check_names(config: Config, source: str) -> None:
+    """Raises ConfigError, naming `source` and the key, for a name that its table does not have."""
+    _look_up(config.method, METHODS, f"{source}: method")
+    _look_up(config.evaluation.backend, BACKENDS, f"{source}: evaluation.backend")
+    if config.data.dataset is not None:
+        _look_up(config.data.dataset, PAPER_SETS, f"{source}: data.dataset")
+
+
+def _look_up(name: str, table: Iterable[str], key: str) -> None:
+    if name not in table:
+        raise ConfigError(f"{key}: {name!r} is unknown; use one of {', '.join(table)}")

@@ -1,0 +1,145 @@
+"""What a run will take, told before anything is spent: fine-tunings, optimiser steps, and LLM calls with their tokens.
+
+The numbers of failures, clusters and regenerations are not known beforehand. The constants below say what is assumed;
+the upper bound of what generation can cost follows from the config alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pada_ray.agents.grading import is_judged
+from pada_ray.config import Config
+from pada_ray.methods import METHODS
+from pada_ray.prompts import Prompts
+from pada_ray.records import Sample, Split
+from pada_ray.run.shared_stages import content_hash
+
+CLUSTERS = 6  # the middle of the paper's 2 to 10
+SENT_BACK = 0.3  # share of drafts, at every attempt
+CHARACTERS_PER_TOKEN = 4  # of English text, roughly
+ANALYSIS_TOKENS = 60  # of the reply on one failure
+PATTERN_TOKENS = 200  # of the reply on one cluster
+STRATEGY_TOKENS = 200  # of the reply on one pattern
+REVIEW_TOKENS = 35  # of the reply on one sample
+WRAPPING_TOKENS = 60  # of the JSON round one new sample
+
+
+class Calls(NamedTuple):
+    """LLM calls of one purpose over a whole run."""
+
+    role: str
+    purpose: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    shared: str | None = None  # runs with the same value make these calls once
+
+
+class Training(NamedTuple):
+    """One fine-tuning with its evaluation. Runs with the same `content` do it once."""
+
+    content: str
+    samples: int
+    steps: int
+
+
+class Plan(NamedTuple):
+    trainings: list[Training]
+    calls: list[Calls]
+
+
+def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
+    """What a run of `config` on `samples` is expected to take. Makes no call."""
+    train = samples["train"]
+    first = content_hash(
+        config.student.model_dump_json(),
+        config.fine_tune.model_dump_json(),
+        config.seed,
+        *(s.model_dump_json() for s in train),
+    )
+    added = config.data_generation.samples_to_add(len(train))
+    iterations = config.iterations if METHODS[config.method].iterates else 0
+    trainings = [
+        Training(
+            content=first if i == 0 else f"{config.name} {i}",
+            samples=(size := len(train) + i * added),
+            steps=config.fine_tune.epochs * math.ceil(size / config.fine_tune.batch_size),
+        )
+        for i in range(iterations + 1)
+    ]
+    calls = list(_calls(config, train, samples["val"], added, first)) if iterations else []
+    return Plan(trainings, [*calls, *_grading(config, samples, iterations, first)])
+
+
+def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added: int, first: str) -> Iterator[Calls]:
+    analysis = config.pattern_analysis
+    method = METHODS[config.method]
+    with_patterns = method.finds_patterns and analysis.enabled
+    if with_patterns:
+        failures = min(analysis.max_failures, len(val))
+        analyses = math.ceil(failures / analysis.batch_size)
+        for i in range(config.iterations + analysis.of_last_model):
+            # The first round looks at the model that runs share, with the same questions.
+            shared = content_hash(first, analysis.what_findings_depend_on()) if i == 0 else None
+            read = failures * 2 * _tokens(val) + analyses * _overhead(config, "error_analysis", failures=[])
+            yield Calls("teacher", "error_analysis", analyses, read, failures * ANALYSIS_TOKENS, shared)
+            read = failures * ANALYSIS_TOKENS + CLUSTERS * _overhead(config, "pattern_categorization", analyses=[])
+            yield Calls("teacher", "pattern_categorization", CLUSTERS, read, CLUSTERS * PATTERN_TOKENS, shared)
+            if i < config.iterations:
+                read = CLUSTERS * PATTERN_TOKENS + _overhead(config, "strategy_drafting", patterns=[])
+                yield Calls("teacher", "strategy_drafting", 1, read, CLUSTERS * STRATEGY_TOKENS, shared)
+    instruction = method.instruction if with_patterns else method.error_instruction or method.instruction
+    if instruction is None or not added:
+        return
+    reviewed = config.quality_control.enabled and (method.reviewed or config.quality_control.for_all_methods)
+    attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)
+    groups = CLUSTERS + (config.data_generation.error_share != 0) if with_patterns else 1
+    first_batches = groups * math.ceil(added / groups / config.data_generation.batch_size)
+    drafts = round(added * sum(SENT_BACK**a for a in attempts))
+    # A batch is taken up again as long as any of its samples was sent back.
+    batches = round(first_batches * sum(1 - (1 - SENT_BACK**a) ** (added / first_batches) for a in attempts))
+    new = _tokens(train) + WRAPPING_TOKENS
+    strategy = {"strategy_name": "", "generation_approach": "", "key_elements": []} if with_patterns else None
+    overhead = _overhead(config, instruction, strategy=strategy, seeds=[{}], feedback=None, shows_answer=False)
+    overhead += STRATEGY_TOKENS * with_patterns
+    for _ in range(config.iterations):
+        yield Calls("teacher", instruction, batches, drafts * new + batches * overhead, drafts * new)
+        if reviewed:
+            overhead_of_review = _overhead(config, "quality_control", strategy=strategy, pairs=[])
+            read = drafts * 2 * new + batches * (overhead_of_review + STRATEGY_TOKENS * with_patterns)
+            yield Calls("judge", "quality_control", batches, read, drafts * REVIEW_TOKENS)
+
+
+def _grading(config: Config, samples: Mapping[Split, Sequence[Sample]], iterations: int, first: str) -> Iterator[Calls]:
+    """The judge's calls for tasks that leave it to one what fails: of the base model on val and test, of every other
+    model on train too."""
+    everything = [s for members in samples.values() for s in members]
+    if not is_judged(everything):
+        return
+    held_out = len(everything) - len(samples["train"])
+    overhead = _overhead(config, "grading", rubric=config.grading.rubric, replies=[])
+
+    def rating(replies: int, models: int, shared: str | None) -> Calls:
+        calls = models * math.ceil(replies / config.grading.batch_size)
+        read = models * replies * 2 * _tokens(everything) + calls * overhead
+        return Calls("judge", "grading", calls, read, models * replies * REVIEW_TOKENS, shared)
+
+    # Runs that share the first fine-tuning have the same replies of it and of the base model.
+    grading = content_hash(first, config.grading.model_dump_json())
+    yield rating(held_out, 1, f"{grading} base")
+    yield rating(len(everything), 1, grading)
+    yield rating(len(everything), iterations, None)
+
+
+def _tokens(samples: Sequence[Sample]) -> int:
+    """Of one sample, on average."""
+    characters = sum(len(m.content) for s in samples for m in s.messages)
+    return round(characters / max(1, len(samples)) / CHARACTERS_PER_TOKEN)
+
+
+def _overhead(config: Config, prompt: str, **values: object) -> int:
+    """Tokens of a prompt without its data."""
+    return round(len(Prompts(config.prompts).render(prompt, **values)) / CHARACTERS_PER_TOKEN)

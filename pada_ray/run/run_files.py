@@ -1,0 +1,96 @@
+"""Where everything of a run lies in its folder."""
+
+from __future__ import annotations
+
+from pada_ray.records import SPLITS, Sample, Split
+from pada_ray.storage import Folder
+
+CONFIG = "config.yaml"
+REPLIES = "replies.sqlite"
+COPIED_REPLIES = "replies"  # folder of files, where the run is not on the disk of the machine that makes the calls
+PROMPTS = "prompts"  # folder with the user's own templates, as they were when the run was laid out
+REPORT = "report.yaml"
+
+
+def run_name(folder: str) -> str:
+    """What the run in a folder is called in Ray's dashboard and metrics."""
+    return folder.rstrip("/").rpartition("/")[2]
+
+
+def split(name: Split) -> str:
+    """The samples of a split as the run uses them."""
+    return f"data/{name}.jsonl"
+
+
+def read_samples(folder: Folder) -> dict[Split, list[Sample]]:
+    """The samples of every split that the run has."""
+    return {s: folder.read_records(split(s), Sample) for s in SPLITS if folder.exists(split(s))}
+
+
+def held_out(samples: dict[Split, list[Sample]]) -> list[Sample]:
+    """The samples of val (both parts) and test: what must never reach training."""
+    return [s for name, members in samples.items() if name != "train" for s in members]
+
+
+def model(iteration: int) -> str:
+    """The folder, and the name, of the model of an iteration; 0 is vanilla fine-tuning."""
+    return f"iteration-{iteration}"
+
+
+BASE = "base"
+
+
+def adapter(iteration: int) -> str:
+    return f"{model(iteration)}/adapter"
+
+
+def model_of(adapter_folder: str | None) -> str:
+    """The model that an adapter makes; without one it is the base model."""
+    return adapter_folder.partition("/")[0] if adapter_folder else BASE
+
+
+def training_set(iteration: int) -> str:
+    return f"{model(iteration)}/training_set.jsonl"
+
+
+def predictions(model_name: str) -> str:
+    return f"{model_name}/predictions.jsonl"
+
+
+def replies(model_name: str) -> str:
+    """The replies before a judge has graded them, for tasks that leave it to one."""
+    return f"{model_name}/replies.jsonl"
+
+
+def analyses(iteration: int) -> str:
+    return f"{model(iteration)}/analyses.jsonl"
+
+
+def clusters(iteration: int) -> str:
+    return f"{model(iteration)}/clusters.yaml"
+
+
+def patterns(iteration: int) -> str:
+    return f"{model(iteration)}/patterns.yaml"
+
+
+def strategies(iteration: int) -> str:
+    return f"{model(iteration)}/strategies.yaml"
+
+
+def leaks(iteration: int) -> str:
+    """Held-out text that was cut out of patterns and strategies."""
+    return f"{model(iteration)}/leaks.jsonl"
+
+
+def accepted(iteration: int) -> str:
+    return f"{model(iteration)}/accepted.jsonl"
+
+
+def rejected(iteration: int) -> str:
+    return f"{model(iteration)}/rejected.jsonl"
+
+
+def quotas(iteration: int) -> str:
+    """What came of each group: quota, accepted, drafted, rejected by reason."""
+    return f"{model(iteration)}/quotas.yaml"

@@ -1,0 +1,95 @@
+"""Replies of the student by transformers, from a Ray Data pool of actors that each hold the model: the default backend
+of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pada_ray.records import Record, Sample
+from pada_ray.resources import gpus_for
+from pada_ray.run import run_files
+from pada_ray.storage import Folder
+from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, cut
+from pada_ray.tasks import get_task
+
+_BLOCKS_PER_WORKER = 8
+
+
+class EvaluationBatch(Record):
+    """Samples of one task that the student replies to at once. Which ones go together follows from the samples alone
+    and not from the workers: padding can change a reply."""
+
+    positions: list[int]
+    samples: list[Sample]
+
+
+def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
+    """A reply to each of the samples, in their order, from as many workers as are of use."""
+    import ray.data
+
+    batches = batches_of(samples, job.settings.batch_size)
+    fewest, most = (min(n, len(batches)) for n in job.settings.workers)
+    cpus, gpus = job.settings.cpus_per_worker, gpus_for(job.settings.gpus_per_worker)
+    dataset = ray.data.from_items(
+        [{"batch": b.model_dump_json()} for b in batches],
+        # A block is what a worker is given at a time, and does again if it is lost. Enough of them that workers
+        # which come later find some left.
+        override_num_blocks=min(len(batches), _BLOCKS_PER_WORKER * most),
+    ).map_batches(
+        StudentWorker,
+        fn_constructor_args=(job.model_dump_json(),),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
+        num_cpus=cpus,
+        num_gpus=gpus or None,
+        **LOST_WORKERS,
+    )
+    # Without limits, a pool that is busy has an autoscaler add a node of every kind, of use or not.
+    limits = ray.data.ExecutionResources.for_limits(cpu=most * cpus, gpu=most * gpus)
+    dataset.context.execution_options.resource_limits = limits
+    dataset.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
+    found = [EvaluationReply.model_validate_json(text) for row in dataset.take_all() for text in row["replies"]]
+    return sorted(found, key=lambda r: r.position)
+
+
+def batches_of(samples: Sequence[Sample], size: int) -> list[EvaluationBatch]:
+    """Samples of one task and of like length together, for little padding. The longest go first: what memory does not
+    hold shows at once, and workers end at about the same time."""
+
+    def shortness(i: int) -> int:
+        return -sum(len(m.content) for m in samples[i].prompt)
+
+    groups: list[list[int]] = []
+    for task in dict.fromkeys(s.task for s in samples):
+        order = sorted((i for i, s in enumerate(samples) if s.task == task), key=shortness)
+        groups += [order[start : start + size] for start in range(0, len(order), size)]
+    groups.sort(key=lambda group: shortness(group[0]))
+    return [EvaluationBatch(positions=group, samples=[samples[i] for i in group]) for group in groups]
+
+
+class StudentWorker:
+    """A Ray Data actor with the student in memory. Columns in: batch, an EvaluationBatch; out: replies, a list of
+    EvaluationReply for each; all as JSON."""
+
+    def __init__(self, job: str):
+        from pada_ray.student.model import Student
+
+        self._job = EvaluationJob.model_validate_json(job)
+        with Folder(self._job.run).local_copy(self._job.adapter) as adapter:
+            self._student = Student(self._job.student, adapter)
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        batches = [EvaluationBatch.model_validate_json(text) for text in rows["batch"]]
+        return {"replies": [[r.model_dump_json() for r in self._reply(batch)] for batch in batches]}
+
+    def _reply(self, batch: EvaluationBatch) -> list[EvaluationReply]:
+        task = get_task(batch.samples[0].task)
+        limit = self._job.settings.max_new_tokens or task.max_new_tokens
+        prompts = [s.prompt for s in batch.samples]
+        replies = self._student.replies(prompts, limit, batch_size=len(prompts))
+        texts = [cut(r.text, task.stop) for r in replies]
+        return [
+            EvaluationReply(position=position, text=text, truncated=r.truncated and r.text == text)
+            for position, text, r in zip(batch.positions, texts, replies, strict=True)
+        ]

@@ -1,0 +1,91 @@
+"""Replies of the student by vLLM, through `ray.data.llm`: the backend for an evaluation that is long enough to be worth
+the start of an engine (`evaluation.backend: vllm`).
+
+Prompts and replies go through the same `ChatEncoder` as with transformers, so that the two backends differ in nothing
+but arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pada_ray.config import VLLM_LORA_RANKS
+from pada_ray.records import Sample
+from pada_ray.resources import gpus_for
+from pada_ray.run import run_files
+from pada_ray.storage import Folder
+from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, cut
+from pada_ray.student.model import Reply, load_encoder, model_location
+from pada_ray.tasks import get_task
+
+
+def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
+    """A greedy reply to each of the samples, in their order."""
+    encoder = load_encoder(job.student)
+    model = model_location(job.student.model) if job.adapter is None else Folder(job.run).at(job.adapter)
+    tasks = [get_task(s.task) for s in samples]
+    prompts = [encoder.prompt(s.prompt) for s in samples]
+    limits = [
+        min(job.settings.max_new_tokens or task.max_new_tokens, job.student.max_length - len(prompt))
+        for task, prompt in zip(tasks, prompts, strict=True)
+    ]
+    said = [Reply("", truncated=True)] * len(samples)  # what a prompt gets that leaves no room for a reply
+    rows = [
+        {
+            "position": position,
+            "tokenized_prompt": prompt,
+            "model": model,  # an adapter is asked for by its path
+            "sampling_params": {
+                "temperature": 0.0,
+                "max_tokens": limit,
+                "stop": list(task.stop) or None,
+                "stop_token_ids": sorted(encoder.end_of_turn),
+            },
+        }
+        for position, (prompt, limit, task) in enumerate(zip(prompts, limits, tasks, strict=True))
+        if limit > 0
+    ]
+    for row in _generate(job, rows):
+        said[row["position"]] = encoder.reply([int(token) for token in row["generated_tokens"]])
+    texts = [cut(r.text, task.stop) for r, task in zip(said, tasks, strict=True)]
+    return [
+        EvaluationReply(position=position, text=text, truncated=r.truncated and r.text == text)
+        for position, (text, r) in enumerate(zip(texts, said, strict=True))
+    ]
+
+
+def _generate(job: EvaluationJob, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, in any order, with `generated_tokens`, what vLLM said to each."""
+    import ray.data
+    from ray.data.llm import build_processor, vLLMEngineProcessorConfig
+
+    settings = job.settings
+    gpus = gpus_for(settings.gpus_per_worker)
+    config = vLLMEngineProcessorConfig(
+        model_source=model_location(job.student.model),
+        engine_kwargs=_engine_arguments(job, gpus),
+        placement_group_config={"bundle_per_worker": {"CPU": settings.cpus_per_worker, "GPU": gpus}},
+        concurrency=settings.workers,
+        batch_size=settings.batch_size,
+        chat_template_stage=False,
+        tokenize_stage=False,
+        detokenize_stage=False,
+        log_engine_metrics=False,
+    )
+    processor = build_processor(config)
+    for stage in processor.list_stage_names():  # the engine alone, and the config has no field for this
+        processor.get_stage_by_name(stage).map_batches_kwargs.update(LOST_WORKERS)
+    dataset = processor(ray.data.from_items(rows))
+    dataset.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
+    return dataset.take_all()
+
+
+def _engine_arguments(job: EvaluationJob, gpus: float) -> dict[str, Any]:
+    dtype = job.student.dtype if job.student.dtype != "auto" or gpus else "float32"
+    arguments: dict[str, Any] = {"max_model_len": job.student.max_length, "dtype": dtype}
+    if job.adapter is not None:
+        rank = json.loads(Folder(job.run).read_text(f"{job.adapter}/adapter_config.json"))["r"]
+        arguments |= {"enable_lora": True, "max_lora_rank": next(r for r in VLLM_LORA_RANKS if r >= rank)}
+    return arguments | job.settings.vllm

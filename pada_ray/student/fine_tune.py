@@ -1,0 +1,117 @@
+"""Fine-tune the student with LoRA by Ray Train: lines 2 and 24 of Algorithm 1.
+
+Ray Train keeps a checkpoint per epoch and goes on from it when a worker or the whole run was lost. What each of its
+workers does is in `fine_tune_worker.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from pada_ray.config import FineTuneConfig, StudentConfig
+from pada_ray.errors import ConfigError
+from pada_ray.records import Record
+from pada_ray.resources import gpus_for
+from pada_ray.storage import Folder
+from pada_ray.student.fine_tune_worker import FineTuneJob, train_on_worker
+
+CHECKPOINTS = "checkpoints"  # folder in the run's folder for Ray Train's own storage
+REPORT = "fine_tune.yaml"  # file beside the adapter, written last
+
+
+class FineTuneReport(Record):
+    job: str  # the job's name
+    samples: int
+    left_out: int  # samples longer than student.max_length
+    steps: int
+    final_loss: float  # mean over the last epoch
+    losses: tuple[float, ...] = ()  # mean over each epoch
+    workers: int = 1  # at the end
+
+
+def fine_tune(job: FineTuneJob) -> FineTuneReport:
+    """Trains an adapter on `job.training_set` and writes it with its report to `job.adapter`, loadable by plain peft.
+
+    Blocks until training ends; a job that ended before is not done again. Raises what the workers raised when
+    `max_failures` is used up.
+    """
+    run = Folder(job.run)
+    finished = read_report(run, job.adapter)
+    if finished is not None and finished.job == job.name:
+        return finished
+
+    # Workers stay in the working folder, from which a relative student.model counts.
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    # The report of an epoch waits until it is asked for: every 2 s unless told otherwise, which is more than a small
+    # model takes for an epoch.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    from ray import train
+    from ray.train.torch import TorchTrainer
+
+    gpus = gpus_for(job.settings.gpus_per_worker)
+    fewest, most = job.settings.workers
+    storage_path, storage_filesystem = run.for_arrow(CHECKPOINTS)
+    resources = {"CPU": job.settings.cpus_per_worker} | ({"GPU": gpus} if gpus else {})
+    trainer = TorchTrainer(
+        train_on_worker,
+        train_loop_config={"job": job.model_dump_json()},
+        scaling_config=train.ScalingConfig(
+            num_workers=fewest if fewest == most else (fewest, most),
+            use_gpu=gpus > 0,
+            resources_per_worker=resources,
+        ),
+        run_config=train.RunConfig(
+            name=job.name,
+            storage_path=storage_path,
+            storage_filesystem=storage_filesystem,
+            failure_config=train.FailureConfig(max_failures=job.settings.max_failures),
+            checkpoint_config=train.CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    result = trainer.fit()
+    if result.checkpoint is None:
+        raise RuntimeError(f"fine-tuning {job.name} ended without a checkpoint")
+    with result.checkpoint.as_directory() as checkpoint:
+        trained = Path(checkpoint) / "checkpoint"
+        for file in sorted(trained.glob("adapter_*")):
+            run.write_bytes(f"{job.adapter}/{file.name}", file.read_bytes())
+    metrics = result.metrics or {}
+    report = FineTuneReport(
+        job=job.name,
+        samples=metrics["samples"],
+        left_out=metrics["left_out"],
+        steps=metrics["steps"],
+        final_loss=metrics["loss"],
+        losses=metrics["losses"],
+        workers=metrics["workers"],
+    )
+    run.write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
+    run.remove(f"{CHECKPOINTS}/{job.name}")
+    return report
+
+
+def read_report(run: Folder, adapter: str) -> FineTuneReport | None:
+    """How the adapter in a run's folder was trained; None if it is not there or not complete."""
+    file = f"{adapter}/{REPORT}"
+    return FineTuneReport.model_validate(run.read_yaml(file)) if run.exists(file) else None
+
+
+def check_fine_tuning(student: StudentConfig, settings: FineTuneConfig, gpu: bool | None) -> None:
+    """Raises ConfigError unless the packages that the config asks for are there, and a GPU where it needs one.
+
+    `gpu` says whether there is one; None: it may come when it is asked for, as on an autoscaling cluster.
+    """
+    if settings.deepspeed is not None and find_spec("deepspeed") is None:
+        raise ConfigError("fine_tune.deepspeed: deepspeed is not installed here; leave the key out for DDP")
+    if student.quantization is None:
+        return
+    if find_spec("bitsandbytes") is None:
+        raise ConfigError("student.quantization: 4bit needs bitsandbytes; pip install 'pada-ray[4bit]'")
+    if gpu is False:
+        raise ConfigError("student.quantization: 4bit needs a GPU, and this machine has no GPU that torch can use")
+    if settings.gpus_per_worker == 0:
+        raise ConfigError("student.quantization: 4bit needs a GPU, and fine_tune.gpus_per_worker is 0")
+    if settings.deepspeed is not None and settings.deepspeed["zero_optimization"]["stage"] == 3:
+        raise ConfigError("student.quantization: 4bit weights cannot be split among workers; take zero2, zero1 or DDP")

@@ -1,0 +1,177 @@
+"""What each Ray Train worker of a fine-tuning does.
+
+The loop is transformers' Trainer, so that one GPU, many GPUs and DeepSpeed are the same code. Optimiser steps take the
+same samples, and weigh every token alike, with any number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pada_ray.config import FineTuneConfig, StudentConfig
+from pada_ray.errors import ConfigError
+from pada_ray.records import Record, Sample
+from pada_ray.storage import Folder
+
+
+class FineTuneJob(Record):
+    """All that one fine-tuning depends on, in small values and paths."""
+
+    run: str  # the run's folder
+    training_set: str  # file of samples in it
+    adapter: str  # folder in it to write
+    previous_adapter: str | None  # folder in it that `restart: previous` goes on from
+    name: str  # unique per content: Ray Train resumes a name that it knows
+    student: StudentConfig
+    settings: FineTuneConfig
+    seed: int
+
+
+def train_on_worker(config: dict[str, Any]) -> None:
+    """Trains from the last checkpoint, if there is one, and reports one per epoch with the figures of
+    `FineTuneReport`."""
+    import transformers
+    from ray import train
+    from ray.train.huggingface.transformers import RayTrainReportCallback
+
+    from pada_ray.student import model as student
+    from pada_ray.student.micro_batches import EpochLoader, MicroBatches, passes_for
+
+    job = FineTuneJob.model_validate_json(config["job"])
+    settings = job.settings
+    workers, rank = train.get_context().get_world_size(), train.get_context().get_world_rank()
+    passes = passes_for(settings.batch_size, workers, settings.workers[1], settings.gradient_accumulation)
+    with tempfile.TemporaryDirectory() as output:
+        # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
+        arguments = _arguments(job, output, passes, workers, rank)
+        transformers.set_seed(job.seed)
+        encoder = student.load_encoder(job.student)
+        base = student.load_model(job.student)
+        samples = Folder(job.run).read_records(job.training_set, Sample)
+        encoded = [encoder.conversation(s.messages) for s in samples]
+        fitting = [e for e in encoded if len(e.input_ids) <= job.student.max_length]
+        if not fitting:
+            raise ConfigError(
+                f"student.max_length: every training sample is longer than {job.student.max_length} tokens"
+            )
+        model = _with_adapter(job, base)
+        shortest = min(fitting, key=lambda e: len(e.input_ids))
+        without_loss = shortest._replace(labels=[student.IGNORED] * len(shortest.labels))
+
+        class Trainer(transformers.Trainer):
+            def get_train_dataloader(self) -> EpochLoader:
+                lengths = [len(e.input_ids) for e in fitting]
+                return EpochLoader(
+                    [e._asdict() for e in [*fitting, without_loss]],
+                    batch_sampler=MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
+                    collate_fn=self.data_collator,
+                    pin_memory=self.args.dataloader_pin_memory,
+                )
+
+        class Report(RayTrainReportCallback):
+            """Ray Train's report of each epoch's checkpoint. All workers report theirs, and what they hold is put
+            together: DeepSpeed's optimiser state is split among them."""
+
+            def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+                figures = {
+                    "samples": len(fitting),
+                    "left_out": len(encoded) - len(fitting),
+                    "steps": state.global_step,
+                    "losses": [entry["loss"] for entry in state.log_history if "loss" in entry],
+                    "workers": workers,
+                }
+                state.log_history.append(figures)
+                super().on_save(args, state, control, **kwargs)
+                state.log_history.pop()
+
+        trainer = Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=fitting,
+            data_collator=transformers.DataCollatorForSeq2Seq(encoder.tokenizer, label_pad_token_id=student.IGNORED),
+            callbacks=[Report()],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        checkpoint = train.get_checkpoint()
+        if checkpoint is None:
+            trainer.train()
+        else:
+            with checkpoint.as_directory() as folder:
+                trainer.train(resume_from_checkpoint=str(Path(folder) / "checkpoint"))
+        student.assert_adapter_acts(model, fitting[0].input_ids)
+
+
+def _with_adapter(job: FineTuneJob, base: Any) -> Any:
+    """The base model with a fresh adapter, or the previous round's, to be trained."""
+    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+
+    if job.student.quantization is not None:
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+    if job.previous_adapter is not None:
+        with Folder(job.run).local_copy(job.previous_adapter) as previous:
+            return PeftModel.from_pretrained(base, previous, is_trainable=True)
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=job.settings.lora.r,
+        lora_alpha=job.settings.lora.alpha,
+        lora_dropout=job.settings.lora.dropout,
+        target_modules=job.settings.lora.target_modules,
+    )
+    return get_peft_model(base, lora)
+
+
+def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: int) -> Any:
+    import torch
+    import transformers
+
+    from pada_ray.student import model as student
+
+    settings = job.settings
+    gpu = torch.cuda.is_available()
+    bfloat16 = student.dtype_for(job.student) is torch.bfloat16
+    on_cpu_with_deepspeed = settings.deepspeed is not None and not gpu
+    if on_cpu_with_deepspeed:
+        if bfloat16:
+            raise ConfigError("student.dtype: bfloat16 with fine_tune.deepspeed needs a GPU; take float32 or auto")
+        _prepare_deepspeed_on_cpu()
+    return transformers.TrainingArguments(
+        output_dir=output,
+        per_device_train_batch_size=-(-settings.batch_size // (workers * passes)),
+        gradient_accumulation_steps=passes,
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        bf16=bfloat16,
+        deepspeed=settings.deepspeed,
+        use_cpu=not gpu and not on_cpu_with_deepspeed,
+        accelerator_config={"use_configured_state": on_cpu_with_deepspeed},
+        dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        logging_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+        seed=job.seed + rank,  # of dropout, which would else hide the same places on every worker
+    )
+
+
+def _prepare_deepspeed_on_cpu() -> None:
+    """Makes DeepSpeed work without an accelerator and without a compiler."""
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
+    import deepspeed.ops
+    from accelerate import PartialState
+    from accelerate.state import AcceleratorState
+
+    # It would compile collectives of its own, which only inference uses.
+    deepspeed.ops.__compatible_ops__ = {}
+    # accelerate takes this for a single process unless it is told the backend.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    PartialState(backend="gloo")
