@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class Record(BaseModel):
@@ -113,7 +113,7 @@ class Strategy(Record):
         return f"cluster-{self.cluster}"
 
 
-class Scores(Record):
+class Ratings(Record):
     """The judge's ratings of one synthetic sample, 1 to 10 each (appendix A.4). `adherence` is absent in
     the branch of training errors, which has no strategy to adhere to."""
 
@@ -174,7 +174,8 @@ class Candidate(Record):
     messages: list[WrittenMessage]
     answer: str | None  # only where the generator was shown one, such as test code
     sample: Sample | None = None  # what is trained on; absent when malformed
-    scores: Scores | None = None  # absent when the judge was not asked, or its reply was unreadable
+    ratings: Ratings | None = Field(default=None, validation_alias=AliasChoices("ratings", "scores"))
+    """Absent when the judge was not asked, or its reply was unreadable. Runs of 0.1 call them scores."""
     feedback: str = ""
     rejected: Reason | None = None
 

@@ -14,7 +14,7 @@ from pada_ray.llm.ask import ask, check_one_each
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import PatternQualityReply, QualityReply
 from pada_ray.prompts import Prompts
-from pada_ray.records import Batch, Candidate, Message, Reason, Sample, Scores
+from pada_ray.records import Batch, Candidate, Message, Reason, Sample, Ratings
 from pada_ray.tasks import get_task
 
 # What chat templates use to mark turns. In a text they would pass for the template's own.
@@ -113,21 +113,21 @@ class QualityControlAgent:
             )
         except UnreadableReply:
             return [_turned_down(c, "unscored", "The review could not be read.") for c in candidates]
-        ratings = {e.sample_id: e for e in reply.evaluations}
+        evaluations = {e.sample_id: e for e in reply.evaluations}
         scored = []
         for name, candidate in zip(names, candidates, strict=True):
-            rating = ratings[name]
-            scores = Scores(
+            rating = evaluations[name]
+            ratings = Ratings(
                 adherence=getattr(rating, "adherence", None),
                 utility=rating.utility,
                 relevance=rating.relevance,
             )
-            scored.append(candidate.model_copy(update={"scores": scores, "feedback": rating.feedback}))
+            scored.append(candidate.model_copy(update={"ratings": ratings, "feedback": rating.feedback}))
         return self._decide(scored)
 
     def _decide(self, scored: list[Candidate]) -> list[Candidate]:
         """Holds the overall scores against the threshold, sample by sample or by their mean (A.4)."""
-        overall = [c.scores.overall for c in scored if c.scores]
+        overall = [c.ratings.overall for c in scored if c.ratings]
         if self._settings.decide == "batch":
             overall = [sum(overall) / len(overall)] * len(overall)
         return [

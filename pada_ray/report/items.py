@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pada_ray.findings.lineage import read_all_findings
-from pada_ray.records import Candidate, Message, Record, Sample, Scores, WrittenMessage
+from pada_ray.records import Candidate, Message, Record, Sample, Ratings, WrittenMessage
 from pada_ray.report.results import Run
 from pada_ray.run import run_files
 
@@ -15,7 +15,7 @@ class Version(Record):
     attempt: int
     messages: list[WrittenMessage]
     answer: str | list[str] | None
-    scores: Scores | None
+    ratings: Ratings | None
     overall: float | None
     feedback: str
     rejected: str | None
@@ -96,8 +96,8 @@ def _version(candidate: Candidate) -> Version:
         attempt=candidate.attempt,
         messages=candidate.messages,
         answer=sample.answer if sample else candidate.answer,
-        scores=candidate.scores,
-        overall=candidate.scores.overall if candidate.scores else None,
+        ratings=candidate.ratings,
+        overall=candidate.ratings.overall if candidate.ratings else None,
         feedback=candidate.feedback,
         rejected=candidate.rejected,
     )

@@ -267,7 +267,7 @@ def quality_table(quotas: dict[int, list[GroupReport]]) -> Table:
     """What was drafted, accepted and rejected for what reason, by iteration and group."""
     occurred = {reason for groups in quotas.values() for group in groups for reason in group.rejected}
     reasons = [reason for reason in get_args(Reason) if reason in occurred]
-    numbers = ["quota", "accepted", "first drafts", "redrafts", *reasons, "unwritten"]
+    numbers = ["quota", "accepted", "first drafts", "regenerated", *reasons, "unwritten"]
     columns = [Column("iteration", "count"), Column("group"), Column("strategy")]
     columns += [Column(number, "count") for number in numbers]
     rows: list[list[Value]] = [

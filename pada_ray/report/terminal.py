@@ -118,7 +118,7 @@ def quality_table(quotas: dict[str, list[dict[str, Any]]]) -> Table:
     """What was drafted, accepted and rejected for what reason, per group."""
     table = Table(title="Data generation and quality control", title_justify="left")
     table.add_column("group")
-    for column in ("quota", "accepted", "drafts", "redrafts"):
+    for column in ("quota", "accepted", "drafts", "regenerated"):
         table.add_column(column, justify="right")
     table.add_column("rejected")
     for name, groups in quotas.items():

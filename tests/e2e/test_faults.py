@@ -30,7 +30,7 @@ def test_all_faults_at_ten_percent(tmp_path):
     accepted = run.read_records(run_files.accepted(1), Candidate)
     assert len(accepted) == 20 == state.counts["iteration-1"]["quota"]
     assert state.counts["iteration-1"]["shortfall"] == 0
-    assert all(c.scores is not None for c in accepted)
+    assert all(c.ratings is not None for c in accepted)
     rejected = run.read_records(run_files.rejected(1), Candidate)
     for candidate in rejected:
-        assert (candidate.scores is not None) == (candidate.rejected in ("low score", "duplicate"))
+        assert (candidate.ratings is not None) == (candidate.rejected in ("low score", "duplicate"))

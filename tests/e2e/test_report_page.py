@@ -116,7 +116,7 @@ def test_ten_thousand_samples_are_filtered_and_read(browser, run_page):
     assert opened.page.evaluate("document.querySelectorAll('*').length") < 5000
     form.locator("[name=status]").select_option("never")
     opened.tells("samples", "1,000 of 10,000")
-    form.locator("[name=status]").select_option("redrafted")
+    form.locator("[name=status]").select_option("regenerated")
     opened.tells("samples", "3,000 of 10,000")
     form.locator("[name=group]").select_option("cluster-1")
     opened.tells("samples", "1,333 of 10,000")

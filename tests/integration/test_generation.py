@@ -72,8 +72,8 @@ def test_the_exact_count_is_accepted_judged_and_right(run, teacher):
     cast = cast_of(run, teacher)
     result = augment(run)
     assert {g.group: (g.accepted, g.shortfall) for g in result.groups} == {"cluster-0": (12, 0), "errors": (12, 0)}
-    assert all(c.scores and c.scores.overall >= 7 for c in result.accepted)
-    assert all((c.scores.adherence is None) == (c.group == "errors") for c in result.accepted)
+    assert all(c.ratings and c.ratings.overall >= 7 for c in result.accepted)
+    assert all((c.ratings.adherence is None) == (c.group == "errors") for c in result.accepted)
     assert all(c.rejected for c in result.rejected)
     usage = {u.purpose: u.calls for u in ray.get(cast.gateways[0].usage.remote(run.url))}
     assert usage["pattern_generation"] >= 4

@@ -14,7 +14,7 @@ from pada_ray.records import (
     Pattern,
     Prediction,
     Sample,
-    Scores,
+    Ratings,
     Strategy,
     WrittenMessage,
 )
@@ -175,7 +175,7 @@ def _draft(i: int, attempt: int, score: float, rejected: Any) -> Candidate:
             WrittenMessage(role="assistant", content=f"Answer: {i}"),
         ],
         answer=None,
-        scores=Scores(adherence=score, utility=score, relevance=score),
+        ratings=Ratings(adherence=score, utility=score, relevance=score),
         feedback=f"feedback {attempt}",
         rejected=rejected,
     )

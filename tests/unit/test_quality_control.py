@@ -6,7 +6,7 @@ from builders import ScriptedLlm, batch, candidate, math_sample, strategy
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.config import QualityControlConfig
-from pada_ray.records import WrittenMessage
+from pada_ray.records import Candidate, Ratings, WrittenMessage
 
 HELD_OUT = math_sample(
     "val-1", question="On Sunday the old captain counted nine grey gulls and eleven white ones at sea."
@@ -36,9 +36,9 @@ def test_scores_are_averaged_and_held_against_the_threshold_sample_by_sample():
     of = batch(2, strategy())
     llm = ScriptedLlm(ratings((7, 7, 7), (9, 2, 9)))
     good, poor = assess(llm, of, [candidate(of, 0), candidate(of, 1)])
-    assert (good.rejected, good.scores.overall) == (None, 7)
+    assert (good.rejected, good.ratings.overall) == (None, 7)
     assert (poor.rejected, poor.feedback) == ("low score", "remark 2")
-    assert poor.scores.overall == pytest.approx(20 / 3)
+    assert poor.ratings.overall == pytest.approx(20 / 3)
 
 
 def test_a_batch_decided_by_its_mean_as_in_the_paper():
@@ -54,7 +54,7 @@ def test_the_error_branch_is_not_rated_for_adherence():
     of = batch(1)
     llm = ScriptedLlm(ratings((8, 8), adherence=False))
     (passed,) = assess(llm, of, [candidate(of)])
-    assert passed.scores.adherence is None
+    assert passed.ratings.adherence is None
     assert passed.rejected is None
     assert "adherence" not in llm.requests[0].messages[0].content
 
@@ -62,7 +62,7 @@ def test_the_error_branch_is_not_rated_for_adherence():
 def test_an_unreadable_review_is_never_a_score():
     of = batch(2, strategy())
     found = assess(ScriptedLlm("Both are 10/10!"), of, [candidate(of, 0), candidate(of, 1)])
-    assert [(c.rejected, c.scores) for c in found] == [("unscored", None)] * 2
+    assert [(c.rejected, c.ratings) for c in found] == [("unscored", None)] * 2
 
 
 @pytest.mark.parametrize("wrong", [ratings((8, 8, 8)), ratings((8, 8, 11), (8, 8, 8))])
@@ -145,3 +145,9 @@ def test_the_sample_for_training_carries_answer_and_origin():
     assert passed.sample.answer == "9"
     assert passed.sample.task == "math"
     assert passed.sample.meta == {"seed": "train-0", "strategy": "strategy 0"}
+
+
+def test_ratings_in_runs_of_0_1_are_called_scores_and_are_read():
+    rated = candidate(batch(1)).model_copy(update={"ratings": Ratings(utility=8, relevance=6)})
+    line = rated.model_dump_json().replace('"ratings"', '"scores"')
+    assert Candidate.model_validate_json(line) == rated

@@ -178,9 +178,9 @@ def test_each_sample_stands_beside_its_seed_with_all_its_drafts(folder):
     browsed = read_browsed(read_run(folder))
     by_first = {entry.versions[0].id: entry for entry in browsed.samples}
     assert len(by_first) == 30
-    redrafted = by_first["draft-2-0"]
-    assert [(v.attempt, v.overall, v.rejected) for v in redrafted.versions] == [(0, 5, "low score"), (1, 9, None)]
-    assert browsed.seeds[redrafted.seed][0].content.startswith("How many is 2")
+    regenerated = by_first["draft-2-0"]
+    assert [(v.attempt, v.overall, v.rejected) for v in regenerated.versions] == [(0, 5, "low score"), (1, 9, None)]
+    assert browsed.seeds[regenerated.seed][0].content.startswith("How many is 2")
     assert [v.rejected for v in by_first["draft-9-0"].versions] == ["low score", "low score"]
     assert by_first["draft-7-0"].wrong_reply == "reply 7"  # seed train-7 was a failure of the model before
     assert by_first["draft-0-0"].wrong_reply is None

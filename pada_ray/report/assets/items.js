@@ -106,8 +106,8 @@
   // Synthetic samples
 
   const latest = (entry) => entry.versions.at(-1);
-  const status = (entry) => (latest(entry).rejected ? "never" : entry.versions.length > 1 ? "redrafted" : "first");
-  const STATUS = { first: "accepted", redrafted: "accepted", never: "not accepted" };
+  const status = (entry) => (latest(entry).rejected ? "never" : entry.versions.length > 1 ? "regenerated" : "first");
+  const STATUS = { first: "accepted", regenerated: "accepted", never: "not accepted" };
 
   function offer(select, values, text = String) {
     for (const value of [...new Set(values)].sort((a, b) => String(a).localeCompare(String(b), "en", { numeric: true }))) {
@@ -116,8 +116,8 @@
   }
 
   function ratings(version) {
-    if (!version.scores) return "not rated";
-    const each = Object.entries(version.scores).filter(([, score]) => score !== null);
+    if (!version.ratings) return "not rated";
+    const each = Object.entries(version.ratings).filter(([, score]) => score !== null);
     return `score ${version.overall.toFixed(1)}: ${each.map(([name, score]) => `${name} ${score}`).join(", ")}`;
   }
 
