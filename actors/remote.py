@@ -1,11 +1,13 @@
-"""Ray handles that look like the plain objects which the logic of `pada_ray` calls with await."""
+"""Handles on actors, typed as the plain objects that the logic of `pada_ray` calls with await."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import ray
+
+T = TypeVar("T")
 
 # An actor lost with its node or its process comes back, and the calls that it left are made again. They may be: what
 # costs money is answered from the reply cache, and what an agent holds follows from its constructor.
@@ -32,8 +34,8 @@ def knowing_this_cluster() -> dict[str, Any]:
     return {"env_vars": {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}}
 
 
-class RemoteAgent:
-    """`await agent.method(...)` on the actor of this name. It holds the name alone, so that an actor which is made
+class RemoteActor:
+    """`await actor.method(...)` on the actor of this name. It holds the name alone, so that an actor which is made
     again after a crash finds the others in its arguments."""
 
     def __init__(self, name: str):
@@ -48,5 +50,11 @@ class RemoteAgent:
         remote: Callable[..., Any] = getattr(self._handle, method).remote
         return remote
 
-    def __reduce__(self) -> tuple[type[RemoteAgent], tuple[str]]:
-        return RemoteAgent, (self._name,)
+    def __reduce__(self) -> tuple[type[RemoteActor], tuple[str]]:
+        return RemoteActor, (self._name,)
+
+
+def handle(kind: type[T], name: str) -> T:
+    """The actor of this name as an object of `kind`, whose methods are awaited: type checkers know them and what they
+    take and give."""
+    return cast(T, RemoteActor(name))

@@ -53,19 +53,19 @@ def gateway_finding_its_limits(load: Load) -> int:
 
 async def _gateway(load: Load, max_in_flight: int | None) -> int:
     from pada_ray.config import EndpointConfig
-    from pada_ray.llm.chat import ChatRequest, Experiment
+    from pada_ray.llm.chat import ChatRequest, Payer
     from pada_ray.llm.gateway import LlmGateway
     from pada_ray.records import Message
 
     with tempfile.TemporaryDirectory() as folder:
         endpoint = EndpointConfig(base_url="offline", model="m", max_in_flight=max_in_flight)
         one = LlmGateway(endpoint, f"{folder}/replies.sqlite", load.url)
-        experiment = Experiment(name="benchmark")
+        payer = Payer(run="benchmark")
 
         async def ask(prompt: str) -> str:
             messages = [Message(role="user", content=prompt)]
             request = ChatRequest(messages=messages, reply_schema=None, temperature=0, seed=None, purpose="benchmark")
-            return (await one.chat(request, experiment, "teacher")).text
+            return (await one.chat(request, payer, "teacher")).text
 
         replies = await asyncio.gather(*map(ask, load.prompts), return_exceptions=True)
         await one.close()
@@ -294,17 +294,17 @@ def share(experiments: int, minutes: int) -> list[str]:
         in_flight -= 1
         return Completion(ChatReply(text="hello", cut_off=False), tokens // 4, tokens - tokens // 4)
 
-    async def worker(calls: Calls, experiment: str, purpose: str) -> None:
+    async def worker(calls: Calls, run: str, purpose: str) -> None:
         messages = [Message(role="user", content="x" * 500)]
         request = ChatRequest(messages=messages, reply_schema=None, temperature=0, seed=None, purpose=purpose)
         while True:
-            completion = await calls.call(request, experiment)
-            taken[experiment] += completion.prompt_tokens + completion.completion_tokens
+            completion = await calls.call(request, run)
+            taken[run] += completion.prompt_tokens + completion.completion_tokens
 
     async def main() -> Counter[str]:
         calls = Calls(limits, complete, TokenEstimate(limits.max_tokens))
         workers = [
-            asyncio.create_task(worker(calls, f"experiment {i}", "long" if i % 2 else "short"))
+            asyncio.create_task(worker(calls, f"run {i}", "long" if i % 2 else "short"))
             for i in range(experiments)
             for _ in range(8 + i % 57)
         ]

@@ -1,13 +1,12 @@
-"""Keep what a sweep found, without its models and texts, so that hours of runs can be looked at again, reported, and
-gone on with on another day or machine.
+"""Pack the results of a sweep, without its models and texts, so that another machine can report or continue it.
 
     python -m benchmarks.kept_sweep pack runs/demo-table benchmarks/results/demo_table.tar.xz
     python -m benchmarks.kept_sweep unpack benchmarks/results/demo_table.tar.xz runs/demo-table
     pada report runs/demo-table
 
 Of each finished run it keeps the config, the state (scores, counts, tokens, times), which items failed, and hashes that
-tell which runs had the same items. Replies, samples and adapters are left out, so `pada sweep` goes on with the cells
-that are missing and does again what those would have shared.
+tell which runs had the same items. Replies, samples and adapters are left out. `pada sweep` therefore runs the missing
+cells, and repeats the stages that they would have shared.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ from pada_ray.storage import Folder, as_lines
 
 
 def pack(sweep: str, archive: str) -> int:
-    """Writes the finished runs of a sweep's folder to a tar.xz. Returns how many."""
+    """Writes the finished runs of a sweep's folder to a tar.xz. Returns their number."""
     folder = Folder(sweep)
     names = [f"{CELLS}/{cell['name']}" for cell in folder.read_yaml(SWEEP)["cells"]]
     done = [name for name in names if is_done(Folder(folder.at(name)))]
-    kept = {f"{name}/{file}": text for name in done for file, text in _findings(Folder(folder.at(name))).items()}
+    kept = {f"{name}/{file}": text for name in done for file, text in _kept_files(Folder(folder.at(name))).items()}
     with tarfile.open(archive, "w:xz") as tar:
         for file, text in sorted({SWEEP: folder.read_text(SWEEP), **kept}.items()):
             data = text.encode()
@@ -47,7 +46,7 @@ def pack(sweep: str, archive: str) -> int:
 
 
 def unpack(archive: str, sweep: str) -> int:
-    """Lays the kept runs into a sweep's folder, beside those that it has. Returns how many."""
+    """Adds the kept runs to a sweep's folder; files that are there stay. Returns the number of runs added."""
     place = Path(sweep)
     with tarfile.open(archive) as tar:
         new = [entry for entry in tar if not (place / entry.name).exists()]
@@ -55,21 +54,22 @@ def unpack(archive: str, sweep: str) -> int:
     return sum(entry.name.endswith(f"/{STATE}") for entry in new)
 
 
-def _findings(run: Folder) -> dict[str, str]:
+def _kept_files(run: Folder) -> dict[str, str]:
+    """The files to keep of a run: path -> text."""
     config = read_config(run)
     here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
-    findings = {run_files.CONFIG: dump_config(config.model_copy(update=here)), STATE: run.read_text(STATE)}
+    files = {run_files.CONFIG: dump_config(config.model_copy(update=here)), STATE: run.read_text(STATE)}
     for model in read_state(run).scores:
         file = run_files.predictions(model)
         verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]
-        findings[file] = as_lines(verdicts)
+        files[file] = as_lines(verdicts)
     items = run_files.split(split_for_results([read_run(run)]))
-    findings[items] = as_lines(map(_hashed, run.read_records(items, Sample)))
-    return findings
+    files[items] = as_lines(map(_hashed, run.read_records(items, Sample)))
+    return files
 
 
 def _hashed(item: Sample) -> Sample:
-    """The item without its texts: equal for equal items. One that was kept before has none and stays as it is."""
+    """The item with a hash in place of its texts. An item that is already hashed stays as it is."""
     if not item.messages[-1].content:
         return item
     text = "".join(message.model_dump_json() for message in item.messages)

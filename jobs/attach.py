@@ -19,7 +19,7 @@ def attach(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `pada run --address` printed it.")],
     address: Annotated[str, typer.Option(metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")],
 ) -> None:
-    """Follow JOB from the last lines of its log to its end. The exit code is the job's.
+    """Follow JOB to its end, starting with the last lines of its log. Exits with the job's exit code.
 
     Example: pada attach pada-run-1a2b3c4d --address http://localhost:8265
     """

@@ -1,4 +1,4 @@
-"""How every program ends: an error that the user can mend is one line and exit code 2."""
+"""How every program ends on an error that the user can fix: one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ F = Callable[..., Any]
 
 
 def command(function: F) -> F:
-    """Turns a PadaError that leaves `function` into its line on stderr and its exit code."""
+    """Wraps `function`: a PadaError that leaves it becomes one line on stderr and the error's exit code."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        # Where a task of the user's own may lie. Ray's workers look there by themselves, an installed command does not.
+        # The user's own task may be in this folder. Ray's workers import from it anyway, an installed command does not.
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
         try:

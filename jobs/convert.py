@@ -1,4 +1,4 @@
-"""Turn data in another layout into ours: `pada convert IN OUT`."""
+"""Convert data from another layout into ours: `pada convert IN OUT`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from pada_ray.printable import printable
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
 
-_SHOWN = 10  # places listed for one reason
+_SHOWN = 10  # rows listed for each reason
 _WIDTH = 600  # characters of an example
 
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="IN", help="A .json, .jsonl or .parquet file.")],
     target: Annotated[str, typer.Argument(metavar="OUT", help="A new .jsonl file; with --split a folder.")],
-    layout: Annotated[str, typer.Option(help=f"auto, {', '.join(LAYOUTS)}.")] = "auto",
-    task: Annotated[str | None, typer.Option(help="The task of rows that name none; reads and checks answers.")] = None,
+    layout: Annotated[str, typer.Option(help=f"IN's layout: auto, {', '.join(LAYOUTS)}.")] = "auto",
+    task: Annotated[
+        str | None, typer.Option(help="Task of rows that name none; answers are then read from replies and checked.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.8/0.1/0.1.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
 ) -> None:
-    """Turn IN, in a common layout (Alpaca, ShareGPT, prompt and completion, messages), into OUT, in ours.
+    """Convert IN from a common layout (Alpaca, ShareGPT, prompt and completion, messages) into OUT in our layout.
 
     Example: pada convert alpaca.json data --task judged --split 0.8/0.1/0.1
     """
@@ -40,7 +42,7 @@ def convert(
     for file in files:
         folder, name = _place(file)
         if folder.exists(name):
-            raise ConfigError(f"{file}: exists already; give another name")
+            raise ConfigError(f"{file}: already exists; give another name")
     conversion = read_converted(source, None if layout == "auto" else layout, task)
     samples = [c.sample for c in conversion.converted]
     parts: dict[str, list[Sample]] = {target: samples}
@@ -68,7 +70,7 @@ def _place(file: str) -> tuple[Folder, str]:
 
 
 def _print(conversion: Conversion, written: dict[str, int]) -> None:
-    """What was done: rows in and out, what was dropped for which reason and where it stood, one example."""
+    """Prints the numbers of rows, the reason and place of each dropped row, and one example."""
     console = Console(soft_wrap=True, markup=False, highlight=False)
     rows = len(conversion.converted) + len(conversion.dropped)
     console.print(f"layout: {conversion.layout}")

@@ -1,4 +1,4 @@
-"""Say what is there and what is missing: `pada doctor`."""
+"""Check an installation, and with a config all that it needs: `pada doctor`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _PACKAGES = (
 def doctor(
     config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Also check this config.")] = None,
 ) -> None:
-    """Check what is installed, the accelerator, and with CONFIG also its data, its endpoints and its model. Exit code 1
-    where something is missing.
+    """Check installed packages and the accelerator; with CONFIG also its data, endpoints and model. Exits with 1 if
+    something is missing.
 
     Example: pada doctor configs/demo.yaml
     """
@@ -59,10 +59,10 @@ def doctor(
 
 
 def _holds(name: str, check: Callable[[], str], console: Console) -> bool:
-    """Prints what `check` says, or why it can't say it."""
+    """Prints the result of `check`, or its error. Returns whether it passed."""
     try:
         console.print(f"[green]ok[/]      {name}: {escape(check())}", highlight=False, soft_wrap=True)
-    except Exception as e:  # a doctor reports whatever it finds
+    except Exception as e:  # every kind of error is a finding
         what = f"{type(e).__name__}: {e}" if not isinstance(e, PadaError) else str(e)
         console.print(f"[red]missing[/] {name}: {escape(' '.join(what.split()))}", highlight=False, soft_wrap=True)
         return False
@@ -95,9 +95,9 @@ def _sandbox() -> str:
     from pada_ray.sandbox import describe_level, run_python
 
     if not run_python("def two(): return 1 + 1", "assert two() == 2").passed:
-        raise RuntimeError("a program that is right does not pass in the sandbox")
+        raise RuntimeError("a correct program fails in the sandbox")
     if run_python("def two(): return 1", "assert two() == 2").passed:
-        raise RuntimeError("a program that is wrong passes in the sandbox")
+        raise RuntimeError("a wrong program passes in the sandbox")
     return describe_level()
 
 
@@ -113,7 +113,7 @@ def _endpoint(endpoint: EndpointConfig, role: str) -> str:
 
     check_endpoint(endpoint, role)
     if endpoint.base_url == "offline":
-        return "the embedded teacher, started with each run"
+        return "the offline teacher, started with each run"
     if endpoint.base_url == "vllm":
         return f"{endpoint.model}, served by the cluster with each run"
 
@@ -146,7 +146,7 @@ def _run(config: Config) -> str:
     from pada_ray.data.splits import read_data
 
     check(config, read_data(config))
-    return "may begin"
+    return "can start"
 
 
 if __name__ == "__main__":

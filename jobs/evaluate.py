@@ -32,11 +32,11 @@ ADAPTER = "adapter"
 PREDICTIONS = "predictions.jsonl"
 
 ConfigOrRun = Annotated[
-    str, typer.Argument(metavar="CONFIG_OR_RUN", help="Whose data and student: a YAML file, or a run's folder.")
+    str, typer.Argument(metavar="CONFIG_OR_RUN", help="Source of data and student: a YAML file, or a run's folder.")
 ]
 Adapter = Annotated[
     str | None,
-    typer.Option(metavar="FOLDER", help="An adapter, such as runs/demo/iteration-2/adapter; none: the base model."),
+    typer.Option(metavar="FOLDER", help="An adapter, such as runs/demo/iteration-2/adapter; without: the base model."),
 ]
 Splits = Annotated[
     list[str] | None,
@@ -51,8 +51,8 @@ def evaluate(
     set_: Overrides = None,
     verbose: Verbose = False,
 ) -> None:
-    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run: all but train,
-    if no split is named. The replies are kept beside the runs. Calls no LLM, so that judged tasks are not for it.
+    """Print the accuracy of a base model, or of an adapter on it, on the data of a config or of a run. Without --split
+    it takes all splits but train. Replies are kept next to the runs. It calls no LLM, so it refuses judged tasks.
 
     Example: pada evaluate runs/demo --adapter runs/demo/iteration-2/adapter --split test
     """
@@ -61,12 +61,12 @@ def evaluate(
     samples = _chosen(samples, split or [name for name in samples if name != "train"])
     check_student(config, samples)
     if is_judged(s for members in samples.values() for s in members):
-        raise ConfigError(f"{config_or_run}: its task leaves it to a judge what fails; evaluate it within a run")
+        raise ConfigError(f"{config_or_run}: its task needs a judge; evaluate it within a run")
     target = new_folder(config.model_copy(update={"name": f"{config.name}-evaluation"}))
     job = _lay_out(config, samples, adapter, target)
     log = Path(cache_file(config, target.url)).with_name("evaluation.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with connected(verbose, str(log), "stopped; the same command evaluates from the beginning"):
+    with connected(verbose, str(log), "stopped; the same command starts again from the beginning"):
         check_shared_disk({target.url: config})
         check_room([need_of_evaluation(config.evaluation)])
         from pada_ray.student.evaluation import evaluate as predict
@@ -79,7 +79,7 @@ def evaluate(
 
 
 def score(predictions: list[Prediction]) -> Score:
-    """What comes of one split's predictions."""
+    """The score of one split's predictions."""
     return Score(
         samples=len(predictions),
         failures=sum(p.failed is True for p in predictions),
@@ -88,7 +88,7 @@ def score(predictions: list[Prediction]) -> Score:
 
 
 def describe(score: Score) -> str:
-    """Accuracy in % with its interval over the items, and replies that did not come to an end."""
+    """Accuracy in % with its 95% interval over the items, and the number of replies that were cut off."""
     from pada_ray.report.results import interval_over_items
 
     low, high = interval_over_items(score)
@@ -102,7 +102,7 @@ def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Sampl
         config = load(given, set_)
         return config, read_data(config)
     if set_:
-        raise ConfigError("--set: a run has settings of its own; give a config to change them")
+        raise ConfigError("--set: a run's settings are fixed; give a config instead")
     config = read_config(folder)
     return config.model_copy(update={"runs": folder.url.rpartition("/")[0]}), run_files.read_samples(folder)
 
@@ -110,13 +110,13 @@ def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Sampl
 def _chosen(samples: Samples, names: list[str]) -> Samples:
     unknown = [name for name in names if name not in samples]
     if unknown:
-        raise ConfigError(f"--split {unknown[0]}: there is {', '.join(samples)}")
+        raise ConfigError(f"--split {unknown[0]}: no such split; use one of {', '.join(samples)}")
     wanted: Samples = {name: members for name, members in samples.items() if name in names}
     return wanted
 
 
 def _lay_out(config: Config, samples: Samples, adapter: str | None, target: Folder) -> EvaluationJob:
-    """A folder like a run's, with what the workers read."""
+    """Writes what the workers read into `target`, laid out as in a run, and returns their job."""
     files: dict[Split, str] = {name: run_files.split(name) for name in samples}
     if adapter is not None:
         source = Folder(lasting(adapter))

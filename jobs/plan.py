@@ -1,4 +1,4 @@
-"""Say what a run or a sweep will take before anything is spent: `pada plan FILE`."""
+"""Estimate what a run or a sweep will take, before anything is spent: `pada plan FILE`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config
 
 
 def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
-    """Say what FILE will take: runs, fine-tunings, LLM calls, tokens. Makes no LLM call and writes no run.
+    """Estimate what FILE will take: runs, fine-tunings, LLM calls, tokens. Makes no LLM call and writes no run.
 
     Example: pada plan configs/paper/table1.yaml
     """
@@ -48,31 +48,31 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
     console.print(_calls_table(plans, configs[0]))
     console.print(
         f"Assumed: {planning.CLUSTERS} clusters, {planning.SENT_BACK:.0%} of the drafts sent back at every attempt, "
-        f"{planning.CHARACTERS_PER_TOKEN} characters a token. "
+        f"{planning.CHARACTERS_PER_TOKEN} characters per token. "
         f"data_generation.candidate_budget allows up to {configs[0].data_generation.candidate_budget:g} first drafts "
-        f"for each sample, and quality_control.max_regenerations {configs[0].quality_control.max_regenerations} more "
-        "attempts at each.",
+        "per sample, and quality_control.max_regenerations allows "
+        f"{configs[0].quality_control.max_regenerations} more attempts at each.",
         highlight=False,
         soft_wrap=True,
     )
 
 
 def _by_setting(cells: Sequence[Cell]) -> Iterator[str]:
-    """A line for the cells of each setting: its methods, and the seeds that they have."""
+    """A line for the cells of each setting: their methods and seeds."""
     seeds: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         method, seed = (str(cell.coordinates.get(axis, "")) for axis in (METHOD, SEED))
         seeds.setdefault((setting_of(cell.coordinates), method), []).append(seed)
     methods: dict[tuple[str, str], list[str]] = {}
-    for (setting, method), its_seeds in seeds.items():
-        methods.setdefault((setting, ", ".join(its_seeds)), []).append(method)
-    for (setting, its), those in methods.items():
-        parts = [("", setting), (f"{METHOD} ", ", ".join(those)), (f"{SEED} ", its)]
+    for (setting, method), seed_labels in seeds.items():
+        methods.setdefault((setting, ", ".join(seed_labels)), []).append(method)
+    for (setting, joined_seeds), method_labels in methods.items():
+        parts = [("", setting), (f"{METHOD} ", ", ".join(method_labels)), (f"{SEED} ", joined_seeds)]
         yield "; ".join(axis + labels for axis, labels in parts if labels)
 
 
 def _calls_table(plans: Sequence[planning.Plan], config: Config) -> Table:
-    """Calls by role and purpose; what runs share is counted once."""
+    """Calls by role and purpose. Calls that runs share count once."""
     distinct: dict[object, planning.Calls] = {}
     for i, p in enumerate(plans):
         for j, calls in enumerate(p.calls):

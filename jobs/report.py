@@ -16,10 +16,10 @@ from pada_ray.storage import Folder
 RunOrSweep = Annotated[
     str, typer.Argument(metavar="RUN_OR_SWEEP", help="A run's or a sweep's folder, such as runs/demo.")
 ]
-Out = Annotated[str | None, typer.Option(metavar="FOLDER", help="Where to write, instead of `report` in that folder.")]
+Out = Annotated[str | None, typer.Option(metavar="FOLDER", help="Output folder; default: `report` in that folder.")]
 Against = Annotated[
     str | None,
-    typer.Option(metavar="METHOD", help="In a sweep: the method that the others are compared with, pada if not given."),
+    typer.Option(metavar="METHOD", help="In a sweep: the method to compare the others with; default: pada."),
 ]
 
 _PRINTED = ("table1", "comparisons", "ablation_comparisons")
@@ -28,8 +28,8 @@ _PRINTED = ("table1", "comparisons", "ablation_comparisons")
 def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -> None:
     """Write one HTML page that opens without a network, and its tables as CSV, Markdown and LaTeX.
 
-    Of what is not finished, it reports what there is. In a sweep, every cell gets a page of its own, and accuracies
-    and comparisons are printed as well.
+    An unfinished run or sweep is reported as far as it got. In a sweep, every
+    cell gets its own page, and accuracies and comparisons are also printed.
 
     Example: pada report runs/demo
     """
@@ -51,7 +51,7 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
                 console.print(printed(tables[name]))
         pages = {cell_folder(target, cell.name): cell.run for cell in sweep.cells if isinstance(cell.run, Run)}
         due = [(run, place) for place, run in pages.items() if not is_current(run, place)]
-        # Most of a page's time is spent on clustering again, to see how stable its clusters are.
+        # A page spends most of its time on clustering again, which shows how stable its clusters are.
         with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
             written = pool.map(write_run, [run for run, _ in due], [place for _, place in due])
             for _ in track(written, "pages of cells", total=len(due), console=console, transient=True):

@@ -1,4 +1,4 @@
-"""Go on with a run that was stopped, killed or failed: `pada resume RUN`."""
+"""Resume a run that was stopped, was killed or failed: `pada resume RUN`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, such as
 
 
 def resume(run: Run, set_: Overrides = None, address: Address = None, verbose: Verbose = False) -> None:
-    """Go on with RUN from its last finished stage. Replies that had arrived are not paid for again. With --address it
-    runs as a job on that cluster, where RUN lies.
+    """Resume RUN after its last finished stage. Replies that have arrived are not paid for again. With --address it
+    runs as a job on that cluster, where RUN is kept.
 
-    Only how it calls, what it may spend, and `shared_disk` can be set anew: keys of `llm` and `budget`.
+    Only `shared_disk` and keys of `llm` and `budget` can be set anew.
 
     Example: pada resume runs/demo --set budget.usd=20
     """

@@ -18,14 +18,14 @@ from pada_ray.run.configs import load
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the config: --set data.regime=300."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config: --set data.regime=300."),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Ray's own logs.")]
 
 
 def run(config: ConfigPath, set_: Overrides = None, address: Address = None, verbose: Verbose = False) -> None:
-    """Run PaDA-Agent as CONFIG says. With --address it runs as a job on that cluster, which gets the folder that you
-    are in.
+    """Run PaDA-Agent with the settings in CONFIG. With --address it runs as a job on that cluster, which gets a copy of
+    the current folder.
 
     Example: pada run configs/demo.yaml --set seed=7 --set data.regime=300
     """

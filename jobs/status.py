@@ -1,4 +1,4 @@
-"""Say where a run stands: `pada status RUN`."""
+"""Show how far a run has come: `pada status RUN`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pada_ray.storage import Folder
 
 
 def status(run: Run) -> None:
-    """Say where RUN stands, from its state on disk.
+    """Show how far RUN has come, from its state on disk.
 
     Example: pada status runs/demo
     """

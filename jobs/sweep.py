@@ -1,4 +1,4 @@
-"""Run a grid of experiments: `pada sweep FILE`, or on a cluster
+"""Run every cell of a grid: `pada sweep FILE`, or on a cluster
 `ray job submit --working-dir . -- python -m jobs.sweep FILE`."""
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Only = Annotated[
 def sweep(
     file: SweepPath, only: Only = None, set_: Overrides = None, address: Address = None, verbose: Verbose = False
 ) -> None:
-    """Run every cell of the grid in FILE. The same command goes on with a sweep that was stopped. With --address it
-    runs as a job on that cluster, which gets the folder that you are in.
+    """Run every cell of the grid in FILE. The same command resumes a stopped sweep. With --address it runs as a job on
+    that cluster, which gets a copy of the current folder.
 
     Example: pada sweep configs/demo_table.yaml --only student=first --set parallel=4
     """
@@ -61,11 +61,11 @@ def sweep(
     console.print(f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done", soft_wrap=True)
     failures = drive_all(runs, loaded.parallel, verbose, console) if runs else {}
     if failures:
-        raise _told(list(failures.values()), len(cells))
+        raise _as_one(list(failures.values()), len(cells))
 
 
-def _told(problems: list[PadaError], runs: int) -> PadaError:
-    """One error for a sweep of so many runs, some of which have failed, or have reached their budget."""
+def _as_one(problems: list[PadaError], runs: int) -> PadaError:
+    """One error for a sweep of `runs` runs, some of which failed or reached their budget."""
     failed = [e for e in problems if not isinstance(e, BudgetReached)]
     paused = len(problems) - len(failed)
     if not failed:
@@ -73,7 +73,7 @@ def _told(problems: list[PadaError], runs: int) -> PadaError:
     also = f", {paused} are paused" if paused else ""
     return RunFailed(
         f"{len(failed)} of {runs} runs failed{also}, the others are done; the first: {failed[0]}; "
-        "the same command tries the failed ones again"
+        "the same command retries the failed ones"
     )
 
 

@@ -1,4 +1,4 @@
-"""Run the embedded teacher alone: `pada teacher`."""
+"""Run the offline teacher alone: `pada teacher`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def teacher(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8100,
     set_: Settings = None,
 ) -> None:
-    """Serve the rule-based teacher as an OpenAI-compatible endpoint, to rehearse without a key.
+    """Serve the rule-based offline teacher as an OpenAI-compatible endpoint, to rehearse without a key.
 
     Example: pada teacher --port 8100 --set wrong_rate=0.3 --set faults.rate_limit=0.1
     """

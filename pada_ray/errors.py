@@ -1,12 +1,12 @@
-"""The errors that a user may see. Each says what is wrong, where, and what to do, in one line.
+"""The errors that a user may see. Each says in one line what is wrong, where, and what to do.
 
-They keep a standard-library base and only positional string arguments, because they cross process
-boundaries by pickle.
+They keep a standard-library base and take only positional strings, because they are pickled between
+processes.
 """
 
 
 class PadaError(Exception):
-    """Something the user can mend. The command line prints it as one line and exits with `exit_code`."""
+    """An error that the user can fix. The command line prints it as one line and exits with `exit_code`."""
 
     exit_code = 2
 
@@ -20,31 +20,31 @@ class DataError(PadaError, ValueError):
 
 
 class StorageError(PadaError, OSError):
-    """A store that is not there or refuses: the file's URL, what the store says."""
+    """A store that cannot be reached or refuses: the file's URL, what the store says."""
 
 
 class EndpointError(PadaError, ConnectionError):
-    """An LLM endpoint that cannot be reached, refuses the key, or answers with errors to the end."""
+    """An LLM endpoint that cannot be reached, refuses the key, or keeps answering with errors."""
 
 
 class BudgetReached(PadaError, RuntimeError):
-    """A run that has spent its budget. It pauses; with a higher budget it goes on."""
+    """A run has spent its budget. It pauses, and a higher budget lets it continue."""
 
     exit_code = 3
 
 
 class UnreadableReply(ValueError):
-    """An LLM reply that stayed unreadable after every re-ask. It is a fact about one call, never a
-    score, and never ends a run: whoever asked counts it and goes on."""
+    """An LLM reply that stayed unreadable after every re-ask. It concerns one call, is never a score
+    and never ends a run: the caller counts it and continues."""
 
 
 def one_line(e: BaseException, most: int = 600) -> str:
-    """What an error says, in one line of at most `most` characters; the kind of error where it says nothing."""
+    """An error's message as one line of at most `most` characters; its type if it has no message."""
     return " ".join(str(e).split())[:most] or type(e).__name__
 
 
 def root_cause(e: BaseException) -> BaseException:
-    """The innermost cause of an error that came through Ray's layers."""
+    """The innermost cause of an error that passed through Ray's layers."""
     seen = {id(e)}
     while True:
         inner = getattr(e, "cause", None) or e.__cause__

@@ -1,34 +1,33 @@
 """The Central Orchestrator (section 2.1, appendix A.1): it owns the run's state and takes it through Algorithm 1, or
 through another method made of the same steps.
 
-A plain class: the agents, and the functions that need the cluster, are handed in.
+A plain class. The agents, and the functions that need the cluster, are handed in.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
-from pada_ray.agents.grading import is_judged
-from pada_ray.agents.leak_guard import LeakGuard
-from pada_ray.agents.quotas import Augmentation, Group, GroupReport, fill_quotas, plan_groups, share_of_errors
-from pada_ray.agents.redaction import redact_pattern, redact_strategy
+from pada_ray.agents.grading import Grader, is_judged
+from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
+from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
+from pada_ray.agents.quotas import Augmentation, AugmentationJob, Group, plan_groups, share_of_errors
+from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
 from pada_ray.errors import BudgetReached, one_line, root_cause
-from pada_ray.llm.chat import Usage
+from pada_ray.llm.chat import Llm
+from pada_ray.llm.client import GatewayLlm
 from pada_ray.methods import METHODS
 from pada_ray.randomness import generator_for, number_for
 from pada_ray.records import (
     Analysis,
-    Batch,
-    BatchOutcome,
     Candidate,
     Failure,
     LeakHit,
     Pattern,
     Prediction,
-    Record,
     Sample,
     Seed,
     Split,
@@ -36,45 +35,31 @@ from pada_ray.records import (
 )
 from pada_ray.run import run_files
 from pada_ray.run.event_log import Event
-from pada_ray.run.shared_stages import Claims, StageStore, content_hash, model_files
-from pada_ray.run.state import RunState, Score, StateKeeper
+from pada_ray.run.shared_stages import StageClaims, StageStore
+from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content
+from pada_ray.run.stages import StageKeeper
+from pada_ray.run.state import RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
-from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, read_report
-
-
-class PatternAnalysis(Protocol):
-    async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]: ...
-    async def cluster(self, analyses: Sequence[Analysis]) -> list[int]: ...
-    async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]: ...
-    async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]: ...
-    async def strategy_drafting(self, patterns: Sequence[Pattern]) -> list[Strategy]: ...
+from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, forget_checkpoints, read_report
 
 
 class Computation(Protocol):
-    """What the cluster does: generation under quality control for many batches at once, training, evaluation."""
+    """What Ray Data and Ray Train spread over the cluster."""
 
-    async def augment(self, batches: list[Batch]) -> list[BatchOutcome]: ...
+    async def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation: ...
     async def fine_tune(self, job: FineTuneJob) -> FineTuneReport: ...
     async def evaluate(self, job: EvaluationJob) -> list[Prediction]: ...
-
-
-class Grader(Protocol):
-    async def grade(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]: ...
-
-
-class Account(Protocol):
-    async def usage(self) -> list[Usage]: ...
 
 
 class Workers(NamedTuple):
     """Who does the work that the orchestrator coordinates."""
 
-    pattern_analysis: PatternAnalysis
+    pattern_analysis: PatternAnalysisAgent
     computation: Computation
-    account: Account
-    claims: Claims | None = None  # of the stages shared with other runs, where the config names a folder for them
-    grader: Grader | None = None  # where some task leaves it to a judge what fails
+    judge: Llm  # of replies, in tasks that leave it to one what fails
+    account: GatewayLlm  # which knows what the run has paid for
+    claims: StageClaims | None = None  # on the stages shared with other runs, where the config names a folder for them
 
 
 class Orchestrator:
@@ -89,41 +74,40 @@ class Orchestrator:
         self._workers = workers
         self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
-        self._keeper = StateKeeper(self._folder, config.name, store, notice)
+        self._stages = StageKeeper(self._folder, config.name, store, notice)
         self._samples = run_files.read_samples(self._folder)
         self._train = self._samples["train"]
-        self._content = content_hash(config.student.model_dump_json(), *model_files(config.student.model))
-        self._adapter_content: dict[int, str] = {}
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._guard = LeakGuard(run_files.held_out(self._samples), self._train, config.leak_guard.words)
+        self._adapter_content: dict[int, str] = {}
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
-        self._keeper.begin()
+        self._stages.state.judged = is_judged(s for samples in self._samples.values() for s in samples)
+        self._stages.begin()
         try:
-            await self._evaluate_model(run_files.BASE, None, None, [s for s in self._samples if s != "train"])
+            await self._evaluate(run_files.BASE, None, [split for split in self._samples if split != "train"])
             best = await self._method.function(self._train, self, self._config.iterations)
         except BaseException as e:
-            self._keeper.stop(e)
+            self._stages.stop(e)
             raise
         await self._take_account()
-        self._keeper.end(best=run_files.model(best))
-        return self._keeper.state
+        self._stages.end(best=run_files.model(best))
+        return self._stages.state
 
     async def status(self) -> tuple[RunState, float]:
         """The state, with the tokens of this moment, and when the current stage began (seconds since the epoch)."""
-        state = self._keeper.state
-        return state.model_copy(update={"usage": await self._workers.account.usage()}), self._keeper.stage_began
+        state = self._stages.state
+        return state.model_copy(update={"usage": await self._workers.account.usage()}), self._stages.stage_began
 
-    # The steps of Algorithm 1, and of the other methods
+    # Model update and evaluations
 
     async def fine_tune(self, iteration: int, training_set: Sequence[Sample]) -> None:
-        self._keeper.state.iteration = iteration
-        lines = "".join(s.model_dump_json() + "\n" for s in training_set)
+        self._stages.state.iteration = iteration
         settings = self._config.fine_tune
         previous = iteration - 1 if settings.restart == "previous" and iteration else None
         before = None if previous is None else self._adapter_content[previous]
-        content = content_hash(self._content, self._config.seed, settings.model_dump_json(), lines, before)
+        content = fine_tuning_content(self._config, training_set, before)
         self._adapter_content[iteration] = content
         job = FineTuneJob(
             run=self._folder.url,
@@ -138,10 +122,10 @@ class Orchestrator:
         )
 
         async def work() -> FineTuneReport:
-            self._folder.write_text(job.training_set, lines)
+            self._folder.write_records(job.training_set, training_set)
             return await self._workers.computation.fine_tune(job)
 
-        report = await self._keeper.stage(
+        report = await self._stages.stage(
             f"{run_files.model(iteration)}: fine-tuning",
             job.adapter,
             work,
@@ -149,23 +133,83 @@ class Orchestrator:
             load=lambda: read_report(self._folder, job.adapter),
             content=content,
         )
-        assert report is not None
-        self._count(iteration, training_samples=report.samples, left_out_as_too_long=report.left_out)
+        forget_checkpoints(job)
+        self._stages.count(
+            run_files.model(iteration), training_samples=report.samples, left_out_as_too_long=report.left_out
+        )
 
     async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]:
         """ℰ_train and ℰ_val. Test predictions stay in their file."""
-        predictions = await self._evaluate_model(
-            run_files.model(iteration),
-            run_files.adapter(iteration),
-            self._adapter_content[iteration],
-            list(self._samples),
-        )
+        predictions = await self._evaluate(run_files.model(iteration), iteration, list(self._samples))
 
         def failures(split: Split) -> list[Failure]:
             mine = [p for p in predictions if p.split == split and p.failed]
             return [Failure(sample=self._by_id[split][p.id], reply=p.reply) for p in mine]
 
         return failures("train"), failures("val")
+
+    async def best_on_val(self) -> int:
+        """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
+        are equal. A model of which no reply could be scored is not chosen before another."""
+        scores = self._stages.state.scores
+        val: Split = "val_apart" if "val_apart" in self._samples else "val"
+        iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
+
+        def goodness(i: int) -> tuple[float, int]:
+            accuracy = scores[run_files.model(i)][val].accuracy
+            return (-1.0 if math.isnan(accuracy) else accuracy, -i)
+
+        return max(iterations, key=goodness)
+
+    async def _evaluate(self, model: str, iteration: int | None, splits: Sequence[Split]) -> list[Prediction]:
+        """Predictions of an iteration's model, or without one of the base model, on some splits. Its scores go into the
+        state."""
+        judged = self._stages.state.judged
+        predictions = await self._predict(model, iteration, splits, graded_later=judged)
+        if judged:
+            predictions = await self._grade(model, predictions)
+        scores = scores_of(predictions)
+        if self._stages.state.scores.get(model) != scores:  # which a resumed run knows already
+            self._stages.state.scores[model] = scores
+            self._stages.write()
+            self._stages.tell("model evaluated", model=model, **{split: s.accuracy for split, s in scores.items()})
+        return predictions
+
+    async def _predict(
+        self, model: str, iteration: int | None, splits: Sequence[Split], graded_later: bool
+    ) -> list[Prediction]:
+        job = EvaluationJob(
+            run=self._folder.url,
+            splits={split: run_files.split(split) for split in splits},
+            adapter=None if iteration is None else run_files.adapter(iteration),
+            student=self._config.student,
+            settings=self._config.evaluation,
+        )
+        adapter = None if iteration is None else self._adapter_content[iteration]
+        samples = (s for split in splits for s in self._samples[split])
+        return await self._stages.stage_of_records(
+            f"{model}: evaluation",
+            run_files.replies(model) if graded_later else run_files.predictions(model),
+            Prediction,
+            lambda: self._workers.computation.evaluate(job),
+            content=evaluation_content(self._config, adapter, samples),
+        )
+
+    async def _grade(self, model: str, predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The predictions with the judge's verdicts. What runs have in common here is answered from the reply cache."""
+        config = self._config
+        grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks)
+        samples = [self._by_id[p.split][p.id] for p in predictions]
+        graded = await self._stages.stage_of_records(
+            f"{model}: grading",
+            run_files.predictions(model),
+            Prediction,
+            lambda: grader.grade(samples, predictions),
+        )
+        await self._take_account()
+        return graded
+
+    # Pattern Analysis Agent
 
     async def error_analysis(self, iteration: int, failures: Sequence[Failure]) -> list[Analysis]:
         settings = self._config.pattern_analysis
@@ -174,51 +218,44 @@ class Orchestrator:
         drawn = list(failures)
         if len(drawn) > settings.max_failures:
             drawn = generator_for(self._config.seed, "failures", iteration).sample(drawn, settings.max_failures)
-        file = run_files.analyses(iteration)
-        analyses = await self._stage_of_records(
-            iteration,
-            "error analysis",
-            file,
+        analyses = await self._stages.stage_of_records(
+            f"{run_files.model(iteration)}: error analysis",
+            run_files.analyses(iteration),
             Analysis,
             lambda: self._workers.pattern_analysis.error_analysis(drawn),
         )
-        self._count(iteration, failures_analysed=len(analyses), failures_unread=len(drawn) - len(analyses))
+        await self._take_account()
+        self._stages.count(
+            run_files.model(iteration), failures_analysed=len(analyses), failures_unread=len(drawn) - len(analyses)
+        )
         return analyses
 
     async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
-        file = run_files.clusters(iteration)
         if not analyses:
             return {}
-
-        async def work() -> list[int]:
-            return await self._workers.pattern_analysis.cluster(analyses)
-
-        labels = await self._keeper.stage(
+        file = run_files.clusters(iteration)
+        ids = [a.sample_id for a in analyses]
+        labels = await self._stages.stage(
             f"{run_files.model(iteration)}: clustering",
             file,
-            work,
-            save=lambda labels: self._folder.write_yaml(
-                file, {a.sample_id: label for a, label in zip(analyses, labels, strict=True)}
-            ),
-            load=lambda: [self._folder.read_yaml(file)[a.sample_id] for a in analyses],
-            content=content_hash(
-                self._config.pattern_analysis.what_findings_depend_on(),
-                self._config.seed,
-                *(a.model_dump_json() for a in analyses),
-            ),
+            lambda: self._workers.pattern_analysis.cluster(analyses),
+            save=lambda labels: self._folder.write_yaml(file, dict(zip(ids, labels, strict=True))),
+            load=lambda: list(map(self._folder.read_yaml(file).__getitem__, ids)),
+            content=clustering_content(self._config, analyses),
         )
         return {k: [a for a, label in zip(analyses, labels, strict=True) if label == k] for k in sorted(set(labels))}
 
     async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
         if not clusters:
             return []
-        return await self._stage_of_records(
-            iteration,
-            "pattern categorization",
+        patterns = await self._stages.stage_of_records(
+            f"{run_files.model(iteration)}: pattern categorization",
             run_files.patterns(iteration),
             Pattern,
             lambda: self._workers.pattern_analysis.pattern_categorization(clusters),
         )
+        await self._take_account()
+        return patterns
 
     async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]:
         """Strategies free of held-out text: what goes in is checked as well as what comes out."""
@@ -233,11 +270,14 @@ class Orchestrator:
             self._folder.write_records(run_files.leaks(iteration), hits)
             return [s for s, _ in redacted if s is not None]
 
-        strategies = await self._stage_of_records(
-            iteration, "strategy drafting", run_files.strategies(iteration), Strategy, work
+        strategies = await self._stages.stage_of_records(
+            f"{run_files.model(iteration)}: strategy drafting", run_files.strategies(iteration), Strategy, work
         )
+        await self._take_account()
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
-        self._count(iteration, patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks))
+        self._stages.count(
+            run_files.model(iteration), patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks)
+        )
         return [s for s in strategies if s.cluster != self._config.pattern_analysis.leave_out]
 
     async def find_what_is_left(self, iteration: int, failures: Sequence[Failure]) -> None:
@@ -249,12 +289,14 @@ class Orchestrator:
         except Exception as e:
             if not isinstance(root_cause(e), BudgetReached):
                 raise
-            self._keeper.tell("not analysed", error=one_line(root_cause(e)))  # the models are made, and need not wait
+            self._stages.tell("not analysed", error=one_line(root_cause(e)))  # the models are made, and need not wait
+
+    # Data Generation Agent, with the Quality Control Agent
 
     async def generate(
         self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
     ) -> list[Sample]:
-        last = self._keeper.state.scores[run_files.model(iteration - 1)]
+        last = self._stages.state.scores[run_files.model(iteration - 1)]
         share = share_of_errors(
             self._config.data_generation.error_share, len(strategies), last["train"].error_rate, last["val"].error_rate
         )
@@ -268,17 +310,13 @@ class Orchestrator:
         return await self._augment(iteration, groups)
 
     async def write(
-        self,
-        iteration: int,
-        seeds: Sequence[Seed],
-        *,
-        keep_reply: bool = False,
-        max_overlap: float = 1.0,
+        self, iteration: int, seeds: Sequence[Seed], *, keep_reply: bool = False, max_overlap: float = 1.0
     ) -> list[Sample]:
-        assert self._method.instruction is not None
+        instruction = self._method.instruction
+        assert instruction is not None
         group = Group(
-            name=self._method.instruction,
-            instruction=self._method.instruction,
+            name=instruction,
+            instruction=instruction,
             pool=list(seeds),
             quota=self._synthetic_size,
             reviewed=self._method.reviewed or self._config.quality_control.for_all_methods,
@@ -313,39 +351,35 @@ class Orchestrator:
         return self._config.data_generation.samples_to_add(len(self._train))
 
     async def _augment(self, iteration: int, groups: Sequence[Group]) -> list[Sample]:
-        """𝒟_syn of an iteration: every group's quota, drafted, screened, reviewed and regenerated."""
-        settings = self._config.data_generation
-        earlier = [
-            c.sample
-            for i in range(1, iteration)
-            for c in self._folder.read_records(run_files.accepted(i), Candidate)
-            if c.sample
-        ]
+        """𝒟_syn of an iteration: every group's quota, drafted, screened, judged and regenerated."""
+        earlier = [c.sample for i in range(1, iteration) for c in self._accepted(i) if c.sample]
 
         async def work() -> Augmentation:
-            filled = await fill_quotas(
-                groups,
-                self._workers.computation.augment,
+            job = AugmentationJob(
+                run=self._folder.url,
                 iteration=iteration,
-                batch_size=settings.batch_size,
-                candidate_budget=settings.candidate_budget,
+                groups=list(groups),
                 known=[*self._train, *earlier],
+                settings=self._config.data_generation,
+                max_regenerations=self._config.quality_control.max_regenerations,
                 seed=self._config.seed,
             )
-            for group in filled.groups:
+            screen = Screen(self._config.quality_control, self._train, self._guard)
+            augmentation = await self._workers.computation.augment(job, screen)
+            for group in augmentation.groups:
                 if group.shortfall:
-                    self._keeper.tell("shortfall", group=group.group, quota=group.quota, accepted=group.accepted)
-            return filled
+                    self._stages.tell("shortfall", group=group.group, quota=group.quota, accepted=group.accepted)
+            return augmentation
 
-        augmentation = await self._keeper.stage(
+        augmentation = await self._stages.stage(
             f"{run_files.model(iteration)}: data generation",
             run_files.accepted(iteration),
             work,
-            save=lambda a: self._save_augmentation(iteration, a),
-            load=lambda: self._load_augmentation(iteration),
+            save=lambda made: made.write(self._folder, iteration),
+            load=lambda: Augmentation.read(self._folder, iteration),
         )
-        self._count(
-            iteration,
+        self._stages.count(
+            run_files.model(iteration),
             quota=sum(g.quota for g in augmentation.groups),
             accepted=len(augmentation.accepted),
             rejected=len(augmentation.rejected),
@@ -353,115 +387,9 @@ class Orchestrator:
         )
         return [c.sample for c in augmentation.accepted if c.sample]
 
-    async def best_on_val(self) -> int:
-        """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
-        are equal. A model of which no reply could be scored is not chosen before another."""
-        scores = self._keeper.state.scores
-        val: Split = "val_apart" if "val_apart" in self._samples else "val"
-        iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
-
-        def goodness(i: int) -> tuple[float, int]:
-            accuracy = scores[run_files.model(i)][val].accuracy
-            return (-1.0 if math.isnan(accuracy) else accuracy, -i)
-
-        return max(iterations, key=goodness)
-
-    # How steps are kept
-
-    async def _evaluate_model(
-        self, name: str, adapter: str | None, adapter_content: str | None, splits: Sequence[Split]
-    ) -> list[Prediction]:
-        samples = [s for split in splits for s in self._samples[split]]
-        judged = is_judged(samples)
-        file = run_files.replies(name) if judged else run_files.predictions(name)
-        job = EvaluationJob(
-            run=self._folder.url,
-            splits={split: run_files.split(split) for split in splits},
-            adapter=adapter,
-            student=self._config.student,
-            settings=self._config.evaluation,
-        )
-        predictions = await self._keeper.stage(
-            f"{name}: evaluation",
-            file,
-            lambda: self._workers.computation.evaluate(job),
-            save=lambda p: self._folder.write_records(file, p),
-            load=lambda: self._folder.read_records(file, Prediction),
-            content=content_hash(
-                self._content,
-                adapter_content,
-                # Predictions are the same for any number of workers.
-                job.settings.model_dump_json(exclude={"workers", "cpus_per_worker", "gpus_per_worker"}),
-                *(s.model_dump_json() for s in samples),
-            ),
-        )
-        if judged:
-            predictions = await self._grade(name, samples, predictions)
-        scores = {
-            split: Score(
-                samples=sum(p.split == split for p in predictions),
-                failures=sum(p.failed is True for p in predictions if p.split == split),
-                truncated=sum(p.truncated for p in predictions if p.split == split),
-                unscored=sum(p.failed is None for p in predictions if p.split == split),
-            )
-            for split in splits
-        }
-        if self._keeper.state.scores.get(name) != scores:  # which a resumed run knows already
-            self._keeper.state.scores[name] = scores
-            self._keeper.write()
-            self._keeper.tell("model evaluated", model=name, **{split: s.accuracy for split, s in scores.items()})
-        return predictions
-
-    async def _grade(self, name: str, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]:
-        """The predictions with the judge's verdicts. What runs have in common here is answered from the reply cache."""
-        grader, file = self._workers.grader, run_files.predictions(name)
-        assert grader is not None
-        graded = await self._keeper.stage(
-            f"{name}: grading",
-            file,
-            lambda: grader.grade(samples, predictions),
-            save=lambda p: self._folder.write_records(file, p),
-            load=lambda: self._folder.read_records(file, Prediction),
-        )
-        await self._take_account()
-        return graded
-
-    async def _stage_of_records(
-        self, iteration: int, name: str, file: str, kind: type[Any], work: Callable[[], Awaitable[list[Any]]]
-    ) -> list[Any]:
-        """A stage whose output is a list of records, one file of JSON lines or YAML."""
-
-        def save(records: list[Record]) -> None:
-            if file.endswith(".yaml"):
-                self._folder.write_yaml(file, [r.model_dump(mode="json") for r in records])
-            else:
-                self._folder.write_records(file, records)
-
-        def load() -> list[Any]:
-            if file.endswith(".yaml"):
-                return [kind.model_validate(value) for value in self._folder.read_yaml(file) or []]
-            return self._folder.read_records(file, kind)
-
-        records = await self._keeper.stage(f"{run_files.model(iteration)}: {name}", file, work, save, load)
-        await self._take_account()
-        return records
-
-    def _save_augmentation(self, iteration: int, augmentation: Augmentation) -> None:
-        self._folder.write_records(run_files.rejected(iteration), augmentation.rejected)
-        self._folder.write_yaml(run_files.quotas(iteration), [g.model_dump() for g in augmentation.groups])
-        self._folder.write_records(run_files.accepted(iteration), augmentation.accepted)
-
-    def _load_augmentation(self, iteration: int) -> Augmentation:
-        return Augmentation(
-            accepted=self._folder.read_records(run_files.accepted(iteration), Candidate),
-            rejected=self._folder.read_records(run_files.rejected(iteration), Candidate),
-            groups=[GroupReport.model_validate(g) for g in self._folder.read_yaml(run_files.quotas(iteration)) or []],
-        )
-
-    def _count(self, iteration: int, **counts: int) -> None:
-        self._keeper.state.counts.setdefault(run_files.model(iteration), {}).update(counts)
-        self._keeper.write()
+    def _accepted(self, iteration: int) -> list[Candidate]:
+        return self._folder.read_records(run_files.accepted(iteration), Candidate)
 
     async def _take_account(self) -> None:
-        self._keeper.state.usage = await self._workers.account.usage()
-        self._keeper.write()
+        self._stages.state.usage = await self._workers.account.usage()
+        self._stages.write()

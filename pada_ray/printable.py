@@ -1,10 +1,10 @@
-"""Text from a model or a server without what would steer a terminal, or cannot be written to a file."""
+"""Removes from text of a model or a server what would control a terminal or cannot be written to a file."""
 
 from __future__ import annotations
 
 import re
 
-# All control characters but tab and line feed, and halves of characters.
+# All control characters except tab and line feed, and lone surrogates.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 

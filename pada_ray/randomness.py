@@ -1,5 +1,5 @@
-"""Every random choice follows from the run's seed and the name of what it is for, never from a clock or an order
-of arrival."""
+"""Every random choice depends on the run's seed and the name of its purpose, never on a clock or an order of
+arrival."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def number_for(seed: int, *names: object) -> int:
-    """A 64-bit number that depends on the seed and the names alone, the same in every process."""
+    """A 64-bit number that depends only on the seed and the names, in every process."""
     digest = hashlib.sha256(repr((seed, *map(str, names))).encode()).digest()
     return int.from_bytes(digest[:8], "big")
 
@@ -22,7 +22,7 @@ def generator_for(seed: int, *names: object) -> random.Random:
 
 
 def shuffled(items: Sequence[T], seed: int) -> list[T]:
-    """A copy in an order that depends on seed and length alone."""
+    """A copy in an order that depends only on seed and length."""
     copy = list(items)
     random.Random(seed).shuffle(copy)
     return copy

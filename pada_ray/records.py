@@ -150,6 +150,20 @@ class Batch(Record):
     keep_reply: bool = False  # the question alone is written anew; reply and answer stay the seed's
 
 
+class Attempt(Record):
+    """What one call of the generator is asked for: the seeds of a batch that have no accepted sample yet."""
+
+    batch: Batch  # with those seeds alone
+    number: int  # 0 is the first draft, then regenerations
+    feedback: dict[str, str] = Field(default_factory=dict)
+    """What quality control said of the attempt before, by the seed's sample id."""
+
+    @property
+    def id(self) -> str:
+        """Unique in the run."""
+        return f"{self.batch.id}-{self.number}"
+
+
 Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]
 """Why a candidate was turned down: not in the form of a sample, quotes val or test, stands in the training set
 already, its answer is verifiably wrong, the judge rated it below the threshold, the judge's reply was unreadable."""
@@ -178,15 +192,6 @@ class Candidate(Record):
     """Absent when the judge was not asked, or its reply was unreadable. Runs of 0.1 call them scores."""
     feedback: str = ""
     rejected: Reason | None = None
-
-
-class BatchOutcome(Record):
-    """All candidates of one batch, over its first draft and its regenerations."""
-
-    batch: str
-    accepted: list[Candidate]
-    rejected: list[Candidate]
-    unwritten: int = 0  # seeds for which the generator's reply gave nothing, or was unreadable
 
 
 class LeakHit(Record):

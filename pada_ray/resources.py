@@ -1,4 +1,4 @@
-"""What this machine and the cluster have, and what the cluster's autoscaler may add."""
+"""The resources of this machine and of the cluster, and what the cluster's autoscaler may add."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import yaml
 
 from pada_ray.errors import ConfigError
 
-# Where `ray up` puts the autoscaler's config on the head of the cluster. Ray itself gives no way to ask for it.
+# `ray up` puts the autoscaler's config here, on the head of the cluster. Ray has no API for it.
 AUTOSCALER_CONFIG = Path("~/ray_bootstrap_config.yaml")
-# On the nodes that an autoscaler started, and on all of KubeRay's.
+# The label of nodes that an autoscaler started, and of all KubeRay nodes.
 _NODE_GROUP = "ray.io/node-group"
 
 Node = dict[str, Any]
 
 
 def cores() -> int:
-    """The CPU cores that this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus_for(setting: float | str) -> float:
-    """GPUs for one worker: the number given, or for `auto` one if the cluster has any or its autoscaler may add some,
-    else none. Raises ConfigError where that cannot be seen. To be called on the head."""
+    """GPUs for one worker: the number given; for `auto`, 1 if the cluster has a GPU or its autoscaler may add one, else
+    0. Raises ConfigError if that is unknown. To be called on the head."""
     if setting != "auto":
         return float(setting)
     import ray
@@ -38,8 +38,8 @@ def gpus_for(setting: float | str) -> float:
 
 
 def may_have_gpus(nodes: Sequence[Node], autoscaler: dict[str, Any] | None) -> bool:
-    """Whether there is a GPU on one of the `nodes` (as `ray.nodes()` gives them), or on those that an autoscaler with
-    this config may add. Raises ConfigError where an autoscaler may be at work whose config is not known."""
+    """Whether one of the `nodes` (as in `ray.nodes()`) has a GPU, or an autoscaler with this config may add one. Raises
+    ConfigError if there may be an autoscaler whose config is unknown."""
     if any(node["Resources"].get("GPU", 0) >= 1 for node in nodes):
         return True
     if autoscaler is not None:
@@ -47,21 +47,21 @@ def may_have_gpus(nodes: Sequence[Node], autoscaler: dict[str, Any] | None) -> b
         return any(t.get("resources", {}).get("GPU", 0) >= 1 and t.get("max_workers", 1) > 0 for t in types)
     if any(_NODE_GROUP in node.get("Labels", {}) for node in nodes):
         raise ConfigError(
-            "gpus_per_worker: auto: the cluster has no GPU now, and whether its autoscaler may add one cannot be seen; "
+            "gpus_per_worker: auto: the cluster has no GPU, and whether its autoscaler may add one is unknown; "
             "set fine_tune.gpus_per_worker and evaluation.gpus_per_worker to 1, or to 0 for the CPU"
         )
     return False
 
 
 def other_nodes() -> str | None:
-    """Why work may run on other nodes than this one: there are some, or an autoscaler may add some. None: it cannot."""
+    """Why work may run on other nodes: they exist, or an autoscaler may add some. None if it cannot."""
     import ray
 
     return explain_nodes(ray.nodes(), _autoscaling_status())
 
 
 def explain_nodes(nodes: Sequence[Node], autoscaling: str | bytes | None) -> str | None:
-    """`nodes` are as `ray.nodes()` gives them, `autoscaling` is the JSON that Ray's monitor leaves."""
+    """See `other_nodes`. `nodes` are as in `ray.nodes()`; `autoscaling` is the JSON that Ray's monitor writes."""
     alive = [node for node in nodes if node["Alive"]]
     if len(alive) > 1:
         return f"the cluster has {len(alive)} nodes"
@@ -69,7 +69,7 @@ def explain_nodes(nodes: Sequence[Node], autoscaling: str | bytes | None) -> str
 
 
 def all_nodes() -> list[Node] | None:
-    """The nodes that there are, as `ray.nodes()` gives them; None where an autoscaler may add others."""
+    """The living nodes, as in `ray.nodes()`; None if an autoscaler may add others."""
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]
@@ -78,16 +78,16 @@ def all_nodes() -> list[Node] | None:
 
 
 def room_for(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
-    """How many workers of so many CPUs and GPUs, not both 0, these nodes hold when they do nothing else."""
+    """How many workers with `cpus` and `gpus`, not both 0, fit on these nodes when idle."""
     needed = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
-    # Ray counts in ten-thousandths; 0.3 holds three times 0.1.
+    # Ray counts in ten-thousandths, so 0.3 holds 0.1 three times.
     return sum(
         min(int(node["Resources"].get(name, 0) / amount + 1e-4) for name, amount in needed.items()) for node in nodes
     )
 
 
 def _may_grow(alive: Sequence[Node], autoscaling: str | bytes | None) -> bool:
-    # Ray names no type for a node that was started by hand, and its monitor makes one up that begins so.
+    # A node that was started by hand has no type; Ray's monitor invents one with this prefix.
     report = json.loads(autoscaling or "{}").get("autoscaler_report") or {}
     managed = any(not kind.startswith("node_") for kind in report.get("active_nodes", {}))
     return managed or any(_NODE_GROUP in node.get("Labels", {}) for node in alive)

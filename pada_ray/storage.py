@@ -1,4 +1,4 @@
-"""Files under one folder, local or any fsspec URL, written whole or not at all."""
+"""Files under one folder, local or at any fsspec URL, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # of this packag
 class Folder:
     """A folder named by a local path or an fsspec URL (`s3://bucket/runs`). Paths inside it use `/`.
 
-    Raises ConfigError for a URL that cannot be used here. Its methods raise StorageError, naming the file, where a
-    store is not there or refuses.
+    Raises ConfigError for a URL that cannot be used here. If a store cannot be reached or refuses, the methods raise
+    StorageError with the file's URL.
     """
 
     def __init__(self, url: str):
@@ -48,11 +48,11 @@ class Folder:
             return self._fs.exists(f"{self._root}/{path}".rstrip("/"))
 
     def write_bytes(self, path: str, data: bytes) -> None:
-        """Writes a file so that a reader, or a run that comes back, sees all of it or nothing."""
+        """Writes a file so that a reader, or a resumed run, sees all of it or nothing."""
         target = f"{self._root}/{path}"
         with self._explained(path):
             if self._is_object_store:
-                # It has no folders to make: that would make the bucket. It shows an object when the upload is complete.
+                # It has no folders: `makedirs` would create the bucket. An object appears when its upload is complete.
                 self._fs.pipe_file(target, data)
                 return
             self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -67,19 +67,19 @@ class Folder:
                 temporary.unlink(missing_ok=True)
 
     def read_bytes(self, path: str, most: int | None = None) -> bytes:
-        """All of a file, or at most so many bytes from its beginning."""
+        """All of a file, or its first `most` bytes."""
         with self._explained(path):
             return self._fs.cat_file(f"{self._root}/{path}", end=most)
 
     def remove(self, path: str) -> None:
-        """Removes a file or a folder with all that is in it; fine if it is not there."""
+        """Removes a file, or a folder with its content. Does nothing if there is none."""
         target = f"{self._root}/{path}".rstrip("/")
         with self._explained(path):
             if self._fs.exists(target):
                 self._fs.rm(target, recursive=True)
 
     def copy_to(self, path: str, other: Folder, as_path: str) -> None:
-        """Copies a file, or a folder with the files directly in it, into another folder."""
+        """Copies a file or a folder into another folder."""
         with self._explained(path):
             is_folder = self._fs.isdir(f"{self._root}/{path}")
         if is_folder:
@@ -90,7 +90,7 @@ class Folder:
 
     @contextlib.contextmanager
     def local_copy(self, path: str | None) -> Iterator[str | None]:
-        """A local path of a folder inside, for libraries that know no URLs; None for None."""
+        """A local path of a folder inside, for libraries that accept no URLs; None for None."""
         if path is None or self.is_local:
             yield None if path is None else self.at(path)
             return
@@ -100,8 +100,8 @@ class Folder:
             yield copy
 
     def for_arrow(self, path: str) -> tuple[str, Any]:
-        """A folder inside as Ray takes it: its path, and the pyarrow file system that the path is on (None: the local
-        one), with the same access as everything here."""
+        """A folder inside as Ray takes it: its path and its pyarrow file system (None if local), with the same
+        credentials."""
         if self.is_local:
             return self.at(path), None
         import pyarrow.fs
@@ -114,12 +114,12 @@ class Folder:
             return float(self._fs.modified(f"{self._root}/{path}").timestamp())
 
     def names(self) -> list[str]:
-        """Names of what stands directly inside, sorted; none if the folder does not exist."""
+        """The sorted names of what is directly inside; [] if the folder does not exist."""
         with self._explained():
             if not self._fs.exists(self._root):
                 return []
             inside = [str(p).rstrip("/") for p in self._fs.ls(self._root, detail=False)]
-        # What a store's own console makes for an empty folder is listed among what is in it.
+        # A store's console marks an empty folder by an object that is listed as its content.
         return sorted(p.rpartition("/")[2] for p in inside if p != self._root.rstrip("/"))
 
     def write_text(self, path: str, text: str) -> None:
@@ -142,8 +142,7 @@ class Folder:
 
     @contextlib.contextmanager
     def _explained(self, path: str = "") -> Iterator[None]:
-        """Gives the errors of stores, each of which has its own, as one. A file that is not there on a local disk stays
-        what it is."""
+        """Turns the various errors of stores into StorageError. FileNotFoundError of a local disk passes unchanged."""
         try:
             yield
         except Exception as e:
@@ -155,7 +154,7 @@ class Folder:
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
             raise StorageError(
-                f"{where}: {type(e).__name__}: {one_line(e)}; check that the store is there and that this machine has "
+                f"{where}: {type(e).__name__}: {one_line(e)}; check that the store exists and that this machine has "
                 "access"
             ) from None
 
@@ -168,8 +167,8 @@ def as_lines(records: Iterable[Record]) -> str:
 def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:
     """The file system of a URL and the path on it."""
     if re.search("://[^/@]*:[^/]*@", url):
-        raise ConfigError(f"{protocol}://...: a URL with a password is written to files; give it by the environment")
-    # A listing that is kept would hide what another process has written since.
+        raise ConfigError(f"{protocol}://...: a URL is written to files; set the password in the environment instead")
+    # A cached listing would hide files that another process has written since.
     options = {"use_listings_cache": False} if is_object_store else {}
     try:
         fs, root = fsspec.core.url_to_fs(url, **options)

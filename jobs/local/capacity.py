@@ -1,4 +1,4 @@
-"""Keep a run from a cluster that can never hold one of its workers: Ray would wait for room without a word."""
+"""Refuse a run whose workers never fit on the cluster: Ray would wait for room without a word."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from pada_ray.resources import Node, all_nodes, gpus_for, room_for
 
 
 class Need(NamedTuple):
-    """What has to be there at the same time: `workers`, each with its CPUs and GPUs on one node."""
+    """Resources needed at the same time: `workers` workers, each with its CPUs and GPUs on one node."""
 
-    key: str  # of the config
+    key: str  # in the config
     workers: int
     cpus: float
     gpus: float | Literal["auto"]
 
 
 def check_room(needs: Iterable[Need]) -> None:
-    """Raises ConfigError for a need that the cluster never meets, unless its autoscaler may add nodes. Ray is
+    """Raises ConfigError for a need that the cluster can never meet, unless its autoscaler may add nodes. Ray must be
     connected."""
     nodes = all_nodes()
     if nodes is not None:
-        distinct = dict.fromkeys(needs)  # the runs of a sweep mostly need the same, and `auto` asks Ray
+        distinct = dict.fromkeys(needs)  # a sweep's runs mostly need the same, and `auto` asks Ray each time
         refuse_for_lack_of_room(distinct, nodes)
 
 
 def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node]) -> None:
-    """`nodes` are as `ray.nodes()` gives them."""
+    """Raises ConfigError for a need that `nodes` (as `ray.nodes()` gives them) can never meet."""
     for key, workers, cpus, gpus_setting in needs:
         gpus = gpus_for(gpus_setting)
         if room_for(nodes, cpus, gpus) < workers:
-            has = Counter(_told(n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)) for n in nodes)
+            has = Counter(_in_words(n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)) for n in nodes)
             raise ConfigError(
-                f"{key}: {workers} x {_told(cpus, gpus)} asked for, and the cluster has "
+                f"{key}: {workers} x {_in_words(cpus, gpus)} needed, but the cluster has "
                 f"{', '.join(f'{count} x {node}' for node, count in has.items())}; ask for less, or add nodes first"
             )
 
 
 def needs_of(config: Config) -> Iterator[Need]:
-    """Those of a run, the stages one after another."""
+    """The needs of a run, stage by stage."""
     settings = config.fine_tune
     yield Need("fine_tune", settings.workers[0], settings.cpus_per_worker, settings.gpus_per_worker)
     yield need_of_evaluation(config.evaluation)
@@ -53,9 +53,9 @@ def needs_of(config: Config) -> Iterator[Need]:
 
 
 def need_of_evaluation(settings: EvaluationConfig) -> Need:
-    """One worker: Ray Data goes on with as many of the others as there is room for."""
+    """One worker is enough: Ray Data takes as many of the others as there is room for."""
     return Need("evaluation", 1, settings.cpus_per_worker, settings.gpus_per_worker)
 
 
-def _told(cpus: float, gpus: float) -> str:
+def _in_words(cpus: float, gpus: float) -> str:
     return f"({cpus:g} CPU, {gpus:g} GPU)"

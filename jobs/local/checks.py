@@ -1,4 +1,4 @@
-"""Before anything is spent: all that can be checked of a config and its samples on this machine."""
+"""All checks of a config and its samples that this machine can make before anything is spent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pada_ray.tasks.code import Code
 
 
 def check(config: Config, samples: Samples) -> None:
-    """Raises ConfigError unless all holds that can be checked before anything is spent."""
+    """Raises ConfigError for the first problem found in the config or its samples."""
     Prompts(config.prompts)
     _check_size(config, samples)
     check_endpoints(config)
@@ -28,8 +28,7 @@ def check(config: Config, samples: Samples) -> None:
 
 
 def check_student(config: Config, samples: Samples) -> None:
-    """Raises ConfigError unless the student is there, has room to reply, and its replies can be checked on this
-    machine."""
+    """Raises ConfigError unless the student exists, has room to reply, and this machine can check its replies."""
     _check_model(config)
     _check_length(config, {sample.task for members in samples.values() for sample in members})
     check_backend(config)
@@ -38,13 +37,13 @@ def check_student(config: Config, samples: Samples) -> None:
 
 
 def check_endpoints(config: Config) -> None:
-    """Raises ConfigError unless what the endpoints need on this machine is there."""
+    """Raises ConfigError if this machine lacks a key or a package that the endpoints need."""
     check_endpoint(config.llm.teacher, "teacher")
     check_endpoint(config.llm.judge, "judge")
 
 
 def check_endpoint(endpoint: EndpointConfig, role: str) -> None:
-    """Raises ConfigError unless what the endpoint of a role needs on this machine is there."""
+    """Raises ConfigError if this machine lacks a key or a package that the endpoint of `role` needs."""
     if endpoint.api_key_env is not None and not os.environ.get(endpoint.api_key_env):
         raise ConfigError(f"llm.{role}.api_key_env: the environment variable {endpoint.api_key_env} is not set")
     if endpoint.base_url == "vllm":
@@ -52,12 +51,12 @@ def check_endpoint(endpoint: EndpointConfig, role: str) -> None:
 
 
 def check_backend(config: Config) -> None:
-    """Raises ConfigError unless the student can be evaluated as the config wants it."""
+    """Raises ConfigError if `evaluation.backend` cannot work here."""
     if config.evaluation.backend != "vllm":
         return
     _check_vllm("evaluation.backend")
     if not Folder(config.runs).is_local:
-        raise ConfigError("evaluation.backend: vllm reads adapters from a disk, and `runs` is a URL; take transformers")
+        raise ConfigError("evaluation.backend: vllm reads adapters from a disk, but `runs` is a URL; use transformers")
 
 
 def _check_vllm(key: str) -> None:
@@ -68,7 +67,7 @@ def _check_vllm(key: str) -> None:
 def _check_model(config: Config) -> None:
     model = config.student.model
     if model.startswith((".", "/", "~")) and not (Path(model) / "config.json").is_file():
-        raise ConfigError(f"student.model: {model} is no model's folder (it has no config.json)")
+        raise ConfigError(f"student.model: {model} is not a model folder (it has no config.json)")
     check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
 
 
@@ -76,7 +75,7 @@ def _check_length(config: Config, tasks: Iterable[str]) -> None:
     longest = config.evaluation.max_new_tokens or max(get_task(task).max_new_tokens for task in tasks)
     if config.student.max_length <= longest:
         raise ConfigError(
-            f"student.max_length: {config.student.max_length} tokens are for a prompt and its reply, and a reply may "
+            f"student.max_length: {config.student.max_length} tokens must hold a prompt and its reply, but a reply may "
             f"take {longest} of them; raise it, or lower evaluation.max_new_tokens"
         )
 
@@ -85,12 +84,12 @@ def _check_size(config: Config, samples: Samples) -> None:
     settings, train = config.data_generation, len(samples["train"])
     if METHODS[config.method].iterates and not settings.samples_to_add(train):
         raise ConfigError(
-            f"data_generation.ratio: {settings.ratio} of {train} training samples are none to add; raise it"
+            f"data_generation.ratio: {settings.ratio} x {train} training samples rounds to 0 new samples; raise it"
         )
 
 
 def _has_gpu() -> bool | None:
-    """Whether this machine has a GPU; None on a cluster, whose GPUs may come when they are asked for."""
+    """Whether this machine has a GPU; None on a cluster, which may add GPUs on demand."""
     if "RAY_ADDRESS" in os.environ:
         return None
     import torch

@@ -1,5 +1,5 @@
-"""The LLM endpoints that a run brings with it: the embedded teacher (`base_url: offline`), and models that vLLM serves
-on the cluster's own GPUs (`base_url: vllm`)."""
+"""The LLM endpoints that a run starts itself: the offline teacher (`base_url: offline`), and models that vLLM serves on
+the cluster's own GPUs (`base_url: vllm`)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.console import Console
 
 from pada_ray.config import Config, EndpointConfig
 
-Addresses = dict[str, str]  # where they listen, by `_key`
+Addresses = dict[str, str]  # `_key` -> URL
 
 
 @contextlib.contextmanager
-def embedded_teachers(configs: Iterable[Config]) -> Iterator[Addresses]:
-    """An embedded teacher for each way in which configs want one to behave, while the block lasts."""
+def offline_teachers(configs: Iterable[Config]) -> Iterator[Addresses]:
+    """Runs an offline teacher for each distinct `offline` section of the configs while the block lasts."""
     with contextlib.ExitStack() as teachers:
         addresses = {}
         for key, (config, _) in _wanted(configs, "offline").items():
@@ -27,7 +27,7 @@ def embedded_teachers(configs: Iterable[Config]) -> Iterator[Addresses]:
 
 @contextlib.contextmanager
 def served_models(configs: Iterable[Config], console: Console) -> Iterator[Addresses]:
-    """Every model that configs want to be served by vLLM, while the block lasts. Ray is connected."""
+    """Serves each model that the configs want from vLLM while the block lasts. Ray must be connected."""
     with contextlib.ExitStack() as models:
         addresses = {}
         for key, (_, endpoint) in _wanted(configs, "vllm").items():
@@ -44,7 +44,7 @@ def served_models(configs: Iterable[Config], console: Console) -> Iterator[Addre
 
 
 def _wanted(configs: Iterable[Config], base_url: str) -> dict[str, tuple[Config, EndpointConfig]]:
-    """One config and endpoint for every server of this kind that is needed."""
+    """`_key` -> one config and endpoint for each server that has this `base_url`."""
     return {
         _key(config, endpoint): (config, endpoint)
         for config in configs
@@ -54,14 +54,14 @@ def _wanted(configs: Iterable[Config], base_url: str) -> dict[str, tuple[Config,
 
 
 def addresses_of(config: Config, started: Addresses) -> dict[str, str]:
-    """Where the endpoints of a config listen that were started for it, by role."""
+    """Role -> URL of the endpoints that were started for `config`."""
     endpoints = {"teacher": config.llm.teacher, "judge": config.llm.judge}
     keys = {role: _key(config, endpoint) for role, endpoint in endpoints.items()}
     return {role: started[key] for role, key in keys.items() if key in started}
 
 
 def _key(config: Config, endpoint: EndpointConfig) -> str:
-    """Equal for endpoints that one server can be."""
+    """Equal for endpoints that can share a server."""
     if endpoint.base_url == "offline":
         return config.offline.model_dump_json()
     return f"{endpoint.base_url} {endpoint.model} {endpoint.vllm.model_dump_json()}"

@@ -1,4 +1,4 @@
-"""One process at a time works on a run: two would make its calls twice and write over each other's files."""
+"""One process at a time works on a run: two would make its calls twice and overwrite each other's files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pada_ray.storage import Folder
 
 @contextlib.contextmanager
 def locked(runs: Iterable[str]) -> Iterator[None]:
-    """Holds the runs' folders, those that are there on a disk, until the block or the process ends, however it ends.
+    """Locks the runs' folders that exist on a disk. The locks end with the block or the process, even a killed one.
 
-    Raises ConfigError where another process of this machine, or on some shared disks of another, holds one.
+    Raises ConfigError if another process holds one: of this machine or, on some shared disks, of another.
     """
     with contextlib.ExitStack() as held:
         for folder in map(Folder, runs):
@@ -24,7 +24,7 @@ def locked(runs: Iterable[str]) -> Iterator[None]:
                 held.callback(os.close, handle)
                 if not _lock(handle):
                     raise ConfigError(
-                        f"{folder.url}: another process is at work on this run; wait for its end, or stop it"
+                        f"{folder.url}: another process is at work on this run; wait until it ends, or stop it"
                     )
         yield
 
@@ -34,6 +34,6 @@ def _lock(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a shared disk that knows no locks
+    except OSError:  # a shared disk without locks
         pass
     return True

@@ -16,7 +16,7 @@ from pada_ray.errors import PadaError, one_line
 STDERR = 2
 TERMINATED = 143  # the exit code of a process that SIGTERM ended
 ANSWER_WITHIN_S = 10.0
-_ELSEWHERE = "RAY_ADDRESS={}: no Ray cluster to connect to: {}; without RAY_ADDRESS, Ray is started on this machine"
+_ELSEWHERE = "RAY_ADDRESS={}: cannot connect to a Ray cluster: {}; unset RAY_ADDRESS to start Ray on this machine"
 
 
 class NoCluster(PadaError, ConnectionError):
@@ -25,10 +25,10 @@ class NoCluster(PadaError, ConnectionError):
 
 @contextmanager
 def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
-    """Ray for the length of a block. What Ray and others print goes to the file `log`, with `verbose` to the terminal.
+    """Connects to Ray while the block lasts. Output goes to the file `log`, or with `verbose` to the terminal.
 
-    Only a Console that was given its file before the block still reaches the terminal. SIGTERM, as `ray job stop` sends
-    it, says `stopped`, ends the block as Ctrl-C does, and then the program.
+    Only a Console that got its file before the block still prints to the terminal. SIGTERM, which `ray job stop` sends,
+    prints `stopped`, ends the block as Ctrl-C does, and then exits with TERMINATED. Raises NoCluster.
     """
     terminated = False
 
@@ -36,7 +36,7 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
         nonlocal terminated
         terminated = True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        # At once: whoever sent it waits for seconds only, and then kills, in the midst of the ending.
+        # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
         os.write(STDERR, f"error: {stopped}\n".encode())
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
@@ -46,7 +46,7 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
             outputs.enter_context(redirect_stdout(file))
             outputs.enter_context(redirect_stderr(file))
         _start(verbose)
-        before = signal.signal(signal.SIGTERM, terminate)  # Ray's own handler prints a stack of C++
+        before = signal.signal(signal.SIGTERM, terminate)  # Ray's own handler prints a C++ stack
         try:
             yield
         except KeyboardInterrupt:
@@ -74,18 +74,17 @@ def _start(verbose: bool) -> None:
         if address is not None:
             ray.init(**common)
         else:
-            # One machine of one's own is not taken away: spare each fine-tuning the process that watches for it.
+            # A local machine is not preempted, so fine-tunings need no process that watches for that.
             os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
             ray.init(address="local", dashboard_host="127.0.0.1", **common)
-    except Exception as e:  # Ray's own are of many kinds
+    except Exception as e:  # Ray raises many kinds
         traceback.print_exc()
         where = "Ray did not start here: {1}" if address is None else _ELSEWHERE
         raise NoCluster(where.format(address, one_line(e))) from e
 
 
 def check_cluster() -> None:
-    """Raises NoCluster where RAY_ADDRESS names a host and port at which nothing listens: Ray itself would try for
-    minutes."""
+    """Raises NoCluster if nothing listens at the host and port in RAY_ADDRESS. Ray itself would try for minutes."""
     address = os.environ.get("RAY_ADDRESS", "")
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in host:
@@ -97,7 +96,7 @@ def check_cluster() -> None:
 
 
 def log_folder() -> str:
-    """Where Ray's logs of this session lie, on every node those of its own processes."""
+    """The folder of Ray's logs of this session. Each node has those of its own processes."""
     import ray
 
     context = ray.get_runtime_context()

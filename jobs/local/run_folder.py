@@ -1,4 +1,4 @@
-"""The folder of a run: laid out before the run begins, and where the replies to its calls are kept."""
+"""A run's folder: how it is laid out before the run starts, and where the replies to the run's calls are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pada_ray.storage import Folder, as_lines
 
 
 def prepare(config: Config) -> str:
-    """Checks all that can be checked here and lays out a new run, whose folder or URL it returns.
+    """Checks the config and its samples, lays out a new run, and returns the path or URL of its folder.
 
     Raises ConfigError, DataError or NoCluster.
     """
@@ -32,9 +32,9 @@ def prepare(config: Config) -> str:
 
 
 def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
-    """Writes a run's config, samples and own prompts into its folder, whose path or URL it returns.
+    """Writes a run's config, samples and own prompts into its folder, and returns the folder's path or URL.
 
-    Raises ConfigError where a run has begun there with other samples or prompts, or another process is at work on it.
+    Raises ConfigError if that run started with other samples or prompts, or if another process is at work on it.
     """
     files = {run_files.split(split): as_lines(members) for split, members in samples.items()}
     templates = read_templates(config.prompts) if config.prompts else {}
@@ -46,26 +46,26 @@ def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
                 folder.write_text(file, text)
             elif not folder.exists(file) or folder.read_text(file) != text:
                 raise ConfigError(
-                    f"{folder.at(file)}: the run began with another content, so that its results would be of both; "
-                    "bring that back, or give another name (--set name=...)"
+                    f"{folder.at(file)}: the run started with different content; its results would mix the two; "
+                    "restore it, or give another name (--set name=...)"
                 )
         _write_config(folder, config)
     return folder.url
 
 
 def check_changes(overrides: list[str]) -> None:
-    """Raises ConfigError for an override that would make a run another experiment."""
+    """Raises ConfigError for an override of a key that may not change after a run has started."""
     for override in overrides:
         if re.split(r"[.=]", override)[0] not in CHANGEABLE:
             raise ConfigError(
-                f"--set {override}: a run goes on with its own settings; only llm, budget and shared_disk may change"
+                f"--set {override}: a run keeps its settings; only llm, budget and shared_disk may change"
             )
 
 
 def change_config(run: str, overrides: list[str]) -> None:
-    """Lays overrides over an existing run's config, where they cannot make it another experiment.
+    """Applies overrides to an existing run's config.
 
-    Raises ConfigError, also where another process is at work on the run.
+    Raises ConfigError for a key that may not change, and if another process is at work on the run.
     """
     check_changes(overrides)
     folder = Folder(run)
@@ -77,14 +77,14 @@ def change_config(run: str, overrides: list[str]) -> None:
 
 
 def _write_config(folder: Folder, config: Config) -> None:
-    """Of a run that has begun already, what it has paid for comes along to where this config has it."""
+    """Writes the config. Replies of an existing run are copied to where the new config keeps them."""
     if folder.exists(run_files.CONFIG):
         take_along(cache_file(read_config(folder), folder.url), cache_file(config, folder.url))
     folder.write_text(run_files.CONFIG, dump_config(config))
 
 
 def new_folder(config: Config) -> Folder:
-    """The first free of NAME, NAME-2, NAME-3, ... under `runs`."""
+    """The first free folder of NAME, NAME-2, NAME-3, ... under `runs`."""
     runs = Folder(lasting(config.runs))
     taken = set(runs.names())
     number = 1
@@ -94,8 +94,8 @@ def new_folder(config: Config) -> Folder:
 
 
 def lasting(path: str) -> str:
-    """The path or URL at which a run is kept. In a Ray job the working folder is a copy that goes with the job, so
-    there a relative path counts from the home folder."""
+    """The path or URL at which a run is kept. A Ray job's working folder is deleted with the job, so there a relative
+    path counts from the home folder."""
     under_ray_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if "://" in path or not under_ray_job:
         return path
@@ -103,7 +103,7 @@ def lasting(path: str) -> str:
 
 
 def cache_file(config: Config, run: str) -> str:
-    """Where the replies of a run are kept on this machine, which is where its calls are made."""
+    """The file with a run's replies on this machine, which makes the run's calls."""
     folder = _reply_folder(config, run)
     place = Path(folder.url)
     if _is_elsewhere(folder, config):
@@ -112,8 +112,7 @@ def cache_file(config: Config, run: str) -> str:
 
 
 def cache_copy(config: Config, run: str) -> str | None:
-    """The folder or URL where a copy of the replies is kept, so that they outlive this machine. None: `cache_file`
-    itself lies where it should."""
+    """The folder or URL for a copy of the replies that outlives this machine. None: `cache_file` needs no copy."""
     folder = _reply_folder(config, run)
     return folder.at(run_files.COPIED_REPLIES) if _is_elsewhere(folder, config) else None
 
@@ -123,5 +122,5 @@ def _reply_folder(config: Config, run: str) -> Folder:
 
 
 def _is_elsewhere(folder: Folder, config: Config) -> bool:
-    """Whether it is no place for SQLite, which wants a disk of this machine's own."""
+    """Whether `folder` is not on this machine's own disk, which SQLite needs."""
     return not folder.is_local or config.shared_disk

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from jobs.local.capacity import check_room, needs_of
-from jobs.local.endpoints import Addresses, addresses_of, embedded_teachers, served_models
+from jobs.local.endpoints import Addresses, addresses_of, offline_teachers, served_models
 from jobs.local.lock import locked
 from jobs.local.progress import Progress
 from jobs.local.ray_session import connected, log_folder
@@ -60,7 +60,7 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
     try:
-        with locked(configs), embedded_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
+        with locked(configs), offline_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
             check_shared_disk(configs)
             check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:

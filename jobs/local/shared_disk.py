@@ -1,4 +1,4 @@
-"""Keep a run from a cluster whose nodes would not see its files."""
+"""Refuse a run on a cluster whose nodes would not see its files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pada_ray.storage import Folder
 
 
 def check_shared_disk(configs: Mapping[str, Config]) -> None:
-    """Raises ConfigError for a run, by its folder, that would be read or written on other nodes than this one, and
-    lies on this one's disk. Ray is connected."""
+    """Raises ConfigError if other nodes would read or write a run that is on this machine's disk. `configs` are by run
+    folder. Ray must be connected."""
     why = other_nodes()
     if why is not None:
         refuse_local_paths(configs, why)
 
 
 def refuse_local_paths(configs: Mapping[str, Config], why: str) -> None:
-    """`why` there are other nodes goes into the error."""
+    """As `check_shared_disk`. `why` tells in the error why other nodes take part."""
     for run, config in configs.items():
         if config.shared_disk:
             continue
@@ -33,7 +33,7 @@ def refuse_local_paths(configs: Mapping[str, Config], why: str) -> None:
 
 
 def _local_paths(run: str, config: Config) -> Iterator[tuple[str, str]]:
-    """Keys of the config, and the local paths that other nodes read or write."""
+    """(key, path) of each local path that other nodes read or write."""
     kept = {"runs": run, "shared_stages": config.shared_stages}
     yield from ((key, path) for key, path in kept.items() if path is not None and Folder(path).is_local)
     models = {"student.model": config.student.model, "pattern_analysis.embedding": config.pattern_analysis.embedding}

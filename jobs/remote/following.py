@@ -1,4 +1,4 @@
-"""Follow a job on a cluster: print its log as it grows, through lost connections, and tell how it ended."""
+"""Follow a job on a cluster: print its log as it grows, reconnect when needed, and report how the job ended."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from rich.console import Console
 from jobs.local.ray_session import TERMINATED
 from pada_ray.errors import PadaError
 
-SILENCE_S = 60.0  # after so long without a word the connection is made anew, since a dead one may look alive
+SILENCE_S = 60.0  # reconnect after this long without output, because a dead connection may look alive
 PATIENCE_S = 600.0
 DETACHED = 130
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 class LostCluster(PadaError, ConnectionError):
-    """A cluster that stopped answering while a job was followed. The job may go on."""
+    """The cluster stopped answering while a job was followed. The job may still be running."""
 
     exit_code = 1
 
 
 class Client(Protocol):
-    """The part of Ray's JobSubmissionClient that following takes."""
+    """The part of Ray's JobSubmissionClient that following needs."""
 
     def get_job_info(self, job_id: str) -> Any: ...
     def get_job_logs(self, job_id: str) -> str: ...
@@ -35,8 +35,8 @@ class Client(Protocol):
 
 
 def follow(client: Client, job: str, address: str, console: Console, seen: int = 0) -> int:
-    """Prints the job's log from character `seen` on until the job ends, and returns its exit code. Ctrl-C only ends the
-    following. Raises LostCluster."""
+    """Prints the job's log from character `seen` until the job ends, and returns its exit code. Ctrl-C stops following,
+    not the job. Raises LostCluster."""
     try:
         details = Follower(client, job, address, console.print, seen=seen).to_the_end()
     except KeyboardInterrupt:
@@ -53,16 +53,16 @@ def follow(client: Client, job: str, address: str, console: Console, seen: int =
 
 
 def exit_code(details: Any) -> int:
-    """The exit code of a job that has ended: its own where Ray knows one."""
+    """The exit code of a job that has ended: its own if Ray knows it."""
     if details.status == "SUCCEEDED":
         return 0
     if details.status == "STOPPED":
-        return TERMINATED  # which is how Ray stops a job
+        return TERMINATED  # Ray stops a job by SIGTERM
     return details.driver_exit_code or 1
 
 
 class Follower:
-    """Prints one job's log, and remembers how far it came: Ray sends a log from its beginning each time."""
+    """Prints one job's log and counts what is printed, because Ray sends a log from its beginning each time."""
 
     def __init__(
         self,
@@ -104,20 +104,20 @@ class Follower:
                     return details
                 asyncio.run(self._tail())
             except (ClientError, OSError, RuntimeError) as e:
-                if "status code 404" in str(e):  # there is no such job, or no longer
+                if "status code 404" in str(e):  # Ray does not know this job
                     raise
                 if lost_at is None:
                     lost_at = time.monotonic()
                     self._tell(f"lost the connection to {self._address}; the job goes on, trying again")
                 elif time.monotonic() - lost_at > self._patience_s:
                     raise LostCluster(
-                        f"{self._address} has not answered for {self._patience_s:g} s; the job may go on: "
+                        f"{self._address} has not answered for {self._patience_s:g} s; the job may still be running: "
                         f"pada attach {self._job} --address {self._address}"
                     ) from None
                 self._pause(2)
 
     async def _tail(self) -> None:
-        """Prints what comes until the job ends, the connection does, or nothing has come for a while."""
+        """Prints new output until the job or the connection ends, or there is none for `silence_s` seconds."""
         at = 0
         chunks = self._client.tail_job_logs(self._job)
         with contextlib.suppress(StopAsyncIteration, asyncio.TimeoutError):
@@ -127,7 +127,7 @@ class Follower:
                 at += len(chunk)
 
     def _print(self, text: str, at: int) -> None:
-        """Prints what is new in `text`, which stands at character `at` of the log."""
+        """Prints what is new in `text`, which starts at character `at` of the log."""
         new = text[max(0, self._seen - at) :]
         if new:
             self._out.write(new)

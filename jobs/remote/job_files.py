@@ -1,4 +1,4 @@
-"""Whether what a config names will be there when it runs as a job: relative paths go with the working folder."""
+"""Check that a job will find the files its config names: those with relative paths travel with the working folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pada_ray.prompts import Prompts
 
 
 def check_files(configs: Sequence[Config], package: Package) -> None:
-    """Raises ConfigError or DataError for what would only fail on the cluster: a relative path that does not travel,
-    and data or prompts that do and are wrong. Absolute paths and URLs are the cluster's, and are not looked at."""
+    """Raises ConfigError or DataError for a relative path that does not travel, and for prompts or data that travel but
+    are wrong. Absolute paths and URLs belong to the cluster and are not checked."""
     for config in configs:
         for key, path in _paths(config):
             if not _is_elsewhere(path) and not package.holds(path):
@@ -28,7 +28,7 @@ def check_files(configs: Sequence[Config], package: Package) -> None:
 
 
 def inside(path: str, package: Package) -> str:
-    """A file's path as the job sees it. Raises ConfigError where the job would not see it."""
+    """A file's path as the job sees it. Raises ConfigError if the file does not travel."""
     relative = os.path.relpath(Path(path).absolute(), package.folder)
     if not package.holds(relative):
         raise ConfigError(_why(path, package))
@@ -37,15 +37,15 @@ def inside(path: str, package: Package) -> str:
 
 def _why(path: str, package: Package) -> str:
     if not (package.folder / path).exists():
-        return f"{path}: no such file or folder in {package.folder}, which is what travels with the job"
+        return f"{path}: no such file or folder in {package.folder}, the folder that travels with the job"
     return (
-        f"{path} does not travel with the job, which has {package.folder} without what .gitignore, .rayignore and Ray "
+        f"{path} does not travel with the job; only {package.folder} does, without what .gitignore, .rayignore and Ray "
         "leave out; move it, or put it where the cluster's nodes can read it and give its absolute path or URL there"
     )
 
 
 def _paths(config: Config) -> Iterator[tuple[str, str]]:
-    """Keys that name files or folders to read, and what they name."""
+    """(key, path) of each file or folder that the config reads."""
     data = config.data
     named = {
         "data.train": data.train,
@@ -60,7 +60,7 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _as_folder(model: str) -> str | None:
-    """A model that is a folder and no id of a hub."""
+    """The model if it is a folder; None if it is a Hub id."""
     return model if model.startswith((".", "/", "~")) or Path(model).is_dir() else None
 
 

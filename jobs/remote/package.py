@@ -1,5 +1,6 @@
-"""What travels with a job: the folder that it is submitted from, but for what Ray leaves out. Alone, as
-`python -m jobs.remote.package [FOLDER]`, it says how much that is, for whoever types `ray job submit` themselves."""
+"""What travels with a job: the folder that it is submitted from, without what Ray leaves out.
+
+`python -m jobs.remote.package [FOLDER]` prints how much that is, for those who type `ray job submit` themselves."""
 
 from __future__ import annotations
 
@@ -16,18 +17,18 @@ from jobs.command import main
 from pada_ray.errors import ConfigError
 
 LIMIT = 20 * 10**6
-"""Bytes. Every node fetches the package before it can work, and Ray holds it in the head's memory."""
+"""Bytes. Every node downloads the package before it can work, and Ray holds it in the head's memory."""
 EXCLUDES = ["/runs/"]
-"""Left out beside what .gitignore, .rayignore and Ray's own list (.git, .venv, venv, __pycache__) name."""
-_ENOUGH = 50 * LIMIT  # where counting ends, in a folder that was never meant
+"""Left out in addition to .gitignore, .rayignore and Ray's own list (.git, .venv, venv, __pycache__)."""
+_ENOUGH = 50 * LIMIT  # counting stops here: the folder was probably given by mistake
 
 
 class _Enough(Exception):
-    """The folder is so large that the rest need not be counted."""
+    """The folder is so large that counting can stop."""
 
 
 class Package(NamedTuple):
-    """The files that travel, by their paths in the folder, and their sizes in bytes. Ray does not compress them."""
+    """The files that travel: path in `folder` -> bytes. Ray does not compress them."""
 
     folder: Path
     files: dict[str, int]
@@ -37,7 +38,7 @@ class Package(NamedTuple):
         return sum(self.files.values())
 
     def holds(self, path: str) -> bool:
-        """Whether a file, or anything in a folder, travels. `path` is as the job sees it."""
+        """Whether a file travels, or any file of a folder. `path` is relative to `folder`."""
         inside = os.path.relpath(self.folder / path, self.folder)
         return inside in self.files or any(file.startswith(f"{inside}/") for file in self.files)
 
@@ -46,7 +47,7 @@ class Package(NamedTuple):
 
 
 def read_package(folder: str = ".") -> Package:
-    """What Ray would send of `folder`, by Ray's own code. Raises ConfigError above the limit, naming what is large."""
+    """What Ray would send of `folder`, by Ray's own code. Raises ConfigError above LIMIT, naming the largest files."""
     from ray._private.ray_constants import get_runtime_env_default_excludes
     from ray._private.runtime_env.packaging import _dir_travel, _get_excludes
 
@@ -71,7 +72,7 @@ def read_package(folder: str = ".") -> Package:
         named = ", ".join(f"{name} ({megabytes(of)})" for name, of in largest(package, 3))
         raise ConfigError(
             f"{root}: {'more than ' if size > _ENOUGH else ''}{megabytes(size)} would travel with the job, and the "
-            f"limit is {megabytes(LIMIT)}; the largest: {named}; name what the job does not need in .rayignore, and "
+            f"limit is {megabytes(LIMIT)}; the largest: {named}; list what the job does not need in .rayignore, and "
             "keep models and large data where the cluster's nodes can read them"
         )
     return package
@@ -87,7 +88,7 @@ def megabytes(size: int) -> str:
 
 
 def package(folder: Annotated[str, typer.Argument(metavar="[FOLDER]")] = ".") -> None:
-    """Say what would travel with a job that is submitted from FOLDER, and fail above 20 MB. Sends nothing."""
+    """Show what would travel with a job submitted from FOLDER, and fail above 20 MB. Sends nothing."""
     console = Console()
     found = read_package(folder)
     console.print(found.describe(), highlight=False, soft_wrap=True)

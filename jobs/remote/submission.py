@@ -26,26 +26,26 @@ Address = Annotated[
     typer.Option(
         "--address",
         metavar="URL",
-        help="Run as a job on the Ray cluster whose dashboard is there, such as http://HEAD:8265.",
+        help="Run as a job on the Ray cluster with this dashboard, such as http://HEAD:8265.",
     ),
 ]
-_PATIENCE_S = 60.0  # for the head of a cluster that has just been started
+_PATIENCE_S = 60.0  # a head that has just started takes no jobs yet
 
 
 class ClusterError(PadaError, ConnectionError):
-    """A cluster that cannot be reached, refuses the token, or does not take the job."""
+    """The cluster cannot be reached, refuses the token, or does not take the job."""
 
 
 def options(set_: list[str] | None, *, only: list[str] | None = None, verbose: bool) -> list[str]:
-    """A command's options, as the job is to get them."""
+    """The options to pass on to the job's command."""
     given = [part for override in set_ or [] for part in ("--set", override)]
     given += [part for place in only or [] for part in ("--only", place)]
     return given + (["--verbose"] if verbose else [])
 
 
 def run_as_job(address: str, name: str, arguments: Sequence[str], package: Package) -> int:
-    """Submits `python -m jobs.NAME ARGUMENTS` with the working folder, follows it to its end, and returns its exit
-    code. Raises ClusterError before there is a job."""
+    """Submits `python -m jobs.NAME ARGUMENTS` with the working folder, follows the job to its end, and returns its exit
+    code. Raises ClusterError or LostCluster."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with reaching(address) as client:
         console.print(f"sending {package.describe()}", markup=False)
@@ -56,12 +56,12 @@ def run_as_job(address: str, name: str, arguments: Sequence[str], package: Packa
 
 @contextlib.contextmanager
 def reaching(address: str) -> Iterator[JobSubmissionClient]:
-    """A client of the cluster at `address`. What goes wrong between them leaves the block as a ClusterError."""
+    """A client of the cluster at `address`. Connection errors in the block become ClusterError."""
     if not address.startswith(("http://", "https://")):
-        raise ConfigError(f"--address {address}: write it as http://HOST:8265, where the cluster's dashboard is")
-    # As Ray does for its own drivers; its job client sends no token unless it is told to.
+        raise ConfigError(f"--address {address}: write the URL of the cluster's dashboard, as http://HOST:8265")
+    # Unlike Ray's drivers, its job client sends no token by default.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    # Ray would take these instead of the address that was given.
+    # Ray would use these instead of `address`.
     for variable in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
         os.environ.pop(variable, None)
     from ray.exceptions import AuthenticationError
@@ -74,13 +74,13 @@ def reaching(address: str) -> Iterator[JobSubmissionClient]:
         yield JobSubmissionClient(address)
     except AuthenticationError:
         raise ClusterError(
-            f"{address} refuses the token: put the cluster's own, which `ray get-auth-token` prints on its head, into "
+            f"{address} refuses the token: put the one that `ray get-auth-token` prints on the cluster's head into "
             "~/.ray/auth_token or RAY_AUTH_TOKEN"
         ) from None
     except OSError as e:
         if isinstance(e, PadaError):
             raise
-        raise ClusterError(f"{address}: no Ray cluster answers there ({one_line(e)})") from None
+        raise ClusterError(f"{address}: no Ray cluster answers there ({one_line(e)}); check the URL") from None
     except RuntimeError as e:
         if isinstance(e, PadaError):
             raise
@@ -95,7 +95,7 @@ def _submit(client: JobSubmissionClient, name: str, arguments: Sequence[str]) ->
             submitted: str = client.submit_job(
                 entrypoint=entrypoint,
                 submission_id=f"pada-{name}-{uuid.uuid4().hex[:8]}",
-                # No env_vars: whoever asks Ray about a job is shown them.
+                # No env_vars: Ray shows them to anyone who asks about the job.
                 runtime_env={"working_dir": ".", "excludes": EXCLUDES},
             )
             return submitted

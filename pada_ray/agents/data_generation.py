@@ -3,16 +3,16 @@ Generate(e_i, feedback_i), and what the other methods ask of the same generator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pada_ray.config import DataGenerationConfig
+from pada_ray.errors import UnreadableReply
 from pada_ray.llm.ask import ask
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import GenerationReply, SyntheticReply
 from pada_ray.prompts import Prompts
 from pada_ray.randomness import number_for
-from pada_ray.records import Batch, Candidate, Seed, WrittenMessage
+from pada_ray.records import Attempt, Candidate, Seed, WrittenMessage
 from pada_ray.tasks import get_task
 
 
@@ -27,12 +27,10 @@ class DataGenerationAgent:
         self._max_reasks = max_reasks
         self._seed = seed
 
-    async def generate(self, batch: Batch, feedback: Mapping[str, str], attempt: int) -> list[Candidate]:
-        """At most one candidate per seed of `batch`, in the order of the seeds.
-
-        `feedback` maps a seed's sample id to what quality control said of the earlier attempt; empty on the first.
-        Raises UnreadableReply when no reply could be read.
-        """
+    async def generate(self, attempt: Attempt) -> list[Candidate]:
+        """At most one candidate per seed of the attempt, in the order of the seeds; none when no reply could be
+        read."""
+        batch, feedback = attempt.batch, attempt.feedback
         names = [f"example-{i}" for i in range(1, len(batch.seeds) + 1)]
         remarks = [
             {"sample_id": name, "feedback": feedback[seed.sample.id]}
@@ -47,18 +45,21 @@ class DataGenerationAgent:
             feedback=remarks or None,
             shows_answer=any("answer" in entry for entry in shown),
         )
-        reply = await ask(
-            self._llm,
-            prompt,
-            GenerationReply,
-            purpose=batch.instruction,
-            max_reasks=self._max_reasks,
-            temperature=self._settings.temperature,
-            seed=number_for(self._seed, batch.id, attempt) % 2**31,
-        )
+        try:
+            reply = await ask(
+                self._llm,
+                prompt,
+                GenerationReply,
+                purpose=batch.instruction,
+                max_reasks=self._max_reasks,
+                temperature=self._settings.temperature,
+                seed=number_for(self._seed, batch.id, attempt.number) % 2**31,
+            )
+        except UnreadableReply:
+            return []
         written = dict(reversed([(self._origin(s, names), s) for s in reply.samples]))
         return [
-            self._candidate(batch, seed, written[name], attempt)
+            self._candidate(attempt, seed, written[name])
             for name, seed in zip(names, batch.seeds, strict=True)
             if name in written
         ]
@@ -84,19 +85,20 @@ class DataGenerationAgent:
         return names[0] if len(names) == 1 else (written.based_on_example or "")
 
     @staticmethod
-    def _candidate(batch: Batch, seed: Seed, written: SyntheticReply, attempt: int) -> Candidate:
+    def _candidate(attempt: Attempt, seed: Seed, written: SyntheticReply) -> Candidate:
+        batch = attempt.batch
         messages = [WrittenMessage(role=m.role, content=m.content) for m in written.messages]
         answer = written.answer
         if batch.keep_reply:  # whatever the LLM made of it
             messages[-1:] = [WrittenMessage(role="assistant", content=seed.sample.reference)]
             answer = seed.sample.answer if isinstance(seed.sample.answer, str) else None
         return Candidate(
-            id=f"{batch.id}-{attempt}-{batch.seeds.index(seed)}",
+            id=f"{attempt.id}-{batch.seeds.index(seed)}",
             batch=batch.id,
             group=batch.group,
             strategy_name=batch.strategy.strategy_name if batch.strategy else None,
             seed_id=seed.sample.id,
-            attempt=attempt,
+            attempt=attempt.number,
             messages=messages,
             answer=answer,
         )

@@ -1,55 +1,29 @@
-"""Lines 14 to 22 of Algorithm 1: generate 𝒟_syn batch by batch under quality control, until the quotas are met.
+"""Lines 14 to 22 of Algorithm 1: have 𝒟_syn written batch by batch under quality control, until every group has its
+quota.
 
-Nothing here depends on the order in which replies arrive: batches are planned from the run's seed, and their outcomes
-are taken in the order of the plan.
+Nothing here depends on the order in which replies arrive. Batches are drawn by the run's seed, no group waits for
+another, and what comes of batches is taken in the order in which they were drawn.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
 
-from pada_ray.config import ErrorShare
+from pada_ray.config import DataGenerationConfig, ErrorShare
 from pada_ray.data.samples import question_key
-from pada_ray.errors import UnreadableReply
 from pada_ray.randomness import generator_for
-from pada_ray.records import Batch, BatchOutcome, Candidate, Record, Sample, Seed, Strategy
+from pada_ray.records import Attempt, Batch, Candidate, Record, Sample, Seed, Strategy
+from pada_ray.run import run_files
+from pada_ray.storage import Folder
 
 ERRORS = "errors"  # the group of the error branch
 
-
-class Generator(Protocol):
-    async def generate(self, batch: Batch, feedback: dict[str, str], attempt: int) -> list[Candidate]: ...
-
-
-class Judge(Protocol):
-    async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]: ...
-
-
-async def augment_batch(batch: Batch, generator: Generator, judge: Judge, max_regenerations: int) -> BatchOutcome:
-    """Generates a batch; what quality control turns down is regenerated with its feedback (lines 17 to 22)."""
-    accepted: list[Candidate] = []
-    rejected: list[Candidate] = []
-    feedback: dict[str, str] = {}
-    pending, unwritten = batch, 0
-    for attempt in range(1 + max_regenerations):
-        try:
-            candidates = await generator.generate(pending, feedback, attempt)
-        except UnreadableReply:
-            candidates = []
-        unwritten += len(pending.seeds) - len(candidates)
-        assessed = await judge.assess(pending, candidates) if candidates else []
-        accepted += [c for c in assessed if c.rejected is None]
-        rejected += [c for c in assessed if c.rejected is not None]
-        feedback = {c.seed_id: c.feedback for c in assessed if c.rejected is not None}
-        done = {c.seed_id for c in assessed if c.rejected is None}
-        left = [seed for seed in pending.seeds if seed.sample.id not in done]
-        if not left:
-            break
-        pending = pending.model_copy(update={"seeds": left})
-    return BatchOutcome(batch=batch.id, accepted=accepted, rejected=rejected, unwritten=unwritten)
+Assess = Callable[[Attempt], Awaitable[list[Candidate]]]
+"""Has the candidates of an attempt generated, screened and judged. Each comes back with its verdict."""
 
 
 class Group(Record):
@@ -89,6 +63,32 @@ class Augmentation(Record):
     accepted: list[Candidate]
     rejected: list[Candidate]
     groups: list[GroupReport]
+
+    def write(self, run: Folder, iteration: int) -> None:
+        """Three files in the run's folder, what is trained on last."""
+        run.write_records(run_files.rejected(iteration), self.rejected)
+        run.write_yaml(run_files.quotas(iteration), [g.model_dump() for g in self.groups])
+        run.write_records(run_files.accepted(iteration), self.accepted)
+
+    @classmethod
+    def read(cls, run: Folder, iteration: int) -> Augmentation:
+        return cls(
+            accepted=run.read_records(run_files.accepted(iteration), Candidate),
+            rejected=run.read_records(run_files.rejected(iteration), Candidate),
+            groups=[GroupReport.model_validate(g) for g in run.read_yaml(run_files.quotas(iteration)) or []],
+        )
+
+
+class AugmentationJob(Record):
+    """𝒟_syn of one iteration: what to write, and what it is written under."""
+
+    run: str  # the run's folder
+    iteration: int
+    groups: list[Group]
+    known: list[Sample]  # no new question may repeat one of theirs
+    settings: DataGenerationConfig
+    max_regenerations: int
+    seed: int
 
 
 def share_of_errors(setting: ErrorShare, clusters: int, train_error: float, val_error: float) -> float:
@@ -131,74 +131,168 @@ def even_shares(total: int, parts: int) -> list[int]:
     return [total // parts + (i < total % parts) for i in range(parts)] if parts else []
 
 
-async def fill_quotas(
-    groups: Sequence[Group],
-    run_batches: Callable[[list[Batch]], Awaitable[list[BatchOutcome]]],
-    *,
-    iteration: int,
-    batch_size: int,
-    candidate_budget: float,
-    known: Iterable[Sample],
-    seed: int,
-) -> Augmentation:
-    """Rounds of batches until every group has its quota of accepted samples, or has used up its budget of
-    `candidate_budget` first drafts per sample of its quota.
+class BatchOutcome(NamedTuple):
+    """All candidates of a batch, over its first draft and its regenerations."""
 
-    `run_batches` gives the outcome of each batch. A question that `known` or an earlier batch holds already, or that
-    overlaps with one by more than its group allows, is turned down as a duplicate.
-    """
-    questions = KnownQuestions(known)
-    accepted: dict[str, list[Candidate]] = {g.name: [] for g in groups}
-    rejected: dict[str, list[Candidate]] = {g.name: [] for g in groups}
-    drafted = {g.name: 0 for g in groups}
-    unwritten = {g.name: 0 for g in groups}
-    by_name = {g.name: g for g in groups}
-    round_number = 0
+    accepted: list[Candidate]
+    rejected: list[Candidate]
+    unwritten: int  # seeds for which the generator's reply gave nothing, or was unreadable
+
+
+async def augment_batch(batch: Batch, assess: Assess, max_regenerations: int) -> BatchOutcome:
+    """Lines 17 to 22: what quality control turns down is regenerated with its feedback."""
+    accepted: list[Candidate] = []
+    rejected: list[Candidate] = []
+    unwritten = 0
+    attempt = Attempt(batch=batch, number=0)
     while True:
-        batches: list[Batch] = []
+        candidates = await assess(attempt)
+        passed = [c for c in candidates if c.rejected is None]
+        turned_down = [c for c in candidates if c.rejected is not None]
+        accepted += passed
+        rejected += turned_down
+        unwritten += len(attempt.batch.seeds) - len(candidates)
+        done = {c.seed_id for c in passed}
+        left = [seed for seed in attempt.batch.seeds if seed.sample.id not in done]
+        if not left or attempt.number == max_regenerations:
+            return BatchOutcome(accepted, rejected, unwritten)
+        attempt = Attempt(
+            batch=batch.model_copy(update={"seeds": left}),
+            number=attempt.number + 1,
+            feedback={c.seed_id: c.feedback for c in turned_down},
+        )
+
+
+async def fill_quotas(job: AugmentationJob, assess: Assess) -> Augmentation:
+    """Fills every group's quota with accepted samples, or uses up its budget of first drafts: `candidate_budget` for
+    each sample of the quota.
+
+    A question that is known, or overlaps with a known one by more than its group allows, is turned down as a duplicate.
+    Of two groups that wrote the same question, the one that comes later in `job.groups` draws again.
+    """
+    known = KnownQuestions(job.known)
+    groups = [_Filling(group, job) for group in job.groups]
+    while any(await asyncio.gather(*(group.fill(assess, KnownQuestions(known=known)) for group in groups))):
+        new = KnownQuestions()
         for group in groups:
-            within_budget = int(group.quota * candidate_budget) - drafted[group.name]
-            wanted = min(group.quota - len(accepted[group.name]), within_budget)
-            drawn = _draw(group, wanted, iteration, round_number, batch_size, seed)
-            drafted[group.name] += sum(len(b.seeds) for b in drawn)
-            batches += drawn
-        if not batches:
-            break
-        outcomes = {o.batch: o for o in await run_batches(batches)}
-        for batch in batches:
-            outcome = outcomes[batch.id]
-            unwritten[batch.group] += outcome.unwritten
-            rejected[batch.group] += outcome.rejected
-            for candidate in outcome.accepted:
-                if candidate.sample and questions.add(candidate.sample, by_name[batch.group].max_overlap):
-                    accepted[batch.group].append(candidate)
-                else:
-                    rejected[batch.group].append(candidate.model_copy(update={"rejected": "duplicate"}))
-        round_number += 1
+            group.settle(new)
+        known.update(new)
     return Augmentation(
-        accepted=[c for g in groups for c in accepted[g.name]],
-        rejected=[c for g in groups for c in rejected[g.name]],
-        groups=[_report(g, accepted[g.name], rejected[g.name], drafted[g.name], unwritten[g.name]) for g in groups],
+        accepted=[c for g in groups for c in g.accepted],
+        rejected=[c for g in groups for c in g.rejected],
+        groups=[g.report() for g in groups],
     )
 
 
-class KnownQuestions:
-    """The questions of `samples`, to tell new ones from repetitions."""
+class _Filling:
+    """A group on its way to its quota."""
 
-    def __init__(self, samples: Iterable[Sample]):
+    def __init__(self, group: Group, job: AugmentationJob):
+        self._group = group
+        self._job = job
+        self.accepted: list[Candidate] = []
+        self.rejected: list[Candidate] = []
+        self._settled = 0  # accepted ones that no other group wrote too
+        self._drafted = 0
+        self._unwritten = 0
+        self._draws = 0
+
+    async def fill(self, assess: Assess, questions: KnownQuestions) -> bool:
+        """Draws batches until the quota or the budget is reached. Returns whether it drew any."""
+        before = self._draws
+        most = self._job.max_regenerations
+        while batches := self._draw():
+            for outcome in await asyncio.gather(*(augment_batch(batch, assess, most) for batch in batches)):
+                self._unwritten += outcome.unwritten
+                self.rejected += outcome.rejected
+                for candidate in outcome.accepted:
+                    self._take(candidate, questions)
+        return self._draws > before
+
+    def settle(self, questions: KnownQuestions) -> None:
+        """Turns down what is new here and another group, whose questions these are, has written too."""
+        new, self.accepted = self.accepted[self._settled :], self.accepted[: self._settled]
+        for candidate in new:
+            self._take(candidate, questions)
+        self._settled = len(self.accepted)
+
+    def report(self) -> GroupReport:
+        group = self._group
+        reasons = [c.rejected for c in self.rejected if c.rejected]
+        return GroupReport(
+            group=group.name,
+            strategy_name=group.strategy.strategy_name if group.strategy else None,
+            quota=group.quota,
+            accepted=len(self.accepted),
+            drafted=self._drafted,
+            regenerated=sum(c.attempt > 0 for c in [*self.accepted, *self.rejected]),
+            rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+            unwritten=self._unwritten,
+        )
+
+    def _draw(self) -> list[Batch]:
+        """Batches for what the quota lacks. Their seeds are drawn at random from the pool, none twice in a batch."""
+        group, job = self._group, self._job
+        within_budget = int(group.quota * job.settings.candidate_budget) - self._drafted
+        wanted = min(group.quota - len(self.accepted), within_budget)
+        if wanted <= 0 or not group.pool:
+            return []
+        order = generator_for(job.seed, "seeds", job.iteration, group.name, self._draws)
+        drawn: list[Batch] = []
+        queue: list[Seed] = []
+        while wanted > 0:
+            if not queue:
+                queue = order.sample(group.pool, len(group.pool))
+            size = min(job.settings.batch_size, wanted, len(queue))
+            seeds, queue = queue[:size], queue[size:]
+            drawn.append(
+                Batch(
+                    id=f"iteration-{job.iteration}-{group.name}-round-{self._draws}-{len(drawn)}",
+                    group=group.name,
+                    instruction=group.instruction,
+                    strategy=group.strategy,
+                    seeds=seeds,
+                    reviewed=group.reviewed,
+                    keep_reply=group.keep_reply,
+                )
+            )
+            wanted -= size
+            self._drafted += size
+        self._draws += 1
+        return drawn
+
+    def _take(self, candidate: Candidate, questions: KnownQuestions) -> None:
+        if candidate.sample and questions.add(candidate.sample, self._group.max_overlap):
+            self.accepted.append(candidate)
+        else:
+            self.rejected.append(candidate.model_copy(update={"rejected": "duplicate"}))
+
+
+class KnownQuestions:
+    """The questions of `samples`, and of `known`, to tell new ones from repetitions."""
+
+    def __init__(self, samples: Iterable[Sample] = (), known: KnownQuestions | None = None):
         self._by_key = {question_key(s): _words(s) for s in samples}
+        self._known = known
 
     def add(self, sample: Sample, max_overlap: float) -> bool:
         """Whether the sample's question is new; then it counts as known from now on.
 
         With `max_overlap` below 1 it is not new either when its ROUGE-L (F1 over words) with a known one is higher.
         """
-        key = question_key(sample)
-        words = _words(sample)
-        if key in self._by_key or (max_overlap < 1 and self._overlap(words) > max_overlap):
+        if self._knows(question_key(sample), _words(sample), max_overlap):
             return False
-        self._by_key[key] = words
+        self._by_key[question_key(sample)] = _words(sample)
         return True
+
+    def update(self, other: KnownQuestions) -> None:
+        """Counts the other's own questions as known too."""
+        self._by_key |= other._by_key
+
+    def _knows(self, key: str, words: list[str], max_overlap: float) -> bool:
+        if key in self._by_key or (max_overlap < 1 and self._overlap(words) > max_overlap):
+            return True
+        return self._known is not None and self._known._knows(key, words, max_overlap)
 
     def _overlap(self, words: list[str]) -> float:
         # On words, one minus the normalised insertions and deletions is twice the longest common subsequence over the
@@ -208,45 +302,3 @@ class KnownQuestions:
 
 def _words(sample: Sample) -> list[str]:
     return sample.question.lower().split()
-
-
-def _draw(group: Group, wanted: int, iteration: int, round_number: int, batch_size: int, seed: int) -> list[Batch]:
-    """Batches of seeds drawn at random from the group's pool, no seed twice in a batch."""
-    order = generator_for(seed, "seeds", iteration, group.name, round_number)
-    drawn: list[Batch] = []
-    queue: list[Seed] = []
-    while wanted > 0 and group.pool:
-        if not queue:
-            queue = order.sample(group.pool, len(group.pool))
-        size = min(batch_size, wanted, len(queue))
-        seeds, queue = queue[:size], queue[size:]
-        name = f"iteration-{iteration}-{group.name}-round-{round_number}-{len(drawn)}"
-        drawn.append(
-            Batch(
-                id=name,
-                group=group.name,
-                instruction=group.instruction,
-                strategy=group.strategy,
-                seeds=seeds,
-                reviewed=group.reviewed,
-                keep_reply=group.keep_reply,
-            )
-        )
-        wanted -= size
-    return drawn
-
-
-def _report(
-    group: Group, accepted: list[Candidate], rejected: list[Candidate], drafted: int, unwritten: int
-) -> GroupReport:
-    reasons = [c.rejected for c in rejected if c.rejected]
-    return GroupReport(
-        group=group.name,
-        strategy_name=group.strategy.strategy_name if group.strategy else None,
-        quota=group.quota,
-        accepted=len(accepted),
-        drafted=drafted,
-        regenerated=sum(c.attempt > 0 for c in [*accepted, *rejected]),
-        rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        unwritten=unwritten,
-    )

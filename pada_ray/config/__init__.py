@@ -1,5 +1,5 @@
-"""The config of a run. This room is a leaf: it imports nothing of ours but `errors`, so names of methods, datasets and
-backends are looked up in their tables later, by `run/config_names.py`."""
+"""The config of a run. Of this project it imports only `errors`, so `run/configs.py` checks the names of methods,
+datasets and backends."""
 
 from pada_ray.config.loading import check_config, dump_config, lay_over, load_config, put, read_raw
 from pada_ray.config.models import (

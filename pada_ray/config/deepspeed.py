@@ -1,4 +1,4 @@
-"""DeepSpeed's config, as `fine_tune.deepspeed` gives it: one of those shipped, a JSON file, or the keys themselves."""
+"""DeepSpeed's config from `fine_tune.deepspeed`: the name of a shipped one, a JSON file, or the keys themselves."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "deepspeed"
-# What follows from other keys of `fine_tune`; transformers' Trainer fills in "auto".
+# These follow from other keys of `fine_tune`: transformers' Trainer replaces "auto".
 _FILLED_IN = (
     "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping"
 )  # fmt: skip
 
 
 def resolve(given: Any) -> Any:
-    """DeepSpeed's config with all that follows from other keys set to "auto". Raises ValueError, saying what to do."""
+    """DeepSpeed's config, with keys that follow from others set to "auto". Raises ValueError, saying what to do."""
     config = _read(given) if isinstance(given, str) else given
     if not isinstance(config, dict):
-        return config  # the type is checked by whoever asks
+        return config  # pydantic reports the wrong type
     for key in _FILLED_IN:
         if config.get(key, "auto") != "auto":
             raise ValueError(f"{key} follows from other keys of fine_tune; leave it out of DeepSpeed's config")
@@ -39,6 +39,6 @@ def _read(name: str) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError:
-        raise ValueError(f"{name} is no JSON file; give one, or {', '.join(shipped) or 'a mapping'}") from None
+        raise ValueError(f"{name}: no such JSON file; give one, or {', '.join(shipped) or 'a mapping'}") from None
     except ValueError as e:
         raise ValueError(f"{name}: not readable as JSON: {e}") from None

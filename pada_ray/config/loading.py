@@ -1,4 +1,4 @@
-"""Reading a config: a YAML file with overrides laid over it, and errors that name the key in one line."""
+"""Reads a config: a YAML file with overrides. An error is one line that names the key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pada_ray.errors import ConfigError
 
 
 def load_config(path: str, overrides: list[str] | None = None) -> Config:
-    """Reads a YAML file and lays `a.b=value` overrides over it (values are YAML).
+    """Reads a YAML file and applies `a.b=value` overrides (values are YAML).
 
     Raises ConfigError, in one line, with the key's path and what is allowed there.
     """
@@ -26,7 +26,7 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
 
 
 def read_raw(path: str) -> dict[str, Any]:
-    """What a YAML file holds, unchecked. Raises ConfigError when that is no mapping."""
+    """The mapping in a YAML file, unchecked. Raises ConfigError if the file cannot be read or holds none."""
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def read_raw(path: str) -> dict[str, Any]:
 
 
 def check_config(raw: dict[str, Any], source: str) -> Config:
-    """The config in `raw`, or a ConfigError that names `source` and the first wrong key."""
+    """The config in `raw`. Raises ConfigError, naming `source` and the first wrong key."""
     try:
         return Config.model_validate(raw)
     except ValidationError as e:
@@ -47,7 +47,7 @@ def check_config(raw: dict[str, Any], source: str) -> Config:
 
 
 def dump_config(config: Config) -> str:
-    """The resolved config as YAML, every default written out."""
+    """The resolved config as YAML, with all defaults."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -64,7 +64,7 @@ def lay_over(raw: dict[str, Any], override: str) -> None:
 
 
 def put(raw: dict[str, Any], key: str, value: Any, source: str) -> None:
-    """Sets a key given by its path, making the sections on its way. Raises ConfigError, naming `source`."""
+    """Sets the value at a key's path in `raw`, adding missing sections. Raises ConfigError, naming `source`."""
     *parents, last = key.split(".")
     node = raw
     for parent in parents:
@@ -72,7 +72,7 @@ def put(raw: dict[str, Any], key: str, value: Any, source: str) -> None:
             node[parent] = {}
         node = node[parent]
         if not isinstance(node, dict):
-            raise ConfigError(f"{source}: {parent} is no section")
+            raise ConfigError(f"{source}: {parent} is not a section")
     node[last] = value
 
 
@@ -86,17 +86,17 @@ def _first_error(e: ValidationError) -> str:
         return f"{path}: unknown key; allowed here: {allowed}"
     if error["type"] == "missing":
         return f"{path}: this key is required"
-    # What may be a number or a word has an error for each.
+    # A key that takes a number or a word has one error for each.
     ways = [error, *(other for other in others if _path(other["loc"]) == path)]
     message = ", or ".join(way["msg"].removeprefix("Value error, ") for way in ways)
-    # A value is shown, except where someone may have put a secret in place of its variable's name.
+    # The value is hidden where it may be a secret, given in place of its variable's name.
     shown = error["type"] != "value_error" and error["loc"][-1] != "api_key_env"
     given = f" (given: {error['input']!r})" if shown else ""
     return f"{path}: {message}{given}"
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
-    """The key at which an error lies, without what pydantic adds for each way of writing its value."""
+    """The path of the wrong key, without the parts that pydantic adds for each type that the key may have."""
     keys = [str(part) for part in loc if part not in ("float", "constrained-float")]
     return ".".join(key for key in keys if not key.startswith("literal[")) or "config"
 

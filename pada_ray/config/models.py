@@ -1,6 +1,6 @@
-"""The config as a contract: every key a run understands, checked before anything is spent.
+"""Every key of a run's config, checked before anything is spent.
 
-The defaults are the paper's settings (section 3.2 of arXiv 2510.18143) wherever it gives one.
+Where the paper (section 3.2 of arXiv 2510.18143) gives a value, it is the default.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pada_ray.config import deepspeed
 from pada_ray.config.teacher import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that it has kernels for
+VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has kernels for
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
     fewest, most = bounds
     if fewest > most:
-        raise ValueError(f"[{fewest}, {most}]: the fewest come first")
+        raise ValueError(f"[{fewest}, {most}]: put the smaller number first")
     return bounds
 
 
@@ -43,39 +43,43 @@ FewestAndMost = Annotated[
 
 
 class Section(BaseModel):
-    """A part of the config. Unknown keys are errors, and nothing is changed after reading."""
+    """A part of the config. Unknown keys are errors, and values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class DemoData(Section):
-    """The embedded domain of word problems, drawn by the run's seed."""
+    """The demo's domain: word problems, drawn with the run's seed."""
 
     absent: bool = True
-    """Whether some kinds of problem that val and test hold are left out of train altogether."""
+    """Whether some kinds of problem in val and test are left out of train altogether."""
 
 
 class DataConfig(Section):
     """Where train, val and test come from: three JSONL files, a dataset of the paper, or the demo's domain."""
 
     train: str | None = None
+    """JSONL file of training samples: a path or fsspec URL, as for `val` and `test`."""
     val: str | None = None
+    """JSONL file of validation samples. Their failures drive the loop."""
     test: str | None = None
-    """Paths or fsspec URLs. `test` may be left out; then the report shows val only."""
+    """JSONL file of test samples. Without one the report shows val only."""
     demo: DemoData | None = None
+    """`{}` takes the demo's domain."""
     dataset: str | None = None
     """A dataset of section 3.1 of the paper: gsm8k, hellaswag, squad, arc_challenge or humaneval."""
     folder: str | None = None
-    """Where the dataset's files lie, as NAME/{train_1000,val,test}.jsonl. None: they are drawn from the Hub."""
+    """Folder of the dataset's files, as NAME/{train_1000,val,test}.jsonl. None draws them from the Hub."""
     task: str | None = None
-    """The task of lines that name none: a task's name, or `module:Class` for your own."""
+    """Task of lines that name none: a task's name, or `module:Class` for your own."""
     regime: int | None = Field(default=None, ge=1)
-    """How many training samples to draw (the paper: 1000, 600 or 300). Smaller regimes nest in larger ones."""
+    """Number of training samples to draw (the paper: 1000, 600 or 300). None takes all, of the demo 1000. With one
+    seed, smaller regimes nest in larger ones."""
     eval_samples: int | None = Field(default=500, ge=1)
-    """At most so many of val, and of test; the same ones for every seed."""
+    """Most samples to take of val, and of test (the paper: 500). Every seed takes the same ones of a file."""
     val_apart: float = Field(default=0, ge=0, lt=1)
-    """Share of val that is held apart from the agents. It chooses the best model, and shows what the rest of val, which
-    drives the loop, would flatter. 0: val does both, as in the paper."""
+    """Share of val that the agents never see. It chooses the best model and shows how much the rest of val, which
+    drives the loop, flatters. With 0, as in the paper, val does both."""
 
     @model_validator(mode="before")
     @classmethod
@@ -88,35 +92,41 @@ class DataConfig(Section):
     def _one_source(self) -> DataConfig:
         sources = [self.demo is not None, self.dataset is not None, any([self.train, self.val, self.test])]
         if sum(sources) > 1:
-            raise ValueError("give either `demo` or the files `train`, `val` (and `test`) or `dataset`, not two")
+            raise ValueError("give only one of `demo`, `dataset` and the files `train`, `val` (and `test`)")
         if not any(sources[:2]) and not all([self.train, self.val]):
             raise ValueError("give the files `train` and `val` (and `test`), or `dataset: gsm8k`, or `demo: {}`")
         if self.folder is not None and self.dataset is None:
-            raise ValueError("`folder` is where the files of a dataset lie; name it with `dataset`")
+            raise ValueError("`folder` holds the files of a dataset; name the dataset with `dataset`")
         return self
 
 
 class StudentConfig(Section):
-    """The small model to improve."""
+    """The small language model to improve."""
 
     model: str = "meta-llama/Llama-3.2-1B-Instruct"
-    """A Hub id, a local folder, or `demo` for the embedded student."""
+    """A Hub id, a local folder, or `demo` for the demo student. The default is the paper's."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """`auto` takes bfloat16 where the device has it, else float32."""
+    """Type of the weights. `auto` takes bfloat16 where the device has it, else float32."""
     quantization: Literal["4bit"] | None = None
     """`4bit` keeps the base model's weights in NF4, for training (QLoRA) and evaluation: less memory, and somewhat
     different replies. Needs a GPU and `pip install 'pada-ray[4bit]'`."""
     chat_template: dict[str, Any] = Field(default_factory=dict)
     """Values for the model's chat template, such as a fixed `date_string` for Llama 3."""
     max_length: int = Field(default=2048, ge=16)
-    """Tokens of prompt and reply together; longer training samples are left out, and counted."""
+    """Most tokens of prompt and reply together. Longer training samples are left out and counted."""
 
 
 class LoraSettings(Section):
+    """The adapter, as in `peft.LoraConfig`."""
+
     r: int = Field(default=32, ge=1)
+    """Rank. The default is the paper's."""
     alpha: int = Field(default=32, ge=1)
+    """The adapter's output is scaled by alpha / r. The default is the paper's."""
     dropout: float = Field(default=0.05, ge=0, lt=1)
+    """Dropout probability in the adapter. The default is the paper's."""
     target_modules: str | list[str] = "all-linear"
+    """Modules that get an adapter: `all-linear`, a list of names, or a regular expression."""
 
 
 class FineTuneConfig(Section):
@@ -124,29 +134,34 @@ class FineTuneConfig(Section):
 
     lora: LoraSettings = LoraSettings()
     epochs: int = Field(default=5, ge=1)
+    """Passes over the training set. The default is the paper's."""
     learning_rate: float = Field(default=2e-4, gt=0)
+    """Highest learning rate of the optimiser, AdamW. The default is the paper's."""
     batch_size: int = Field(default=8, ge=1)
-    """Samples per optimiser step over all workers together."""
+    """Samples per optimiser step, over all workers together."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Forward passes per optimiser step; `batch_size` must be a multiple of it times `workers`. When fewer workers are
-    there than at most, they make more passes: a step keeps its samples."""
+    """Forward passes per optimiser step. `batch_size` must be a multiple of it times the most `workers`. Fewer workers
+    make more passes each, so that a step keeps its samples."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Learning rate schedule after the warmup. `constant` has no warmup."""
     warmup: Fraction = 0.05
-    """Share of the steps."""
+    """Share of the optimiser steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """Weight decay of the optimiser."""
     restart: Literal["base", "previous"] = "base"
-    """Each round's adapter starts fresh from the base model, or goes on from the previous round's."""
+    """Where each iteration's adapter starts: at the base model, or at the previous iteration's adapter."""
     workers: FewestAndMost = (1, 1)
-    """How many train together: `2`, or `[1, 4]` for one and up to four as the cluster has room and workers are lost."""
+    """Workers that train together: `2`, or `[1, 4]` for one to four, as the cluster has room and workers are lost."""
     deepspeed: dict[str, Any] | None = None
     """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `configs/deepspeed`, a JSON file of
     your own, or its keys."""
     cpus_per_worker: float = Field(default=1, gt=0)
+    """CPUs that each worker reserves."""
     gpus_per_worker: float | Literal["auto"] = "auto"
-    """`auto`: one GPU if the cluster has any, or if its autoscaler may add some. Where that cannot be seen, as on
-    KubeRay while no GPU is there, a number is asked for."""
+    """GPUs that each worker reserves. `auto`: one if the cluster has any or its autoscaler may add some. Where that
+    cannot be seen, as on KubeRay while no GPU is up, give a number."""
     max_failures: int = Field(default=2, ge=0)
-    """How often a lost worker is replaced; training goes on from the last epoch's checkpoint."""
+    """How often a lost worker is replaced. Training then goes on from the last epoch's checkpoint."""
 
     @field_validator("deepspeed", mode="before")
     @classmethod
@@ -170,42 +185,49 @@ class EvaluationConfig(Section):
     """Greedy generation by a Ray Data actor pool."""
 
     backend: str = "transformers"
-    """`transformers`, or `vllm`, which writes faster and takes longer to start. That one needs
-    `pip install 'pada-ray[vllm]'`; docs/vllm.md."""
+    """`transformers`, or `vllm`, which generates faster and takes longer to start. `vllm` needs
+    `pip install 'pada-ray[vllm]'`; see docs/vllm.md."""
     vllm: dict[str, Any] = Field(default_factory=dict)
-    """Engine arguments of vLLM over those that follow from the config, such as `gpu_memory_utilization`."""
+    """vLLM engine arguments, such as `gpu_memory_utilization`. They override those that follow from the config."""
     batch_size: int = Field(default=32, ge=1)
+    """Samples that a worker takes at a time."""
     max_new_tokens: int | None = Field(default=None, ge=1)
-    """Instead of the task's own limit."""
+    """Most tokens of a reply. None takes the task's limit."""
     workers: FewestAndMost = (1, 1)
-    """How many hold the student at a time: `2`, or `[1, 4]` for one and up to four as the cluster has room. The
-    predictions are the same."""
+    """Workers that generate at the same time: `2`, or `[1, 4]` for one to four, as the cluster has room. Predictions do
+    not depend on the number."""
     cpus_per_worker: float = Field(default=1, gt=0)
+    """CPUs that each worker reserves."""
     gpus_per_worker: float | Literal["auto"] = "auto"
-    """As in `fine_tune`."""
+    """GPUs that each worker reserves, as in `fine_tune`."""
 
     @model_validator(mode="after")
     def _holds_together(self) -> EvaluationConfig:
         if self.vllm and self.backend != "vllm":
-            raise ValueError("vllm: these arguments are for backend: vllm")
+            raise ValueError("vllm: these arguments need backend: vllm")
         return self
 
 
 class PatternAnalysisConfig(Section):
+    """From validation failures to patterns and strategies: section 2.2 of the paper."""
+
     enabled: bool = True
-    """False removes the branch: the ablation without generalization pattern analysis."""
+    """False removes this branch: the ablation without generalization pattern analysis."""
     max_failures: int = Field(default=50, ge=1)
-    """Validation failures to analyse, drawn at random."""
+    """Most validation failures to analyse in an iteration, drawn at random. The default is the paper's."""
     batch_size: int = Field(default=10, ge=1)
-    """Failures per call."""
+    """Failures per LLM call."""
     embedding: str = "sentence-transformers/all-mpnet-base-v2"
-    """A sentence-transformers model (Hub id or folder), or `tfidf`, which needs no weights."""
+    """Embeds the analyses: a sentence-transformers model (Hub id or folder), or `tfidf`, which needs no weights. The
+    default is the paper's (appendix A.2.1)."""
     min_clusters: int = Field(default=2, ge=1)
+    """Fewest clusters. The default is the paper's."""
     max_clusters: int = Field(default=10, ge=1)
+    """Most clusters. The default is the paper's."""
     of_last_model: bool = True
-    """What the last model still gets wrong is analysed too, for the reader: some ten calls."""
+    """Whether the last model's failures are analysed too, only for the report: some ten LLM calls."""
     leave_out: int | None = Field(default=None, ge=0)
-    """A cluster (0 is the largest) whose strategy is drafted but not used: what is it worth?"""
+    """A cluster (0 is the largest) whose strategy is drafted but not used, to see what it is worth."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PatternAnalysisConfig:
@@ -214,119 +236,132 @@ class PatternAnalysisConfig(Section):
         return self
 
     def what_findings_depend_on(self) -> str:
-        """As JSON. Runs that agree in it find the same in the same failures."""
+        """As JSON. Runs with equal values have equal findings for equal failures."""
         return self.model_dump_json(exclude={"of_last_model", "leave_out"})
 
 
 class DataGenerationConfig(Section):
+    """From strategies and training errors to synthetic samples: section 2.3 of the paper."""
+
     ratio: float = Field(default=0.5, gt=0)
-    """Accepted synthetic samples per iteration, as a share of the original training set."""
+    """Accepted synthetic samples per iteration, as a share of the original training set. The default is the paper's."""
     batch_size: int = Field(default=10, ge=1)
-    """Samples per call: B of appendix A.5."""
+    """Samples per LLM call: B of appendix A.5."""
     temperature: float = Field(default=0.7, ge=0, le=2)
+    """Sampling temperature of these calls; all others have 0. Both are the paper's."""
     error_share: ErrorShare = "error_rate"
-    """Share of the branch of training errors: a number (0 removes the branch); `error_rate`, what train's error rate is
-    of train's and val's together; `cluster`, as much as for one more cluster. docs/error_share.md says why."""
+    """Share of the branch of training errors in the new samples: a number (0 removes the branch); `error_rate`, train's
+    error rate divided by the sum of train's and val's; `cluster`, as much as one more cluster. docs/error_share.md says
+    why."""
     candidate_budget: float = Field(default=3.0, ge=1)
-    """At most so many first drafts per accepted sample asked for; then the shortfall is reported."""
+    """Most first drafts per accepted sample asked for. When they are used up, the shortfall is reported."""
 
     def samples_to_add(self, train: int) -> int:
-        """What an iteration adds to an original training set of so many samples."""
+        """New samples per iteration for an original training set of `train` samples."""
         return round(self.ratio * train)
 
 
 class QualityControlConfig(Section):
+    """Review of synthetic samples by the judge: section 2.4 of the paper."""
+
     enabled: bool = True
-    """False lets everything well-formed pass that is neither a leak nor known: the ablation without quality control."""
+    """False is the ablation without quality control: only malformed samples, leaks and known questions are rejected."""
     threshold: float = Field(default=7, ge=1, le=10)
+    """Lowest mean of the ratings, 1 to 10, that passes. The default is the paper's."""
     max_regenerations: int = Field(default=3, ge=0)
+    """How often a rejected sample is regenerated. The default is the paper's."""
     batch_size: int = Field(default=10, ge=1)
-    """Samples per judge's call; a generated batch larger than that is split."""
+    """Samples per call to the judge. A larger generated batch is split."""
     decide: Literal["sample", "batch"] = "sample"
-    """Whether the threshold holds for each sample, or for a batch's mean as in the paper (a mean hides wrong
+    """Whether the threshold applies to each sample, or to a batch's mean as in the paper (a mean hides wrong
     answers)."""
     verify: bool = True
-    """Whether an answer that can be computed or executed is checked; a wrong one never passes."""
+    """Whether answers that can be computed or executed are checked; a wrong one never passes. The paper: false."""
     for_all_methods: bool = False
-    """Whether the methods that PaDA-Agent is compared with get its quality control as well. They have none of their
-    own."""
+    """Whether the methods that PaDA-Agent is compared with get its quality control too. They have none of their own."""
 
 
 class GradingConfig(Section):
-    """How the judge decides what fails, in the tasks that leave it to one (`task: judged`)."""
+    """How the judge decides what fails, in tasks that leave this to a judge (`task: judged`)."""
 
     rubric: str = (
         "10: right, complete and helpful, in the form that was asked for; 7: serves its purpose, with small faults; "
         "4: partly right, or something asked for is missing; 1: wrong, beside the point or unreadable."
     )
-    """What to rate a reply by, 1 to 10. A sample's own `meta.rubric` goes before it."""
+    """What to rate a reply by, 1 to 10. A sample's own `meta.rubric` replaces it."""
     threshold: float = Field(default=7, ge=1, le=10)
-    """A reply rated lower fails."""
+    """A reply that is rated lower fails."""
     batch_size: int = Field(default=10, ge=1)
-    """Replies per judge's call."""
+    """Replies per call to the judge."""
 
 
 class SandboxConfig(Section):
-    """The sandbox for code that a model wrote, in the tasks that run any (`task: code`)."""
+    """The sandbox for code that a model wrote, in tasks that execute code (`task: code`)."""
 
     require: Literal["strong", "basic"] = "basic"
-    """The weakest level to run code at; see docs/sandbox.md. `strong` refuses to start where the machine holds less."""
+    """Weakest level at which code is executed; see docs/sandbox.md. `strong` refuses to start where there is less."""
 
 
 class LeakGuardConfig(Section):
+    """Keeps val and test out of the new samples."""
+
     words: int = Field(default=8, ge=4)
-    """A run of so many words of a val or test text is a leak, unless it stands in the training set too."""
+    """Length of a leak: this many words in a row of a val or test text, unless the training set has them too."""
 
 
 class Price(Section):
-    """USD per million tokens."""
+    """What an endpoint charges."""
 
     prompt: float = Field(ge=0)
+    """USD per million prompt tokens."""
     completion: float = Field(ge=0)
+    """USD per million tokens of replies."""
 
 
 class VllmServerConfig(Section):
-    """How the cluster serves a model by vLLM on GPUs of its own (`base_url: vllm`)."""
+    """How the cluster serves a model with vLLM on its own GPUs (`base_url: vllm`)."""
 
     engines: Annotated[tuple[NonNegativeInt, PositiveInt], AfterValidator(_fewest_first)] = (0, 1)
-    """The fewest and the most. With 0 the last one lets go of its GPU when there is no call for it."""
+    """The fewest and the most engines. With 0, the last one frees its GPU when no call needs it."""
     idle_s: float = Field(default=60, ge=0)
     """Seconds without a call after which an engine ends."""
     cpus_per_engine: float = Field(default=1, gt=0)
+    """CPUs that each engine reserves."""
     gpus_per_engine: float | Literal["auto"] = "auto"
-    """As in `fine_tune`; with `tensor_parallel_size` in `arguments`, so many for each part."""
+    """GPUs that each engine reserves, as in `fine_tune`; with `tensor_parallel_size` in `arguments`, for each part."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Engine arguments of vLLM, such as `max_model_len`."""
+    """vLLM engine arguments, such as `max_model_len`."""
 
 
 class EndpointConfig(Section):
-    """An OpenAI-compatible endpoint. A secret is never a value here, only the name of its variable."""
+    """An OpenAI-compatible endpoint. It names the variable of a secret and never holds the secret."""
 
     base_url: str
-    """`https://.../v1`; `offline` for the embedded rule-based teacher; `vllm` to have the cluster serve `model` by
-    itself, which needs `pip install 'pada-ray[vllm]'`."""
+    """`https://.../v1`; `offline` for the offline teacher; `vllm` if the cluster is to serve `model` itself. `vllm`
+    needs `pip install 'pada-ray[vllm]'`."""
     model: str
-    """As the server calls it; with `vllm` a Hub id or a folder."""
+    """The server's name for the model; with `vllm` a Hub id or a folder."""
     vllm: VllmServerConfig = VllmServerConfig()
-    """For `base_url: vllm`."""
+    """For `base_url: vllm` only."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the environment variable that holds the key."""
+    """Name of the environment variable that holds the API key."""
     requests_per_minute: int | None = Field(default=None, ge=1)
+    """Most calls per minute. None: the limit is found, by rising in steps and falling by a share at a refusal."""
     tokens_per_minute: int | None = Field(default=None, ge=1)
-    """Of prompts and replies together."""
+    """Most tokens per minute, of prompts and replies together. None: the limit is found likewise."""
     max_in_flight: int | None = Field(default=None, ge=1)
-    """Calls at a time. A limit that is not given is found: up in steps, down by a share when the endpoint refuses."""
+    """Most calls at a time. None: the limit is found likewise."""
     max_retries: int = Field(default=8, ge=0)
-    """Of one call, after a lost connection, a timeout, 408, 409, 429 or 5xx, with growing waits or as long as
-    Retry-After says. A 429 counts for a tenth while the endpoint answers others."""
+    """Retries of one call after a lost connection, a timeout, 408, 409, 429 or 5xx. The waits grow, or follow
+    Retry-After. While other calls succeed, a 429 counts as a tenth of a retry."""
     timeout: float = Field(default=120, gt=0)
     """Seconds for one call."""
     price: Price | None = None
-    """Without it there is no account of money: a price is never guessed."""
+    """Without it money is not counted: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16)
-    """For one reply."""
+    """Most tokens of one reply."""
     headers: dict[str, str] = Field(default_factory=dict)
-    """Extra headers that are no secrets."""
+    """Extra HTTP headers; no secrets."""
     body: dict[str, Any] = Field(default_factory=dict)
     """Extra fields of the request's body."""
 
@@ -341,48 +376,51 @@ class EndpointConfig(Section):
     @classmethod
     def _has_no_password(cls, url: str) -> str:
         if re.search("://[^/@]*@", url):
-            raise ValueError("a URL with a user or a password is written to files; give a key by api_key_env")
+            raise ValueError("remove user and password from the URL, which is written to files; use api_key_env")
         return url
 
 
 class LlmConfig(Section):
-    """Who analyses and writes, and who judges. The paper takes two models, to avoid self-enhancement bias."""
+    """The LLM endpoints. The paper takes two models, to avoid self-enhancement bias."""
 
     teacher: EndpointConfig
+    """Analyses failures and writes samples. The paper: Llama 3.3 70B Instruct."""
     judge: EndpointConfig
+    """Rates samples and replies. The paper: Claude 3.5 Haiku v2."""
     max_reasks: int = Field(default=3, ge=0)
-    """How often a reply that cannot be read is asked for again, with the parser's error."""
+    """How often an unreadable reply is asked for again, with the parser's error."""
     cache: str | None = None
-    """Folder or fsspec URL for the replies already paid for, which runs may share. None: the run's folder."""
+    """Folder or fsspec URL for replies already paid for, which runs may share. None: the run's folder."""
 
 
 class Budget(Section):
     """What a run may spend on LLM calls in all, over every resumption. At the limit it pauses."""
 
     usd: float | None = Field(default=None, gt=0)
-    """Needs `price` at both endpoints."""
+    """Most USD. Needs `price` at both endpoints."""
     tokens: int | None = Field(default=None, ge=1)
-    """Of prompts and replies together."""
+    """Most tokens, of prompts and replies together."""
 
 
-CHANGEABLE = {"llm", "budget", "shared_disk"}  # keys that may change in a run that has begun
+CHANGEABLE = {"llm", "budget", "shared_disk"}  # keys that may change after a run has started
 
 
 class Config(Section):
     """One run of PaDA-Agent."""
 
     name: str = Field(default="pada", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """The run's folder is called so, with a number where the name is taken."""
+    """Name of the run's folder, with a number added if it is taken."""
     runs: str = "runs"
     """Folder or fsspec URL under which runs are kept."""
     shared_disk: bool = False
-    """Whether local paths, such as `runs`, are on a disk that all nodes of the cluster mount at the same place. A
-    cluster of several nodes takes a local path only so; see docs/storage.md."""
+    """Whether local paths, such as `runs`, are on a disk that all nodes mount at the same place. Without it, a cluster
+    of several nodes takes no local path; see docs/storage.md."""
     seed: int = 0
+    """Seed of the run's random draws: training samples, fine-tuning, agents."""
     method: str = "pada"
-    """PaDA-Agent, a method to compare it with, or a control: the table in `pada_ray/methods`."""
+    """PaDA-Agent, a method to compare it with, or a control: a name from `pada_ray/methods`."""
     iterations: int = Field(default=2, ge=1)
-    """Rounds of augmentation after the initial fine-tuning."""
+    """Iterations after the initial fine-tuning. The paper does not give the number."""
     data: DataConfig
     student: StudentConfig = StudentConfig()
     fine_tune: FineTuneConfig = FineTuneConfig()
@@ -396,11 +434,11 @@ class Config(Section):
     llm: LlmConfig
     budget: Budget = Budget()
     offline: TeacherSettings = TeacherSettings()
-    """How the embedded teacher (`base_url: offline`) behaves."""
+    """How the offline teacher (`base_url: offline`) behaves."""
     shared_stages: str | None = None
-    """Folder of fine-tunings and evaluations that runs have in common and do once; a sweep sets it."""
+    """Folder or fsspec URL of fine-tunings and evaluations that several runs share. A sweep sets it."""
     prompts: str | None = None
-    """Folder with templates of your own, named like those in `pada_ray/prompts`."""
+    """Folder with your own templates, named like those in `pada_ray/prompts`."""
 
     @model_validator(mode="after")
     def _money_is_counted(self) -> Config:
@@ -416,9 +454,9 @@ class Config(Section):
         if self.evaluation.backend != "vllm":
             return self
         if self.student.quantization is not None:
-            raise ValueError("evaluation.backend: vllm does not go with student.quantization; take transformers")
+            raise ValueError("evaluation.backend: vllm does not support student.quantization; use transformers")
         if self.fine_tune.lora.r > VLLM_LORA_RANKS[-1]:
-            raise ValueError(f"evaluation.backend: vllm knows adapters up to fine_tune.lora.r: {VLLM_LORA_RANKS[-1]}")
+            raise ValueError(f"evaluation.backend: vllm supports fine_tune.lora.r up to {VLLM_LORA_RANKS[-1]}")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""How the offline teacher behaves: how often it errs, and which faults of an endpoint it plays."""
+"""How the offline teacher behaves: how often it errs, and which endpoint faults it simulates."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ FAULT_NAMES: tuple[FaultName, ...] = get_args(FaultName)
 
 
 class TeacherSettings(BaseModel):
-    """All behaviour that is not in the request itself. Rates are shares of entries or of requests, 0 to 1."""
+    """The offline teacher's settings. Rates are shares of entries or of requests, 0 to 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 0
-    """Another seed is another teacher: other wordings, other mistakes, other faults."""
+    """Seed of its wordings, mistakes and faults."""
 
     model: str = "offline-teacher"
     """The name that /v1/models lists. Requests may name any model."""
 
     wrong_rate: Rate = 0.15
-    """Share of new samples with a wrong reply, in prompts without feedback."""
+    """Share of new samples with a wrong reply, for prompts without feedback."""
 
     wrong_rate_with_feedback: Rate = 0.03
-    """The same in prompts that carry feedback."""
+    """The same for prompts with feedback."""
 
     meaning_lost_rate: Rate = 0.03
-    """Share of rephrased questions that ask something else than their original."""
+    """Share of rephrased questions that ask something different from the original."""
 
     misread_rate: Rate = 0.05
     """Share of failures whose diagnosis is wrong."""
 
     judge_error_rate: Rate = 0.02
-    """Share of verdicts that are turned round: a good sample turned down or a bad one let through."""
+    """Share of verdicts that are reversed: a good sample rejected or a bad one accepted."""
 
     latency_ms: float = Field(default=0, ge=0)
     """Wait before every reply, in milliseconds."""
 
     faults: dict[FaultName, Rate] = Field(default_factory=dict)
-    """Share of requests with each fault, see `pada_ray.teacher.faults`. At most one strikes a request."""
+    """Share of requests with each fault; see `pada_ray.teacher.faults`. A request has at most one fault."""
 
     hang_seconds: float = Field(default=30, ge=0)
-    """How long a request with the fault "hang" waits for its reply."""
+    """Seconds that a request with the fault "hang" waits for its reply."""
 
     retry_after_seconds: float = Field(default=1, ge=0)
-    """What the Retry-After header of the fault "rate_limit" says."""
+    """Seconds in the Retry-After header of the fault "rate_limit"."""
 
     access_log: str | None = None
-    """File to which a JSON line is appended for every request, see `pada_ray.teacher.access_log`."""
+    """File that gets a JSON line for every request; see `pada_ray.teacher.access_log`."""
 
     @field_validator("faults")
     @classmethod

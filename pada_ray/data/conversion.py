@@ -1,4 +1,4 @@
-"""Data in another layout as samples in ours, with an account of every row that was dropped."""
+"""Converts data from another layout to samples, and accounts for every dropped row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pada_ray.randomness import shuffled
 from pada_ray.records import Sample, Split
 from pada_ray.tasks import get_task
 
-UNKNOWN = ""  # task or answer of a sample whose line leaves it to the config, or to the task
+UNKNOWN = ""  # a missing task, which the config gives, or a missing answer, which the task reads
 
 
 class Converted(NamedTuple):
@@ -47,11 +47,11 @@ def read_converted(path: str, layout: str | None = None, task: str | None = None
     Args:
         path: local path or fsspec URL.
         layout: one of LAYOUTS; None takes the one that most rows have.
-        task: the task of rows that name none; then each answer is read from its reply, and checked. In the layout
-            `messages`, which is ours, a row's own `task`, `answer` and `meta` are kept.
+        task: the task of rows that name none; each answer is then read from its reply and checked. In our own layout
+            `messages`, a row's `task`, `answer` and `meta` are kept.
 
     Raises:
-        DataError: the file cannot be read, has no known layout, or not one row of use.
+        DataError: the file cannot be read, has no known layout, or has no row that can be converted.
         ConfigError: the task is unknown.
     """
     if task is not None:
@@ -76,9 +76,9 @@ def read_converted(path: str, layout: str | None = None, task: str | None = None
 
 
 def cut(samples: Sequence[Sample], shares: dict[Split, float], seed: int) -> dict[Split, list[Sample]]:
-    """The samples in splits, by shares of the questions: all samples with one question are in one split.
+    """Cuts the samples into splits, by shares of the questions. Samples with equal questions share a split.
 
-    Raises DataError when a split would be empty.
+    Raises DataError if a split would be empty.
     """
     questions = by_question(samples)
     left = shuffled(questions, seed)
@@ -94,7 +94,10 @@ def cut(samples: Sequence[Sample], shares: dict[Split, float], seed: int) -> dic
 
 
 def as_line(sample: Sample) -> str:
-    """The sample as a line of our files, without what is not known of it."""
+    """The sample as a JSON line, without an unknown task or answer and without empty `meta`.
+
+    `Folder.write_records` would write them as "", which a reader takes for given values.
+    """
     unknown = {field for field in ("task", "answer") if getattr(sample, field) == UNKNOWN}
     return sample.model_dump_json(exclude=unknown | ({"meta"} if not sample.meta else set()))
 
@@ -120,19 +123,19 @@ def _layout_of(path: str, rows: Sequence[Row]) -> str:
     fitting = Counter(name for row in rows for name, layout in LAYOUTS.items() if layout.fits(row))
     if not fitting:
         keys = ", ".join(map(str, rows[0])) if rows else "none"
-        raise DataError(f"{path}: the layout is none of {', '.join(LAYOUTS)}; the keys of its first row: {keys}")
+        raise DataError(f"{path}: unknown layout, none of {', '.join(LAYOUTS)}; the keys of its first row: {keys}")
     return fitting.most_common(1)[0][0]
 
 
 def _read(path: str) -> tuple[dict[str, Row], list[Dropped]]:
-    """The objects of a file by where they stand, and what is none."""
+    """The JSON objects of a file by place, and the dropped entries, which are none."""
     try:
         with fsspec.open(path, "rb") as file:
             data = file.read()
         values = _parquet(data) if path.endswith(".parquet") else _json(data.decode("utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except Exception as e:  # each file system, and pyarrow, has errors of its own
+    except Exception as e:  # each file system, and pyarrow, has its own errors
         raise DataError(f"{path}: cannot be read ({type(e).__name__}: {one_line(e)})") from None
     rows: dict[str, Row] = {where: value for where, value in values if isinstance(value, dict)}
     return rows, [Dropped(where, "not a JSON object") for where, _ in values if where not in rows]
@@ -144,7 +147,7 @@ def _parquet(data: bytes) -> list[tuple[str, Any]]:
 
 
 def _json(text: str) -> list[tuple[str, Any]]:
-    """The entries of one array, or else every line that is not blank."""
+    """(place, value) of the entries of one array, or else of every line that is not blank."""
     array = _json_or_none(text) if text.lstrip().startswith("[") else None
     if isinstance(array, list):
         return [(f"row {number}", value) for number, value in enumerate(array, start=1)]

@@ -1,4 +1,4 @@
-"""Layouts that training data come in, told by their keys, and how a row of each becomes messages."""
+"""Common layouts of training data, recognised by their keys, and how a row of each becomes messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _alpaca(row: Row) -> list[Any]:
 
 def _prompt_completion(row: Row) -> list[Any]:
     reply = row["completion"] if "completion" in row else row["response"]
-    if isinstance(row["prompt"], list) and isinstance(reply, list):  # as TRL has it for conversations
+    if isinstance(row["prompt"], list) and isinstance(reply, list):  # TRL's form for conversations
         return [*row["prompt"], *reply]
     return _exchange(row, row["prompt"], reply)
 
@@ -61,24 +61,24 @@ LAYOUTS = {
 
 
 def messages_of(row: Row, layout: str) -> list[Message]:
-    """The conversation in a row, without white space round its messages.
+    """The conversation in a row, with each message stripped of white space.
 
-    Raises ValueError, saying why the row cannot be one that ends in a question and its reply.
+    Raises ValueError if the row is not in the layout, or does not end in a question and its reply.
     """
     if not LAYOUTS[layout].fits(row):
         raise ValueError(f"not in the layout {layout}")
     messages = [_message(turn) for turn in LAYOUTS[layout].turns(row)]
     if [m.role for m in messages[-2:]] != ["user", "assistant"]:
-        raise ValueError("the conversation does not end in a question of the user and the assistant's reply")
+        raise ValueError("the conversation does not end in a user's question and the assistant's reply")
     return messages
 
 
 def _message(turn: Any) -> Message:
     if not isinstance(turn, dict) or not isinstance(turn.get("content"), str):
-        raise ValueError("a message is no text")
+        raise ValueError("a message is not text")
     role = _ROLES.get(str(turn.get("role")).lower())
     if role is None:
-        raise ValueError(f"a message is from {turn.get('role')!r}")
+        raise ValueError(f"a message has the unknown role {turn.get('role')!r}")
     if not turn["content"].strip():
         raise ValueError("a message is empty")
     return Message.model_validate({"role": role, "content": turn["content"].strip()})

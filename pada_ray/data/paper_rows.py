@@ -1,7 +1,7 @@
-"""Rows of the five benchmarks, as the Hugging Face Hub has them, as samples.
+"""Turns rows of the five datasets, as on the Hugging Face Hub, into samples.
 
-Instructions and form follow the papers' own where they give one: `#### number` for GSM8K, a letter for multiple choice,
-a span for SQuAD, the whole function for HumanEval.
+Instructions and form follow each dataset's paper where it gives one: `#### number` for GSM8K, a letter for multiple
+choice, a span for SQuAD, the whole function for HumanEval.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Item(NamedTuple):
 
 
 def gsm8k(row: Row, split: str, index: int) -> Item:
-    """A problem with its worked solution, without the calculator's marks. One story with other numbers is one key."""
+    """A problem with its worked solution, without the calculator's marks. Other numbers do not change a story's key."""
     worked, _, number = row["answer"].rpartition("####")
     number = number.strip().replace(",", "")
     story = row["question"].strip()
@@ -43,7 +43,7 @@ def gsm8k(row: Row, split: str, index: int) -> Item:
 
 
 def hellaswag(row: Row, split: str, index: int) -> Item:
-    """A text with four endings. Neighbours of one video overlap, so a sentence of five or more words is a key."""
+    """A text with four endings. Items from one video overlap, so every sentence of five or more words is a key."""
     text = _without_markup(row["ctx"])
     endings = [_without_markup(ending) for ending in row["endings"]]
     sample = _choice(
@@ -64,7 +64,7 @@ def hellaswag(row: Row, split: str, index: int) -> Item:
 
 
 def squad(row: Row, split: str, index: int) -> Item:
-    """A passage, a question and its accepted spans. The passage is a key: one question each."""
+    """A passage, a question and its accepted spans. The passage is a key, so each gives one question."""
     passage, split = row["context"].strip(), _official(split)
     accepted = list(dict.fromkeys(text.strip() for text in row["answers"]["text"]))
     sample = _sample(
@@ -81,7 +81,7 @@ def squad(row: Row, split: str, index: int) -> Item:
 
 
 def arc_challenge(row: Row, split: str, index: int) -> Item:
-    """A science question with three to five options, lettered from A whatever its own labels are."""
+    """A science question with three to five options, lettered from A whatever the row's labels are."""
     split, options, labels = _official(split), row["choices"]["text"], row["choices"]["label"]
     sample = _choice(
         f"arc_challenge-{split}-{row['id']}",
@@ -101,7 +101,7 @@ def arc_challenge(row: Row, split: str, index: int) -> Item:
 
 
 def humaneval(row: Row, split: str, index: int) -> Item:
-    """A function to complete; the reply is all of it, where the benchmark's own is the bare continuation."""
+    """A function to complete. The reply is the whole function; the dataset's solution is only the continuation."""
     prompt, solution = row["prompt"], row["canonical_solution"]
     sample = _sample(
         f"humaneval-{int(row['task_id'].rpartition('/')[2]):03}",
@@ -139,12 +139,12 @@ def _choice(name: str, stem: str, options: list[str], right: int, meta: dict[str
 
 
 def _official(split: str) -> str:
-    """The name that the authors of SQuAD and ARC gave the split which the Hub calls validation."""
+    """The split's name by the authors of SQuAD and ARC: the Hub's `validation` is their `dev`."""
     return "dev" if split == "validation" else split
 
 
 def _without_markup(text: str) -> str:
-    """HellaSwag's text without WikiHow's marks: a title begins a sentence. It may leave `..`."""
+    """HellaSwag's text without WikiHow's marks. A title starts a sentence, which may leave `..`."""
     text = _WIKIHOW_MARK.sub("", text.strip().replace(" [title]", ". "))
     return " ".join(text.split())
 

@@ -1,7 +1,7 @@
 """The five datasets of section 3.1 by name, from a folder or from the Hugging Face Hub.
 
-Of the Hub's items 500 are drawn for test and 500 for val (of ARC-Challenge's dev set all, of HumanEval 50 each), then
-1000 for train (of HumanEval the other 64). The paper does not publish its own draws.
+From the Hub, 500 items are drawn for test and 500 for val (ARC-Challenge: val is its whole dev set; HumanEval: 50
+each), then 1000 for train (HumanEval: the other 64). The paper does not publish its own draws.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pada_ray.randomness import shuffled
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
 
-DRAW = 0  # seed of the draw, the same for every run: a config's `regime`, `eval_samples` and `seed` choose within it
+DRAW = 0  # seed of the draw, the same for every run; a config's `regime`, `eval_samples` and `seed` choose from it
 
 
 class PaperSet(NamedTuple):
-    """A dataset on the Hub and how it is cut. Sources are the Hub's splits, in the order of the draw; a size of None
-    is all that there is."""
+    """A dataset on the Hub and how it is split. `sources` are the Hub's splits in the order of the draw; a size of None
+    takes all items."""
 
     hub: str
     subset: str | None
@@ -31,7 +31,7 @@ class PaperSet(NamedTuple):
     sources: dict[Split, str]
     sizes: dict[Split, int | None]
     train_file: str = "train_1000"
-    for_train: frozenset[str] = frozenset()  # ids that are no items for val and test
+    for_train: frozenset[str] = frozenset()  # ids kept out of val and test
 
 
 _SIZES: dict[Split, int | None] = {"test": 500, "val": 500, "train": 1000}
@@ -71,16 +71,16 @@ PAPER_SETS: dict[str, PaperSet] = {
         {"test": "test", "val": "test", "train": "test"},
         {"test": 50, "val": 50, "train": None},
         train_file="train_limited",
-        for_train=frozenset({"humaneval-056", "humaneval-061"}),  # one problem, with other brackets
+        for_train=frozenset({"humaneval-056", "humaneval-061"}),  # one problem with different brackets
     ),
 }
 
 
 def dataset_files(name: str, folder: str | None) -> dict[Split, str]:
-    """Where the samples of a dataset lie, as `NAME/{train_1000,val,test}.jsonl` (HumanEval: `train_limited`).
+    """The files of a dataset: `NAME/{train_1000,val,test}.jsonl` (HumanEval: `train_limited`).
 
     Args:
-        folder: a folder or fsspec URL that holds them. None: they are drawn from the Hub, once, and kept in the user's
+        folder: a folder or fsspec URL that holds them. None draws them from the Hub once, and keeps them in the user's
             cache folder.
 
     Raises:
@@ -123,14 +123,14 @@ def _hub(name: str) -> Callable[[str], Sequence[Row]]:
         datasets = importlib.import_module("datasets")
     except ImportError:
         raise ConfigError(
-            f"data.dataset: {name} comes from the Hub through the library datasets, which is not installed; "
+            f"data.dataset: {name} comes from the Hub by the library datasets, which is not installed; "
             "pip install 'pada-ray[datasets]', or give the folder of its files as data.folder"
         ) from None
 
     def rows(split: str) -> Sequence[Row]:
         try:
             table: Sequence[Row] = datasets.load_dataset(paper_set.hub, paper_set.subset, split=split)
-        except Exception as e:  # the library passes on errors of every kind from what it is built on
+        except Exception as e:  # the library passes on errors of many kinds
             raise DataError(
                 f"data.dataset: {paper_set.hub} cannot be loaded from the Hub ({type(e).__name__}: {one_line(e)}); "
                 "check the network, or give the folder of its files as data.folder"

@@ -1,4 +1,4 @@
-"""Reads a file of samples, one JSON object a line, and checks each; tells equal questions."""
+"""Reads a file of samples, one JSON object per line, and checks each; finds equal questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Sample
 from pada_ray.tasks import get_task
 
-# Beside a number a sign tells questions apart, where between words it is a matter of style.
+# Next to a number a sign distinguishes questions; between words it is a matter of style.
 _KEPT = re.compile(r"[^\W_]+|[+*/^=<>%×÷√≤≥≠]|(?<=[\d)=(])\s*[-−]\s*(?=[\d(.])|(?<!\d)\.(?=\d)|\((?=[-\d(])")
 
 
@@ -24,7 +24,7 @@ class Line(NamedTuple):
 
 
 def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """FILE:LINE and object of each line that is not blank."""
+    """(FILE:LINE, object) of each line that is not blank."""
     try:
         with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
@@ -49,7 +49,7 @@ def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise DataError(f"{path}: not UTF-8 ({err.reason} at byte {err.start}); save it as UTF-8") from err
     except DataError:
         raise
-    except Exception as err:  # each fsspec file system has errors of its own
+    except Exception as err:  # each fsspec file system has its own errors
         raise DataError(f"{path}: cannot be read ({type(err).__name__}: {err}); check path and access") from err
 
 
@@ -83,7 +83,7 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sam
 
 
 def _check_references(lines: Sequence[Line]) -> None:
-    """DataError for the first line whose own reference reply fails its task."""
+    """Raises DataError for the first line whose reference reply fails its task."""
     for name in dict.fromkeys(line.sample.task for line in lines):
         task, group = get_task(name), [line for line in lines if line.sample.task == name]
         samples = [line.sample for line in group]
@@ -96,12 +96,12 @@ def _check_references(lines: Sequence[Line]) -> None:
         for line, fails in zip(group, failed, strict=True):
             if fails:
                 raise DataError(
-                    f"{line.where}: the reference reply does not satisfy `answer` (task {name}); mend one of them"
+                    f"{line.where}: the reference reply does not satisfy `answer` (task {name}); correct one of them"
                 )
 
 
 def read_file(path: str, default_task: str | None = None) -> list[Line]:
-    """The samples of a file, each checked as far as can be, down to its reference reply.
+    """The samples of a file, each with its reference reply checked.
 
     Args:
         path: local path or fsspec URL.
@@ -116,21 +116,21 @@ def read_file(path: str, default_task: str | None = None) -> list[Line]:
     seen: dict[str, str] = {}
     for where, sample in lines:
         if sample.id in seen:
-            raise DataError(f"{where}: id {sample.id!r} also stands at {seen[sample.id]}; make ids unique")
+            raise DataError(f"{where}: id {sample.id!r} is also at {seen[sample.id]}; make ids unique")
         seen[sample.id] = where
     _check_references(lines)
     return lines
 
 
 def question_key(sample: Sample) -> str:
-    """What the user says, in lower case with only words, numbers and signs of arithmetic kept: equal keys, equal
-    questions."""
+    """The user's messages in lower case, with only words, numbers and arithmetic signs. Equal questions have equal
+    keys."""
     text = " ".join(message.content for message in sample.prompt if message.role == "user")
     return " ".join(kept.strip() for kept in _KEPT.findall(text.lower())) or text
 
 
 def by_question(samples: Iterable[Sample]) -> list[list[Sample]]:
-    """The samples in groups with equal questions, in the order in which these come."""
+    """The samples in groups with equal questions, in order of first appearance."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(question_key(sample), []).append(sample)

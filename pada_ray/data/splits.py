@@ -1,4 +1,4 @@
-"""The train, val and test samples of a run, from wherever its config has them."""
+"""The train, val and test samples of a run, from the source that its config names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pada_ray.tasks import get_task
 
 Samples = dict[Split, list[Sample]]
 
-# Seed of what is drawn of val and test. Runs with other seeds have the same items, so that results can be paired.
+# Seed of the draw from val and test. All runs have the same items, whatever their seeds, so that results can be paired.
 EVAL_DRAW = 0
 
 
 def read_data(config: Config) -> Samples:
-    """The run's samples, checked. Raises DataError, naming file and line."""
+    """The run's samples, checked. Raises DataError, naming file and line, or ConfigError."""
     samples = _read_splits(config)
     if not config.data.val_apart:
         return samples
@@ -31,7 +31,9 @@ def read_data(config: Config) -> Samples:
     for group in by_question(generator_for(EVAL_DRAW, "val_apart").sample(val, len(val))):
         (apart if len(apart) < size else seen).extend(group)
     if not seen or not apart:
-        raise ConfigError(f"data.val_apart: {config.data.val_apart} of {len(val)} samples leaves a part empty")
+        raise ConfigError(
+            f"data.val_apart: {config.data.val_apart} of {len(val)} val samples leaves one part empty; change the share"
+        )
     return samples | {"val": seen, "val_apart": apart}
 
 
@@ -39,7 +41,7 @@ def _read_splits(config: Config) -> Samples:
     data = config.data
     if data.demo is not None:
         if data.task is not None:
-            raise ConfigError("data.task: the demo's domain has a task of its own; leave it out")
+            raise ConfigError("data.task: the demo's domain has its own task; leave this key out")
         drawn = demo_splits(
             config.seed,
             train_size=data.regime or 1000,
@@ -50,7 +52,7 @@ def _read_splits(config: Config) -> Samples:
     train, val, test = data.train, data.val, data.test
     if data.dataset is not None:
         if data.task is not None:
-            raise ConfigError("data.task: a dataset of the paper has a task of its own; leave it out")
+            raise ConfigError("data.task: a dataset of the paper has its own task; leave this key out")
         files = dataset_files(data.dataset, data.folder)
         train, val, test = files["train"], files["val"], files["test"]
     if data.task is not None:
@@ -61,7 +63,7 @@ def _read_splits(config: Config) -> Samples:
 
 
 def read_each(configs: Iterable[Config]) -> Iterator[Samples]:
-    """The samples of each config; data that several have in common are read and checked once. Raises DataError."""
+    """The samples of each config. Data that configs share are read and checked once. Raises as `read_data`."""
     known: dict[tuple[DataConfig, int], Samples] = {}
     for config in configs:
         key = (config.data, config.seed)
@@ -71,13 +73,13 @@ def read_each(configs: Iterable[Config]) -> Iterator[Samples]:
 
 
 def _check_disjoint(splits: Sequence[list[Line]]) -> None:
-    """DataError where a question stands in two splits, whatever part of them is used."""
+    """Raises DataError if a question is in two splits, even in parts of them that are not used."""
     seen: dict[str, str] = {}
     for lines in splits:
         keys = {question_key(line.sample): line.where for line in reversed(lines)}
         for key, where in keys.items():
             if key in seen:
-                raise DataError(f"{where}: the same question stands at {seen[key]}; keep it in one split only")
+                raise DataError(f"{where}: the same question is at {seen[key]}; keep it in one split only")
         seen |= keys
 
 
@@ -95,13 +97,13 @@ def load_splits(
     Args:
         train, val, test: local paths or fsspec URLs.
         task: the task of lines that name none.
-        regime: train samples to use: the first so many of the shuffled file, so that with one seed a
-            smaller regime is the beginning of a larger one. None: all of them, in the same order.
-        eval_samples: val and test are cut to so many where they have more, the same ones for every seed.
+        regime: number of train samples to use, from the start of the shuffled file: with one seed, a smaller
+            regime is the beginning of a larger one. None: all of them, in the same order.
+        eval_samples: most samples of val, and of test; the same ones for every seed.
         seed: of train's shuffle.
 
     Raises:
-        DataError: a file is wrong, a question stands in two splits, or the regime is larger than the file.
+        DataError: a file is wrong, a question is in two splits, or the regime is larger than the file.
     """
     files: dict[Split, str] = {"train": train, "val": val}
     if test:
@@ -111,7 +113,7 @@ def load_splits(
     samples: Samples = {split: [line.sample for line in members] for split, members in lines.items()}
     available = len(samples["train"])
     if regime is not None and not 0 < regime <= available:
-        raise DataError(f"{train}: regime {regime} of a file with {available} samples; lower the regime")
+        raise DataError(f"{train}: regime {regime} is more than the file's {available} samples; lower the regime")
 
     def cut(split: list[Sample]) -> list[Sample]:
         if eval_samples is None or len(split) <= eval_samples:

@@ -1,6 +1,6 @@
-"""An embedded demo: a domain with verifiable answers and a student small enough to fine-tune in seconds."""
+"""The demo: a domain with verifiable answers and a student small enough to fine-tune in seconds."""
 
 from pathlib import Path
 
 STUDENT = Path(__file__).parent / "student"
-"""Folder of the shipped student, as `from_pretrained` takes it."""
+"""The folder of the shipped student, for `from_pretrained`."""

@@ -1,8 +1,8 @@
-"""What the demo's student is pretrained on.
+"""The documents on which the demo student is pretrained.
 
-Three sorts of document: bare facts (`23 - 9 = 14`), questions in the task's and the teacher's words WITHOUT
+There are three sorts: bare facts (`23 - 9 = 14`), questions in the task's and the teacher's words WITHOUT
 answers, and whole conversations in pretraining's own words. So the student knows arithmetic, the words of
-the domain and the form of a reply, and fine-tuning still has to teach it how the task's questions are solved.
+the domain and the form of a reply. Fine-tuning must still teach it to solve the task's questions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RARE_KINDS = [kind.name for kind in KINDS if kind.rare]
 
 
 def documents(rng: random.Random) -> Iterator[Document]:
-    """Documents without end: a text, or the turns of a conversation."""
+    """Endless documents: each a text or the turns of a conversation."""
     while True:
         sort = rng.choices(("fact", "question", "conversation"), (FACTS, QUESTIONS, CONVERSATIONS))[0]
         if sort == "fact":

@@ -1,8 +1,8 @@
 """The demo's domain: short arithmetic and calendar problems with answers that a rule can verify.
 
 A problem reads `Anna has 23 pens and gives away 9. How many pens does Anna have left?` and is answered
-`23 - 9 = 14. Answer: 14`. Some kinds are rare in training and frequent in evaluation, which is the gap that
-PaDA-Agent's validation failures are to reveal.
+`23 - 9 = 14. Answer: 14`. Some kinds are rare in training and frequent in evaluation: the gap that the
+failures on val should reveal to PaDA-Agent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pada_ray.demo.wordings import GOODS, MONTHS, NAMES, PLACES, TEMPLATES, THIN
 __all__ = ["KINDS", "Kind", "Problem", "make", "read", "splits"]
 
 TRIES = 1000
-BLOCK = 100  # lines within which the order is shuffled, so that a shorter train is a prefix of a longer one
+BLOCK = 100  # lines that are shuffled among themselves, so that a shorter train is a prefix of a longer one
 
 FIELD_PATTERNS = dict.fromkeys("abc", r"\d+") | dict.fromkeys(("x", "y", "month"), "[A-Z][a-z]+")
 WORD_PATTERN = "[a-z]+"
@@ -29,7 +29,7 @@ WORD_PATTERN = "[a-z]+"
 
 @dataclass(frozen=True)
 class Problem:
-    """A question of one kind with its worked answer. `fields` are what the template was filled with."""
+    """A question of one kind with its worked answer. `fields` filled the template."""
 
     kind: str
     question: str
@@ -45,8 +45,8 @@ class Problem:
 def make(kind_name: str, wording: Wording, rng: random.Random, fixed: Mapping[str, str | int] | None = None) -> Problem:
     """A problem of the kind in one of the wording's templates.
 
-    `fixed` are fields to keep, for instance another problem's `fields` to word it anew. Raises ValueError
-    when no numbers that fit them are found.
+    `fixed` are fields to keep, such as another problem's `fields` to reword it. Raises ValueError if no
+    numbers fit them.
     """
     kind = BY_NAME[kind_name]
     fixed = fixed or {}
@@ -60,7 +60,7 @@ def make(kind_name: str, wording: Wording, rng: random.Random, fixed: Mapping[st
 
 
 def read(question: str) -> Problem | None:
-    """Solves by rule a question in the task's or the teacher's wording; None when it is neither."""
+    """Solves a question in the task's or the teacher's wording by rule; None for other questions."""
     for kind_name, pattern in _patterns():
         match = pattern.fullmatch(question)
         if match:
@@ -74,7 +74,7 @@ def read(question: str) -> Problem | None:
 def splits(
     seed: int, train_size: int = 1000, eval_size: int = 500, absent: bool = True
 ) -> dict[str, list[dict[str, Any]]]:
-    """Train, val and test as lines of the samples' JSONL form, with no question twice and no kind named.
+    """Train, val and test as the fields of JSONL lines. No question occurs twice; no kind is named.
 
     Of train, 90% are common kinds, 5% common kinds of large arithmetic and 5% rare ones: five kinds at 1% and
     five at none, or with `absent=False` all ten at 0.5%. Of val and test, 60% are rare kinds, evenly. A train
@@ -87,7 +87,7 @@ def splits(
         kind: (0 if absent and kind.absent else rare_per_mille) if kind.rare else 25 if kind.large else 90
         for kind in KINDS
     }
-    # Val and test first: what train avoids repeating must not depend on how long train is.
+    # Val and test come first, so that they do not depend on the length of train.
     val = _split("val", seed, eval_size, evaluation, seen)
     test = _split("test", seed, eval_size, evaluation, seen)
     return {"train": _split("train", seed, train_size, training, seen), "val": val, "test": test}
@@ -116,7 +116,7 @@ def _unseen(kind: Kind, rng: random.Random, seen: set[str]) -> Problem:
 
 
 def _kinds_by_share(per_mille: Mapping[Kind, int]) -> Iterator[Kind]:
-    """Kinds in turn so that every prefix holds each kind at its share, give or take one line."""
+    """Kinds in an order in which every prefix holds each kind at its share, give or take one line."""
     credit = dict.fromkeys(per_mille, 0)
     while True:
         for kind, share in per_mille.items():
@@ -171,7 +171,7 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """A template as a regular expression with a group per field; a field that recurs must recur unchanged."""
+    """A template as a regular expression with a group per field; a repeated field must match the same text."""
     parts: list[str] = []
     known: set[str] = set()
     for literal, name, _, _ in Formatter().parse(template):

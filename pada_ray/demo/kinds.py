@@ -1,4 +1,4 @@
-"""The kinds of problem in the demo: how each is worked out, with which numbers, and how often it occurs."""
+"""The kinds of problem in the demo: their solutions, numbers and frequency."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Kind:
     """One kind of problem.
 
-    `steps` are worked in order; a step is `left operator right`, where a side is a number's name and `_` is
-    the result of the step before. `results` bounds what every step may come to.
+    `steps` are worked in order. A step is `left operator right`; a side is a number's name, or `_` for the
+    result of the previous step. `results` bounds the result of every step.
     """
 
     name: str
@@ -19,8 +19,8 @@ class Kind:
     steps: tuple[str, ...]
     numbers: Mapping[str, Sequence[int]] = field(hash=False)
     results: range
-    large: bool = False  # arithmetic that so small a student does not fit: the source of training errors
-    absent: bool = False  # rare, and left out of training altogether unless asked for
+    large: bool = False  # arithmetic too hard for so small a student: the source of training errors
+    absent: bool = False  # rare, and not in training unless asked for
 
 
 SMALL = range(2, 31)
@@ -59,8 +59,8 @@ BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 def work(kind: Kind, numbers: Mapping[str, int]) -> tuple[str, int] | None:
-    """The steps as text (`12 + 5 = 17. 17 - 4 = 13`) and the answer; None when a step does not come out
-    whole and within the kind's bounds."""
+    """The steps as text (`12 + 5 = 17. 17 - 4 = 13`) and the answer; None if a result is not whole
+    or out of the kind's bounds."""
     text = []
     result = 0
     for step in kind.steps:

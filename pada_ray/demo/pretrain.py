@@ -1,9 +1,9 @@
-"""Makes the demo's student: a Llama of half a million weights that knows arithmetic and the form of a reply.
+"""Makes the demo student: a Llama of half a million weights that knows arithmetic and the form of a reply.
 
 `python -m pada_ray.demo.pretrain [--out DIR] [--seed N] [--steps N] [--threads N] [--check]`
 
-The same seed and the same number of threads give the same weights again. At the end, and with `--check` alone, it says
-how many new problems in pretraining's own words the student solves, by which students can be compared.
+The same seed and number of threads give the same weights. At the end (with `--check`, only this) it prints how many new
+problems in pretraining's own words the student solves, so that students can be compared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STEPS = 2000
 ROWS, ROW_LENGTH = 24, 96  # a step's batch, in tokens
 LEARNING_RATE, WARM_UP, DECAY, CLIP = 4e-3, 50, 0.4, 1.0
 TOKENIZER_DOCUMENTS = 20_000
-PROBLEMS, PROBLEMS_SEED = 400, 2_000_000  # of the check
+PROBLEMS, PROBLEMS_SEED = 400, 2_000_000  # for the check
 REPLY_LENGTH = 48  # tokens; pretraining's replies are shorter
 
 
@@ -83,7 +83,7 @@ def train(model: LlamaForCausalLM, rows: Iterator[list[int]], steps: int) -> Non
 
 
 def solved(student: Path) -> float:
-    """Share of PROBLEMS new conversations of pretraining to which the student gives the very reply."""
+    """The share of PROBLEMS new pretraining conversations in which the student gives exactly the reply."""
     conversations = (d for d in documents(random.Random(PROBLEMS_SEED)) if not isinstance(d, str))
     turns = [[Message(role=role, content=text) for role, text in c] for c in islice(conversations, PROBLEMS)]
     replies = Student(StudentConfig(model=str(student))).replies([t[:-1] for t in turns], REPLY_LENGTH, PROBLEMS)
@@ -113,10 +113,10 @@ def _rows(tokenizer: PreTrainedTokenizerFast, stream: Iterator[Document]) -> Ite
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=STUDENT)
-    parser.add_argument("--seed", type=int, default=0, help="of the corpus and of the first weights")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the corpus and of the initial weights")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--check", action="store_true", help="pretrain nothing: look at the student in --out")
+    parser.add_argument("--check", action="store_true", help="do not pretrain: check the student in --out")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if not args.check:

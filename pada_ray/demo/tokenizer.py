@@ -12,11 +12,11 @@ ROLES = ("system", "user", "assistant")
 VOCABULARY = 1000
 MAX_LENGTH = 2048  # tokens
 
-# A space before a number stays with the sign in front of it (` - `), which keeps the replies short; digits
-# stand alone so that every number is written in the same ten tokens.
+# A space before a number belongs to the sign before it (` - `), which keeps replies short. Digits are single
+# tokens, so that ten tokens write every number.
 PIECES = r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+(?: (?=\p{N}))?|\s+"
 
-# No separator stands between a role's token and the text: it would be glued to the decoded reply.
+# No separator between a role's token and the text: it would become part of the decoded reply.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -30,7 +30,7 @@ def role_token(role: str) -> str:
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A tokenizer that renders any text without loss: what is no word of `texts` is spelt in bytes."""
+    """A lossless tokenizer: words that are not in `texts` are spelt in bytes."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,9 +1,9 @@
-"""The words of the demo's problems: names, things, units, and every template a question can be written in.
+"""The words of the demo's problems: names, things, units, and all templates of questions.
 
-Each kind of problem has three sets of templates, none shared. `task` is how train, val and test ask;
-`teacher` is how the offline teacher writes new questions, paraphrases such as a writer finds who has read the
-failures; `pretraining` is how the student's pretraining asks when it also gives the answer. What a synthetic
-sample gains on val must then carry over to other words.
+Each kind of problem has three separate sets of templates. `task` is for train, val and test. `teacher` is
+for the offline teacher's new questions: paraphrases, as by a writer who has read the failures. `pretraining`
+is for pretraining questions that come with their answers. So what a student learns from a synthetic sample
+must carry over to other words.
 
 Fields: `{a}`, `{b}`, `{c}` are numbers, `{x}` and `{y}` two people, `{thing}` and `{other}` two plural nouns.
 """

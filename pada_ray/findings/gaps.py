@@ -1,4 +1,4 @@
-"""The generalization gap of every model: what PaDA-Agent is to make smaller (section 1), from a run's state."""
+"""The generalization gap of every model, from a run's state. PaDA-Agent aims to reduce it (section 1)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pada_ray.run.state import RunState, read_state
 from pada_ray.storage import Folder
 
 NOTE = (
-    "Agents have seen val, and it chooses the best model unless a part of it is held apart (val apart), so a gap from "
-    "val to that part or to test shows what was fitted to val"
+    "The agents see val, and val selects the best model unless part of it is held apart (val apart). The gap from val "
+    "to that part or to test shows how much was fitted to val"
 )
 
 
 class GeneralizationGap(Record):
-    """Accuracies of one model, 0 to 1 (nan where no reply was scored), and their differences. Positive gaps say that
-    it does worse on what it has seen less of.
+    """Accuracies of one model, 0 to 1, and their differences. nan: no reply was scored.
 
-    Train is the original training set, without synthetic samples. Val was seen by the agents, though never trained on,
-    and chooses the best model unless a part of it is held apart, so the gaps from val to that part and to test show how
-    much of the gain on val was fitted to val.
+    A positive gap means that the model does worse on data that it, or the agents, have seen less of. Train is the
+    original training set, without synthetic samples. No model is trained on val, but the agents see it, and it selects
+    the best model unless part of it is held apart. The gaps from val to that part and to test show how much of the
+    gain on val was fitted to val.
     """
 
     model: str
@@ -32,12 +32,12 @@ class GeneralizationGap(Record):
 
 
 def read_gaps(folder: Folder) -> list[GeneralizationGap]:
-    """One for each evaluated model, in order: base, iteration-0, ..."""
+    """The gaps of each evaluated model, in order: base, iteration-0, ..."""
     return gaps(read_state(folder))
 
 
 def gaps(state: RunState) -> list[GeneralizationGap]:
-    """As `read_gaps`, from a state in memory."""
+    """Same as `read_gaps`, from a state in memory."""
     found = []
     for model, scores in state.scores.items():
         accuracy = {split: score.accuracy for split, score in scores.items()}

@@ -1,6 +1,7 @@
-"""Error categories over the iterations (figure 8) and their strategies (table 3 of appendix D), from a run's files.
+"""Error categories over the iterations (figure 8), and patterns with their strategies (table 3 of appendix D), from a
+run's files.
 
-Every iteration finds its patterns anew and words them anew; matching them lets a category keep its identity.
+Every iteration finds and words its patterns anew. Matching the patterns of all iterations gives the categories.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Vectors = np.ndarray[Any, Any]
 
 
 class Findings(NamedTuple):
-    """What pattern analysis found in one iteration; empty where it is off, or has not come so far."""
+    """What pattern analysis found in one iteration. A step that is off or not yet done leaves its part empty."""
 
     iteration: int
     analyses: list[Analysis]
@@ -37,30 +38,30 @@ class Findings(NamedTuple):
         return [sample_id for sample_id, k in self.clusters.items() if k == cluster]
 
     def pattern(self, cluster: int | None) -> Pattern | None:
-        """None where its categorization stayed unreadable."""
+        """None where the categorization was unreadable."""
         return next((p for p in self.patterns if p.cluster == cluster), None)
 
     def strategy(self, cluster: int | None) -> Strategy | None:
-        """None without pattern, or where nothing was left of it without held-out text."""
+        """None without a pattern, or where nothing was left after held-out text was cut out."""
         return next((s for s in self.strategies if s.cluster == cluster), None)
 
 
 class Category(Record):
-    """An error category, followed through the iterations."""
+    """An error category over the iterations."""
 
-    id: int  # counted from 0 in the order of appearance
-    name: str  # what its first pattern is called
-    clusters: dict[int, int]  # the cluster that it is, by iteration
-    sizes: dict[int, int]  # analysed failures in it, by iteration with patterns or failures; 0 where it is absent
+    id: int  # from 0, in order of appearance
+    name: str  # the name of its first pattern
+    clusters: dict[int, int]  # its cluster, by iteration
+    sizes: dict[int, int]  # its analysed failures, by iteration with patterns or without failures; 0 where absent
     estimates: dict[int, float]  # the same, scaled to all val failures
     first: int
     last: int
-    split_from: int | None  # the category that it resembles too, but that went on as another pattern
-    merged_into: int | None  # the category that took in what it was about
+    split_from: int | None  # the category, one iteration earlier, that its first pattern resembles
+    merged_into: int | None  # the category, one iteration later, that its last pattern resembles
 
 
 class Bar(Record):
-    """One bar of figure 8: the val failures of the model that `iteration` begins with."""
+    """One bar of figure 8: the val failures of the model that `iteration` starts from."""
 
     iteration: int
     model: str
@@ -69,24 +70,24 @@ class Bar(Record):
 
     @property
     def scale(self) -> float:
-        """Val failures for each analysed one."""
+        """Val failures per analysed failure."""
         return self.failures / self.analysed if self.analysed else 0.0
 
 
 class Lineage(Record):
     """Figure 8: `bars` gives the heights, the `estimates` of `categories` their parts.
 
-    At most `pattern_analysis.max_failures` failures are analysed. They are drawn uniformly, so a category's share of
-    the analysed failures estimates its share of all: estimate = size / analysed * failures. The parts fall short of
-    the height by the clusters that got no pattern.
+    At most `pattern_analysis.max_failures` failures are analysed, drawn uniformly. A category's share of them
+    estimates its share of all failures: estimate = size / analysed * failures. Clusters without a pattern belong to no
+    category, so the parts may add up to less than the height.
     """
 
     categories: list[Category]
     bars: list[Bar]
-    threshold: float | None = None  # cosine from which patterns count as one category; None without patterns
+    threshold: float | None = None  # patterns at least this similar (cosine) are one category; None without patterns
 
 
-class Table3Row(Record):
+class PatternRow(Record):
     """A pattern with its strategy, as in table 3."""
 
     iteration: int
@@ -94,12 +95,12 @@ class Table3Row(Record):
     size: int  # analysed failures
     category_name: str
     error_pattern: str
-    strategy_name: str | None  # None where no strategy came of the pattern
+    strategy_name: str | None  # None where no strategy was drafted for the pattern
     generation_approach: str | None
 
 
 def read_findings(folder: Folder, iteration: int) -> Findings:
-    """What the files of one iteration, counted from 1, hold."""
+    """The findings of one iteration, counted from 1."""
 
     def loaded(path: str) -> Any:
         return folder.read_yaml(path) if folder.exists(path) else None
@@ -115,17 +116,17 @@ def read_findings(folder: Folder, iteration: int) -> Findings:
 
 
 def read_all_findings(folder: Folder) -> list[Findings]:
-    """What was found in the failures of each model that has been evaluated, in order from iteration 1."""
+    """The findings in the failures of each tuned model that has been evaluated, in order from iteration 1."""
     state = read_state(folder)
     evaluated = sum(name != run_files.BASE for name in state.scores)
     return [read_findings(folder, i) for i in range(1, evaluated + 1)]
 
 
 def read_lineage(folder: Folder) -> Lineage:
-    """The categories of all iterations, matched over the config's embedding.
+    """The categories of all iterations, matched in the config's embedding.
 
-    A new iteration's patterns are assigned to the categories so far, each standing as its latest pattern, so that
-    one which a subsample missed can come back. Raises ConfigError when the embedding model cannot be loaded.
+    The patterns of each iteration are matched with the latest pattern of every category so far. So a category that one
+    subsample of failures missed can come back. Raises ConfigError when the embedding model cannot be loaded.
     """
     config = read_config(folder)
     scores = read_state(folder).scores
@@ -144,31 +145,37 @@ def read_lineage(folder: Folder) -> Lineage:
         return Lineage(categories=[], bars=bars)
     documents = _documents(found, config.pattern_analysis.embedding, config.seed)
     vectors = [np.array([_centre(rows) for rows in patterns]) for patterns in documents]
-    threshold = same_from(documents)
+    threshold = category_threshold(documents)
     labels = follow(vectors, threshold)
-    # Where failures were analysed and no pattern came of it, nobody knows which categories were there.
-    told = {f.iteration for f in found}
-    scales = {bar.iteration: bar.scale for bar in bars if bar.iteration in told or not bar.failures}
+    # An iteration with failures but without patterns says nothing about the categories.
+    with_patterns = {f.iteration for f in found}
+    scales = {bar.iteration: bar.scale for bar in bars if bar.iteration in with_patterns or not bar.failures}
     count = 1 + max(label for row in labels for label in row)
     categories = [_category(i, found, vectors, labels, threshold, scales) for i in range(count)]
     return Lineage(categories=categories, bars=bars, threshold=threshold)
 
 
-def table3(folder: Folder) -> list[Table3Row]:
-    """The patterns and strategies of the first and of the last iteration that has patterns. What the last model still
-    gets wrong has no strategies."""
+def table3(folder: Folder) -> list[PatternRow]:
+    """The patterns and strategies of the first and the last iteration that has patterns. The failures of the last
+    model are left out, because no strategies are drafted for them."""
     iterations = read_config(folder).iterations
     found = [f for f in read_all_findings(folder)[:iterations] if f.patterns]
     ends = found if len(found) < 2 else [found[0], found[-1]]
-    return [_row(f, pattern) for f in ends for pattern in f.patterns]
+    return [row for f in ends for row in pattern_rows(f)]
 
 
-def same_from(documents: Sequence[Sequence[Vectors]]) -> float:
-    """The cosine from which two patterns count as one category: halfway between "different" and "the same" as they
-    look in this embedding and on this data, because a sentence model gives any two texts a higher cosine than TF-IDF.
+def pattern_rows(found: Findings) -> list[PatternRow]:
+    """The patterns of one iteration, each with its strategy."""
+    return [_row(found, pattern) for pattern in found.patterns]
 
-    Different are, by construction, the patterns of one iteration; the same are two halves of one cluster. `documents`:
-    for each pattern of each iteration rows [texts, dimensions].
+
+def category_threshold(documents: Sequence[Sequence[Vectors]]) -> float:
+    """The cosine from which two patterns count as one category: halfway between the mean cosine of different patterns
+    and that of equal ones. It is measured on the run's own texts, because a sentence model gives any two texts a
+    higher cosine than TF-IDF does.
+
+    Two patterns of one iteration are different; two halves of one cluster are equal. `documents`: for each pattern of
+    each iteration, the embedded texts [texts, dimensions].
     """
     different: list[float] = []
     same: list[float] = []
@@ -182,7 +189,7 @@ def same_from(documents: Sequence[Sequence[Vectors]]) -> float:
 def follow(vectors: Sequence[Vectors], threshold: float) -> list[list[int]]:
     """The category of each pattern, iteration by iteration.
 
-    `vectors`: for each iteration unit rows [patterns, dimensions].
+    `vectors`: for each iteration, unit rows [patterns, dimensions].
     """
     latest: list[Vectors] = []  # by category
     labels = []
@@ -200,19 +207,20 @@ def follow(vectors: Sequence[Vectors], threshold: float) -> list[list[int]]:
 
 
 def _assign(known: Vectors, new: Vectors, threshold: float) -> dict[int, int]:
-    """For the rows of `new` that have one, their row of `known`: no row twice, the sum of cosines at its largest."""
+    """Pairs rows of `new` with rows of `known` one to one, so that the sum of cosines is largest. Returns the row of
+    `known` for each row of `new` that has a partner."""
     cosines = known @ new.T
-    cosines[cosines < threshold] = 0  # what does not count must not sway the rest
+    cosines[cosines < threshold] = 0  # pairs below the threshold must not affect the others
     pairs = zip(*linear_sum_assignment(cosines, maximize=True), strict=True)
     return {int(j): int(i) for i, j in pairs if cosines[i, j] > 0}
 
 
 def _documents(found: Sequence[Findings], embedding: str, seed: int) -> list[list[Vectors]]:
-    """What stands for each pattern: its cluster's analyses with its own text as one more, embedded.
+    """The embedded texts of each pattern: the analyses of its cluster, and its own text.
 
-    A pattern's text is one wording out of many; the analyses say again and again what the category is about, and are
-    what was clustered. In a small cluster, whose mean is uncertain, the text weighs more. All iterations are embedded
-    together, because the dimensions of TF-IDF depend on the texts.
+    The pattern's text is one wording of many; the analyses are what was clustered. In a small cluster, whose mean is
+    uncertain, the pattern's text weighs more. All iterations are embedded together, because the dimensions of TF-IDF
+    depend on the texts.
     """
     texts = [
         [
@@ -228,7 +236,7 @@ def _documents(found: Sequence[Findings], embedding: str, seed: int) -> list[lis
 
 
 def _centre(rows: Vectors) -> Vectors:
-    """The direction of the mean, at unit length."""
+    """The mean, scaled to unit length."""
     return normalize(rows.mean(axis=0, keepdims=True))[0]
 
 
@@ -264,9 +272,9 @@ def _category(
     )
 
 
-def _row(found: Findings, pattern: Pattern) -> Table3Row:
+def _row(found: Findings, pattern: Pattern) -> PatternRow:
     strategy = found.strategy(pattern.cluster)
-    return Table3Row(
+    return PatternRow(
         iteration=found.iteration,
         cluster=pattern.cluster,
         size=pattern.size,

@@ -1,4 +1,4 @@
-"""The paper's own results, as far as its text gives them, to stand beside ours (`paper_results.yaml`)."""
+"""The results that the text of the paper gives, for comparison with ours (`paper_results.yaml`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Regime = Literal[1000, 600, 300]
 
 
 class PaperAccuracy(Record):
-    """A cell of table 1: test accuracy or exact match in %. `note` says where the figure is our reading."""
+    """A cell of table 1: test accuracy or exact match in %. `note` says how we read an unclear passage."""
 
     dataset: Dataset
     regime: Regime
@@ -26,8 +26,10 @@ class PaperAccuracy(Record):
 
 
 class PaperGain(Record):
-    """A gain of PaDA-Agent in % that the text quotes. None where it does not name the regime or the method that is
-    gained over, or where it averages over datasets."""
+    """A gain of PaDA-Agent in %, as the text quotes it.
+
+    `regime` and `over` are None where the text does not name them, `dataset` where it averages over datasets.
+    """
 
     regime: Regime | None = None
     dataset: Dataset | None = None
@@ -55,16 +57,16 @@ class PaperResults(Record):
 
 @cache
 def paper_results() -> PaperResults:
-    """Every figure with its source."""
+    """All figures, each with its source."""
     file = Path(__file__).with_name("paper_results.yaml")
     return PaperResults.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
 def paper_accuracy(dataset: str, regime: int, method: str) -> float | None:
-    """Test accuracy or exact match in % (table 1), None where the paper's text has no such figure.
+    """Test accuracy or exact match in % (table 1); None where the paper's text does not give it.
 
-    `regime` is the number of training samples. HumanEval, which the paper has in its limited regime only, goes under
-    300, where section 3.3 counts it, though its training set is smaller.
+    `regime` is the number of training samples. The paper has HumanEval in its limited regime only; it counts as 300
+    here, as in section 3.3, though its training set is smaller.
     """
     return next(
         (
@@ -77,9 +79,10 @@ def paper_accuracy(dataset: str, regime: int, method: str) -> float | None:
 
 
 def paper_ablation(dataset: str, method: str) -> float | None:
-    """Change in % against full PaDA-Agent (table 2), negative for a drop, None where the paper's text has none.
+    """Change in % against full PaDA-Agent (table 2), negative for a drop; None where the paper's text does not give it.
 
-    The text names neither the regime, nor whether these are points or percent of the full method's accuracy.
+    The text does not name the regime. It does not say whether a change is in points or in percent of the full method's
+    accuracy.
     """
     cells = paper_results().ablations
     return next((cell.change for cell in cells if (cell.dataset, cell.method) == (dataset, method)), None)

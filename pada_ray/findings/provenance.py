@@ -1,28 +1,23 @@
-"""From a val failure to its cluster, pattern, strategy and synthetic samples, and to what became of it, and back.
-
-Everything is read from the files of a run.
-"""
+"""What an iteration did about each cluster of val failures, and which of them it fixed, from the files of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pada_ray.errors import DataError
-from pada_ray.findings.lineage import Category, Findings, Lineage, read_all_findings, read_findings, read_lineage
-from pada_ray.records import Candidate, Pattern, Prediction, Record, Sample, Strategy
+from pada_ray.findings.lineage import Category, Lineage, read_findings, read_lineage
+from pada_ray.records import Candidate, Pattern, Prediction, Record, Strategy
 from pada_ray.run import run_files
 from pada_ray.run.configs import read_config
 from pada_ray.storage import Folder
 
 
 class Turnover(Record):
-    """How the val items moved from the model that an iteration begins with to the one that it ends with.
+    """The val items that one iteration fixed and broke: the model before it compared with the model after it.
 
-    The baseline for every PatternOutcome: items are in a cluster because they failed, so that some would come right
-    after any retraining (regression to the mean). A strategy shows in a share of fixed items above `fixed_share`, and
-    the iteration as a whole in more items fixed than broken. The analysed failures are drawn at random, so a share
-    well above that of the others hints that the items themselves, not their kind, found a way into training. A reply
-    that stayed unscored is neither fixed nor broken.
+    This is the baseline for every PatternOutcome. Items are in a cluster because they failed, so some would be right
+    after any retraining (regression to the mean). The effect of a strategy is a share of fixed items above
+    `fixed_share`; the effect of the whole iteration is more items fixed than broken. The analysed failures are drawn
+    at random. If a far larger share of them is fixed than of the others, the items themselves, not their kind, may
+    have got into training. An unscored reply is neither fixed nor broken.
     """
 
     iteration: int
@@ -31,7 +26,7 @@ class Turnover(Record):
     analysed: int  # failures in clusters
     analysed_fixed: int
     passes: int  # of the model before
-    broken: int  # passes that fail now
+    broken: int  # passes that fail with the model after
 
     @property
     def fixed_share(self) -> float | None:
@@ -40,20 +35,22 @@ class Turnover(Record):
 
 
 class PatternOutcome(Record):
-    """What was done about a cluster of val failures, and what came of it: read it against the Turnover."""
+    """What was done about a cluster of val failures, and the result. Compare it with the Turnover."""
 
     iteration: int
     cluster: int
-    pattern: Pattern | None  # None where its categorization stayed unreadable
-    strategy: Strategy | None  # None without pattern, or where nothing was left without held-out text
+    pattern: Pattern | None  # None where the categorization was unreadable
+    strategy: Strategy | None  # None without a pattern, or where nothing was left after held-out text was cut out
     failures: list[str]  # analysed val items of the cluster; the model before fails on all of them
     fixed: list[str]  # those that the model after gets right
     accepted: list[str]  # ids of the synthetic samples made for the strategy
     rejected: int  # drafts turned down
-    category: int | None  # in the lineage; None without pattern
-    kind_before: float | None  # the category's estimated val failures
-    kind_after: float | None  # the same for the model after; None where nobody counted: its failures were not
-    # analysed, or the category went into another one
+    category: int | None  # in the lineage; None without a pattern
+    estimate_before: float | None  # the category's estimated val failures
+    estimate_after: (
+        float | None
+    )  # the same for the model after; None where its failures were not analysed, or where the
+    # category merged into another one
 
     @property
     def fixed_share(self) -> float:
@@ -61,45 +58,19 @@ class PatternOutcome(Record):
 
 
 class Remaining(Record):
-    """A cluster of the last model's val failures, which no strategy is drafted for."""
+    """A cluster of the last model's val failures. No strategy is drafted for it."""
 
-    iteration: int  # the one that would begin with it
+    iteration: int  # one more than the last
     cluster: int
-    pattern: Pattern | None  # None where its categorization stayed unreadable
+    pattern: Pattern | None  # None where the categorization was unreadable
     failures: list[str]  # analysed val items of the cluster
-    kind: float | None  # the category's estimated val failures; None without pattern
-
-
-class ValStep(Record):
-    """A val item under one model."""
-
-    model: str
-    failed: bool | None  # None is unscored
-    reply: str
-    cluster: int | None  # None where the item passed or its failure was not analysed
-    pattern: Pattern | None
-
-
-class ValTrace(Record):
-    id: str
-    steps: list[ValStep]  # base, iteration-0, ...
-
-
-class SyntheticTrace(Record):
-    """Where a synthetic sample, accepted or not, comes from."""
-
-    iteration: int
-    candidate: Candidate
-    seed: Sample
-    strategy: Strategy | None  # None, as the next two are empty, where no pattern stands behind it
-    pattern: Pattern | None
-    val_failures: list[str]  # the val items that the pattern was found in
+    estimate: float | None  # the category's estimated val failures; None without a pattern
 
 
 def trace(folder: Folder, iteration: int, lineage: Lineage | None = None) -> list[PatternOutcome]:
     """The outcome of each cluster of an iteration, in the order of the clusters.
 
-    `lineage` is the run's, worked out here if not given. Raises DataError when the iteration is not finished.
+    `lineage` is the run's; it is computed if not given. Raises DataError when the iteration is not finished.
     """
     _, after = _val_before_and_after(folder, iteration)
     found = read_findings(folder, iteration)
@@ -122,15 +93,15 @@ def trace(folder: Folder, iteration: int, lineage: Lineage | None = None) -> lis
                 accepted=[c.id for c in made if c.rejected is None],
                 rejected=sum(c.rejected is not None for c in made),
                 category=category.id if category else None,
-                kind_before=category.estimates[iteration] if category else None,
-                kind_after=_kind_after(category, iteration) if category else None,
+                estimate_before=category.estimates[iteration] if category else None,
+                estimate_after=_estimate_after(category, iteration) if category else None,
             )
         )
     return outcomes
 
 
 def what_is_left(folder: Folder, lineage: Lineage) -> list[Remaining]:
-    """The last model's clusters in their order; none where its failures were not analysed."""
+    """The last model's clusters, in order; none where its failures were not analysed."""
     found = read_findings(folder, read_config(folder).iterations + 1)
     categories = {c.clusters.get(found.iteration): c for c in lineage.categories}
     return [
@@ -139,19 +110,19 @@ def what_is_left(folder: Folder, lineage: Lineage) -> list[Remaining]:
             cluster=cluster,
             pattern=found.pattern(cluster),
             failures=found.members(cluster),
-            kind=categories[cluster].estimates[found.iteration] if cluster in categories else None,
+            estimate=categories[cluster].estimates[found.iteration] if cluster in categories else None,
         )
         for cluster in sorted(set(found.clusters.values()))
     ]
 
 
-def _kind_after(category: Category, iteration: int) -> float | None:
+def _estimate_after(category: Category, iteration: int) -> float | None:
     merged = category.last == iteration and category.merged_into is not None
     return None if merged else category.estimates.get(iteration + 1)
 
 
 def turnover(folder: Folder, iteration: int) -> Turnover:
-    """Raises DataError when the iteration is not finished."""
+    """The val items that an iteration fixed and broke. Raises DataError when the iteration is not finished."""
     before, after = _val_before_and_after(folder, iteration)
     failures = [i for i, p in before.items() if p.failed]
     fixed = [i for i in failures if after[i].failed is False]
@@ -168,61 +139,10 @@ def turnover(folder: Folder, iteration: int) -> Turnover:
     )
 
 
-def trace_sample(folder: Folder, sample_id: str) -> ValTrace | SyntheticTrace:
-    """A val item through all models, or a synthetic sample back to what it was made from.
-
-    Raises DataError when the run has neither of this id.
-    """
-    found = read_all_findings(folder)
-    steps = _val_steps(folder, sample_id, found)
-    if steps:
-        return ValTrace(id=sample_id, steps=steps)
-    for findings in found:
-        for candidate in _candidates(folder, findings.iteration):
-            if candidate.id == sample_id:
-                return _origin(folder, candidate, findings)
-    raise DataError(f"{folder.url}: no val item and no synthetic sample is called {sample_id!r}; see data/val.jsonl")
-
-
-def _val_steps(folder: Folder, sample_id: str, found: Sequence[Findings]) -> list[ValStep]:
-    """One for each model; none when this is no val item."""
-    analysed_by: dict[str, Findings] = {run_files.model(f.iteration - 1): f for f in found}
-    steps = []
-    for model in [run_files.BASE, *analysed_by]:
-        prediction = _val(folder, model).get(sample_id)
-        if prediction is None:
-            return []
-        findings = analysed_by.get(model)
-        cluster = findings.clusters.get(sample_id) if findings else None
-        steps.append(
-            ValStep(
-                model=model,
-                failed=prediction.failed,
-                reply=prediction.reply,
-                cluster=cluster,
-                pattern=findings.pattern(cluster) if findings else None,
-            )
-        )
-    return steps
-
-
-def _origin(folder: Folder, candidate: Candidate, found: Findings) -> SyntheticTrace:
-    train = folder.read_records(run_files.split("train"), Sample)
-    strategy = next((s for s in found.strategies if s.group == candidate.group), None)
-    return SyntheticTrace(
-        iteration=found.iteration,
-        candidate=candidate,
-        seed=next(s for s in train if s.id == candidate.seed_id),
-        strategy=strategy,
-        pattern=found.pattern(strategy.cluster) if strategy else None,
-        val_failures=found.members(strategy.cluster) if strategy else [],
-    )
-
-
 def _val_before_and_after(folder: Folder, iteration: int) -> tuple[dict[str, Prediction], dict[str, Prediction]]:
     if iteration < 1 or not folder.exists(run_files.predictions(run_files.model(iteration))):
         raise DataError(
-            f"{folder.url}: iteration {iteration} is not finished; name one from 1 that is, see `pada show`"
+            f"{folder.url}: iteration {iteration} is not finished; name a finished one, from 1 on (see `pada show`)"
         )
     return _val(folder, run_files.model(iteration - 1)), _val(folder, run_files.model(iteration))
 

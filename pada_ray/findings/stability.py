@@ -1,4 +1,4 @@
-"""Do the data support the clusters? The same analyses are clustered again, from a run's files, without any LLM call."""
+"""How stable the clusters of a run are: the same analyses are clustered again, from its files, without LLM calls."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from pada_ray.storage import Folder
 Vectors = np.ndarray[Any, Any]
 
 REPEATS = 10  # of each kind; single ARIs vary by 0.2 at most, so the mean is known to 0.06
-SUBSAMPLE = 0.8  # without repetition, because equal points would make clusters of their own
+SUBSAMPLE = 0.8  # drawn without replacement, because equal points would form clusters of their own
 
-# Below it, agreement counts as poor (Steinley 2004, Properties of the Hubert-Arabie adjusted Rand index).
+# Agreement below this is poor (Steinley 2004, Properties of the Hubert-Arabie adjusted Rand index).
 MIN_ARI = 0.65
-# Fifty unrelated questions of GSM8K, SQuAD, ARC or HellaSwag reach 0.03 to 0.11, with TF-IDF as with MiniLM; fifty
+# Fifty unrelated questions of GSM8K, SQuAD, ARC or HellaSwag reach 0.03 to 0.11 with TF-IDF and with MiniLM. Fifty
 # analyses written around three to six causes reach 0.20 to 0.44.
 MIN_SILHOUETTE = 0.12
 
 
 class Stability(Record):
-    """How well the clusters of one iteration come out again.
+    """How well the clusters of one iteration are reproduced.
 
-    The mean adjusted Rand index with the run's own clusters: 1 is the same partition, 0 what chance would give. K is
-    chosen anew each time, so that a K that the data do not call for shows too.
+    Each `ari` is the mean adjusted Rand index between the run's clusters and the new ones: 1 for equal clusters, 0 for
+    chance. K is chosen anew each time, which also shows whether the data support the run's K.
     """
 
     iteration: int
@@ -42,13 +42,13 @@ class Stability(Record):
     clusters: int
     ari_over_seeds: float
     ari_over_subsamples: float
-    chosen: dict[int, int]  # how many of the subsamples were best split into so many clusters
-    silhouette: float | None  # mean over the analyses, -1 to 1; None where each or none stands alone
-    warning: str | None  # one line, where the clusters are not to be relied on
+    chosen: dict[int, int]  # K -> number of subsamples for which it was chosen
+    silhouette: float | None  # mean over the analyses, -1 to 1; None with one cluster, or one per analysis
+    warning: str | None  # one line, where the clusters are not reliable
 
 
 def read_stability(folder: Folder) -> list[Stability]:
-    """For each iteration that clustered analyses. Raises ConfigError when the embedding model cannot be loaded."""
+    """The stability of each iteration's clusters. Raises ConfigError when the embedding model cannot be loaded."""
     config = read_config(folder)
     settings = config.pattern_analysis
     stabilities = []
@@ -73,7 +73,7 @@ def assess(
     everything = list(range(len(labels)))
     size = max(1, round(SUBSAMPLE * len(labels)))
     draws = generator_for(seed, "stability", iteration)
-    # Threads that wait for each other cost k-means more than they save on so few rows.
+    # On so few rows, waiting for each other costs threads of k-means more time than they save.
     with threadpool_limits(1):
         seeds = [agreement(everything, "seed", n) for n in range(REPEATS)]
         subsamples = [agreement(sorted(draws.sample(everything, size)), "subsample", n) for n in range(REPEATS)]
@@ -101,12 +101,14 @@ def _warning(
     if over_seeds < MIN_ARI:
         reasons.append(f"other seeds give other clusters (mean ARI {over_seeds:.2f}, below {MIN_ARI})")
     if over_subsamples < MIN_ARI:
-        reasons.append(f"without a fifth of the analyses they differ (mean ARI {over_subsamples:.2f}, below {MIN_ARI})")
+        reasons.append(
+            f"without a fifth of the analyses, the clusters differ (mean ARI {over_subsamples:.2f}, below {MIN_ARI})"
+        )
     if silhouette is not None and silhouette < MIN_SILHOUETTE:
-        reasons.append(f"they hardly stand apart (silhouette {silhouette:.2f}, below {MIN_SILHOUETTE})")
+        reasons.append(f"the clusters overlap (silhouette {silhouette:.2f}, below {MIN_SILHOUETTE})")
     if not reasons:
         return None
     return (
-        f"iteration {iteration}: the data do not support {clusters} clusters: {'; '.join(reasons)}; take the patterns "
-        "with caution, raise pattern_analysis.max_failures or lower max_clusters"
+        f"iteration {iteration}: the data do not support {clusters} clusters: {'; '.join(reasons)}; trust the patterns "
+        "less, raise pattern_analysis.max_failures, or lower pattern_analysis.max_clusters"
     )

@@ -1,7 +1,7 @@
-"""The statistics of result tables: intervals over seeds, paired comparisons of two methods, correction for many
+"""The statistics of result tables: intervals over seeds, paired comparisons of two methods, correction for multiple
 comparisons, and relative gains as the paper quotes them.
 
-Accuracies and differences are in points (0 to 100) unless a docstring says otherwise. Tests are two-sided, intervals
+Accuracies and differences are in points (0 to 100) unless a docstring says otherwise. Tests are two-sided; intervals
 are at 95%.
 """
 
@@ -23,7 +23,7 @@ _FEWEST_DISCORDANT = 6  # the fewest pairs, all in one direction, whose exact Mc
 
 
 class Interval(NamedTuple):
-    """A mean over seeds with its sample deviation and 95% interval; all but the mean are None with one seed."""
+    """A mean over seeds with its standard deviation and 95% interval. With one seed, all but the mean are None."""
 
     mean: float
     deviation: float | None
@@ -32,10 +32,10 @@ class Interval(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What `compare` found of a against b."""
+    """The result of `compare(a, b)`."""
 
     difference: float
-    """Accuracy of a minus accuracy of b, in points, each seed weighing the same."""
+    """Accuracy of a minus accuracy of b, in points, with equal weight for each seed."""
     low: float
     high: float
     p: float
@@ -46,13 +46,13 @@ class Comparison(NamedTuple):
     """The smallest true difference, in points, that this comparison would have shown with 80% power at 5%."""
     seeds: int
     items: int
-    """Distinct items: those of one test set if every seed has the same, else those of all seeds."""
+    """Distinct items: those of one test set if all seeds share it, otherwise the sum over seeds."""
     over: Literal["items", "seeds and items"]
-    """What interval and p generalise to. With one seed, to other items for these two trained models only."""
+    """What interval and p generalise to. With one seed: to other items, for these two trained models only."""
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Student's t interval of the mean of `values`, one per seed, in their unit. Raises ValueError for none."""
+    """Student's t interval of the mean of `values`, one per seed, in their unit. Raises ValueError without values."""
     if not values:
         raise ValueError("an interval needs the value of at least one seed")
     mean = float(np.mean(values))
@@ -64,14 +64,14 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def mcnemar(a_failed: ArrayLike, b_failed: ArrayLike) -> float:
-    """Exact p of McNemar's test: of the items that just one of two models failed, does either fail more?
+    """Exact p of McNemar's test on the discordant items, those that exactly one of two models failed.
 
-    Both are booleans over the same items in the same order. 1 without such an item. Raises ValueError for unequal
-    lengths.
+    `a_failed`, `b_failed`: one boolean per item, in the same order. p is 1 without discordant items. Raises ValueError
+    for unequal lengths.
     """
     a, b = np.asarray(a_failed, dtype=bool), np.asarray(b_failed, dtype=bool)
     if a.shape != b.shape:
-        raise ValueError(f"McNemar's test needs the same items twice: {a.size} items against {b.size}")
+        raise ValueError(f"McNemar's test needs the same items for both models: {a.size} items against {b.size}")
     discordant = int(np.sum(a != b))
     return float(stats.binomtest(int(np.sum(a & ~b)), discordant).pvalue) if discordant else 1.0
 
@@ -79,31 +79,33 @@ def mcnemar(a_failed: ArrayLike, b_failed: ArrayLike) -> float:
 def compare(
     a: Sequence[ArrayLike], b: Sequence[ArrayLike], *, crossed: bool, seed: int, resamples: int = 10_000
 ) -> Comparison:
-    """Compares the methods a and b by what they got right: one boolean array per training seed, in the same order.
+    """Compares the methods a and b by the items they get right: one boolean array per training seed, in the same
+    order.
 
-    In each seed a and b have the same items in the same order. `crossed`: every seed has the same items too (a
-    benchmark's test set), so that items are drawn once for all seeds; otherwise each seed has a test set of its own
-    (the demo), drawn by itself. `seed` is of the bootstrap's generator.
+    Within a seed, a and b have the same items in the same order. `crossed`: all seeds share these items (a dataset's
+    test set), and the bootstrap draws items once for all seeds. Otherwise each seed has its own test set (the demo),
+    and the bootstrap draws from each. `seed` is for the bootstrap's generator.
 
-    The bootstrap has two levels: it draws the seeds' deviations from the mean difference, and the items (a pair
-    stays together). The deviations are first brought to the size that they have beyond the noise of the items, which
-    would count twice otherwise, and multiplied by Student's factor for their number: plain resampling of three seeds
-    covers 75% where 95% is claimed (reflated residuals: Carpenter, Goldstein and Rasbash 2003, Applied Statistics
-    52(4)). In simulation this covers 92 to 97% from five seeds on, 90% at worst with three and 85% with two.
+    The bootstrap has two levels. It draws the seeds' deviations from the mean difference, and it draws the items (a
+    pair stays together). The deviations contain the noise of the items, which would count twice, so they are first
+    scaled down to their size without it. Then they are multiplied by Student's factor for the number of seeds: plain
+    resampling of three seeds covers 75% where 95% is claimed (reflated residuals: Carpenter, Goldstein and Rasbash
+    2003, Applied Statistics 52(4)). In simulation, the interval covers 92 to 97% from five seeds on, at worst 90% with
+    three and 85% with two.
 
-    McNemar's p takes every pair for independent. That holds with one seed; with more it speaks of these trained models
-    rather than the method, and with crossed items it counts an item once per seed.
+    McNemar's p assumes independent pairs. This holds with one seed. With more, p is about these trained models rather
+    than the method, and with crossed items it counts an item once per seed.
 
-    `detectable` is the larger of two, and not below six items in one direction, the fewest with which McNemar's test
-    reaches 5%:
+    `detectable` is the larger of the two values below, but at least six items in one direction, the fewest with which
+    McNemar's test reaches 5%:
     - over items, (z(0.975) + z(0.8)) * rms / sqrt(items), where rms is the root mean square of an item's difference,
-      averaged over seeds if crossed. With one seed rms**2 is the share of discordant pairs.
+      averaged over seeds if crossed. With one seed, rms**2 is the share of discordant pairs.
     - over seeds, (t(0.975) + t(0.8)) * deviation / sqrt(seeds), with seeds - 1 degrees of freedom and the deviation
       of the seeds' differences.
-    With crossed items both sources add up, so what is truly detectable may be up to sqrt(2) times as large.
+    With crossed items both sources add up, so the true detectable difference may be up to sqrt(2) times as large.
 
-    Raises ValueError unless a and b have as many seeds, at least one, and as many items in each, at least two, and for
-    `crossed` as many in all.
+    Raises ValueError unless a and b have the same number of seeds, at least one, and in each seed the same number of
+    items, at least two. With `crossed`, all seeds need the same number of items.
     """
     by_seed = _differences(a, b, crossed)
     seed_means = np.array([items.mean() for items in by_seed])
@@ -129,7 +131,7 @@ def compare(
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """The p values of a family of comparisons, adjusted by Holm's method, under their keys in their order."""
+    """The p values of a family of comparisons, adjusted by Holm's method. Keys and their order stay the same."""
     ascending = sorted(p_values, key=lambda key: p_values[key])
     adjusted: dict[K, float] = {}
     largest = 0.0
@@ -142,10 +144,10 @@ def holm(p_values: Mapping[K, float]) -> dict[K, float]:
 def relative_gain(new: float, old: float) -> float:
     """How much higher accuracy `new` is than accuracy `old`, in percent of `old`.
 
-    So are the averages of sections 1 and 3.3 best read: the mean over datasets of each one's relative gain. The paper
-    does not give the formula. At 1000 samples HellaSwag rises by 27.0 points, yet the average over the four datasets
-    is +32.0, so in points the other three would rise by 33.7 on average, more than the one singled out and more than
-    GSM8K's whole accuracy with 600 samples.
+    We read the averages of sections 1 and 3.3 as the mean over datasets of this gain; the paper does not give the
+    formula. As points they do not fit: at 1000 samples HellaSwag rises by 27.0 points, yet the average over the four
+    datasets is +32.0. The other three would rise by 33.7 points on average, more than the dataset singled out and more
+    than GSM8K's whole accuracy with 600 samples.
     Raises ValueError when `old` is not above 0.
     """
     if old <= 0:
@@ -154,23 +156,23 @@ def relative_gain(new: float, old: float) -> float:
 
 
 def _differences(a: Sequence[ArrayLike], b: Sequence[ArrayLike], crossed: bool) -> list[NDArray[np.float64]]:
-    """Per seed and item: 1 where only a is right, -1 where only b is, else 0."""
+    """For each seed and item: 1 where only a is right, -1 where only b is, else 0."""
     if len(a) != len(b) or not a:
-        raise ValueError(f"a comparison needs the same seeds twice, at least one: {len(a)} against {len(b)}")
+        raise ValueError(f"a comparison needs the same seeds for both, at least one: {len(a)} against {len(b)}")
     pairs = [(np.asarray(x, dtype=bool), np.asarray(y, dtype=bool)) for x, y in zip(a, b, strict=True)]
     for i, (x, y) in enumerate(pairs):
         if x.shape != y.shape or x.size < 2:
-            raise ValueError(f"seed number {i + 1}: needs the same items twice, at least 2: {x.size} against {y.size}")
+            raise ValueError(f"seed number {i + 1}: both need the same items, at least 2: {x.size} against {y.size}")
     sizes = [x.size for x, _ in pairs]
     if crossed and len(set(sizes)) > 1:
-        raise ValueError(f"crossed: every seed needs the same items, but their numbers are {sizes}")
+        raise ValueError(f"crossed: all seeds need the same items, but they have {sizes} items")
     return [x.astype(np.float64) - y for x, y in pairs]
 
 
 def _item_shifts(items: NDArray[np.float64], resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """How far the mean of resampled items lies from theirs; shape (resamples,).
+    """The mean of resampled items minus the mean of all items; shape (resamples,).
 
-    Resampling n items is drawing how often each of the few distinct values comes, which needs no (resamples, n) array.
+    The items have few distinct values. Drawing how often each occurs needs no array of (resamples, items).
     """
     values, counts = np.unique(items, return_counts=True)
     drawn = generator.multinomial(items.size, counts / items.size, size=resamples)
@@ -180,12 +182,12 @@ def _item_shifts(items: NDArray[np.float64], resamples: int, generator: np.rando
 def _seed_shifts(
     seed_means: NDArray[np.float64], item_variance: float, resamples: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """How far the mean over seeds lies from theirs by the choice of seeds alone; shape (resamples,)."""
+    """The shift of the mean over seeds that comes from the choice of seeds alone; shape (resamples,)."""
     seeds = len(seed_means)
     variance = float(seed_means.var(ddof=1))
     if variance <= item_variance:
         return np.zeros(resamples)
-    # Resampled deviations are too small by (seeds - 1) / seeds in their variance.
+    # Resampling makes the variance of the deviations too small by a factor of (seeds - 1) / seeds.
     scale = math.sqrt((1 - item_variance / variance) * seeds / (seeds - 1))
     drawn = generator.choice(seed_means - seed_means.mean(), size=(resamples, seeds)).mean(axis=1)
     student = np.sqrt((seeds - 1) / generator.chisquare(seeds - 1, size=resamples))
@@ -193,8 +195,8 @@ def _seed_shifts(
 
 
 def _item_variance(by_seed: Sequence[NDArray[np.float64]], crossed: bool) -> float:
-    """The variance of a seed's mean that comes from its items alone. Where all seeds share the items, only the
-    interaction of seed and item moves one seed's mean against another's."""
+    """The variance of a seed's mean that comes from its items alone. With shared items, only the interaction of seed
+    and item moves the seeds' means apart."""
     if not crossed:
         return float(np.mean([items.var(ddof=1) / items.size for items in by_seed]))
     d: NDArray[Any] = np.stack(by_seed)

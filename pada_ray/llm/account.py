@@ -1,5 +1,7 @@
-"""The account of what was paid for, and of what others had paid for, by experiment, role and purpose. It outlives the
-gateway and the run."""
+"""The account: what each run paid for, and which replies it got that another run had paid for, by role and purpose.
+
+It outlives the gateway and the run.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import NamedTuple
 from pada_ray.config import Price
 from pada_ray.llm.chat import ChatRequest, Completion, Usage
 
+# The columns called `experiment` hold a run's folder. They keep this name because files of older runs are read.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS paid_calls (
     experiment TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL, key TEXT NOT NULL,
@@ -27,23 +30,23 @@ CREATE TABLE IF NOT EXISTS shared_replies (
 """
 _SHARE = """
 INSERT OR IGNORE INTO shared_replies
-SELECT :experiment, :key, :role, :purpose
-WHERE NOT EXISTS (SELECT 1 FROM paid_calls WHERE key = :key AND experiment = :experiment)
+SELECT :run, :key, :role, :purpose
+WHERE NOT EXISTS (SELECT 1 FROM paid_calls WHERE key = :key AND experiment = :run)
 """
 _ANSWERED = """
-SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :experiment AND role = :role)
-    OR EXISTS (SELECT 1 FROM shared_replies WHERE experiment = :experiment AND role = :role)
+SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :run AND role = :role)
+    OR EXISTS (SELECT 1 FROM shared_replies WHERE experiment = :run AND role = :role)
 """
 _USAGE = """
 SELECT role, purpose, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens),
     CASE WHEN COUNT(usd) = COUNT(*) THEN SUM(usd) END, shared
 FROM (
     SELECT role, purpose, prompt_tokens, completion_tokens, usd, 0 AS shared, rowid AS place
-    FROM paid_calls WHERE experiment = :experiment
+    FROM paid_calls WHERE experiment = :run
     UNION ALL
     SELECT s.role, s.purpose, p.prompt_tokens, p.completion_tokens, p.usd, 1, s.rowid
     FROM shared_replies s JOIN paid_calls p ON p.rowid = (SELECT MIN(rowid) FROM paid_calls WHERE key = s.key)
-    WHERE s.experiment = :experiment
+    WHERE s.experiment = :run
 )
 GROUP BY role, purpose, shared ORDER BY shared, MIN(place)
 """
@@ -68,7 +71,7 @@ def money(price: Price | None, prompt_tokens: int, completion_tokens: int) -> fl
 
 
 class Account:
-    """Gateways that share a file share the account, so that what an experiment spends at two endpoints adds up."""
+    """Gateways that share a file share the account, so what a run spends at two endpoints adds up."""
 
     def __init__(self, db: sqlite3.Connection):
         self._db = db
@@ -76,32 +79,30 @@ class Account:
         for statement in (_INDEX, _BY_KEY, _SHARED):
             db.execute(statement)
 
-    def pay(
-        self, experiment: str, role: str, request: ChatRequest, key: str, call: Completion, usd: float | None
-    ) -> None:
+    def pay(self, run: str, role: str, request: ChatRequest, key: str, call: Completion, usd: float | None) -> None:
         self._db.execute(
             "INSERT INTO paid_calls VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (experiment, role, request.purpose, key, call.prompt_tokens, call.completion_tokens, usd),
+            (run, role, request.purpose, key, call.prompt_tokens, call.completion_tokens, usd),
         )
 
-    def share(self, experiment: str, role: str, purpose: str, key: str) -> None:
-        """The experiment has a reply again. Where another one paid for it, that is noted, once."""
-        values = {"experiment": experiment, "key": key, "role": role, "purpose": purpose}
+    def share(self, run: str, role: str, purpose: str, key: str) -> None:
+        """Notes that the run got a reply, unless the run paid for it or this is noted already."""
+        values = {"run": run, "key": key, "role": role, "purpose": purpose}
         self._db.execute(_SHARE, values)
 
-    def answered(self, experiment: str, role: str) -> bool:
-        """Whether any call of this role was."""
-        return bool(self._db.execute(_ANSWERED, {"experiment": experiment, "role": role}).fetchone()[0])
+    def answered(self, run: str, role: str) -> bool:
+        """Whether the run has got any reply in this role."""
+        return bool(self._db.execute(_ANSWERED, {"run": run, "role": role}).fetchone()[0])
 
-    def spent(self, experiment: str) -> Cost:
-        """What it has paid itself. Calls without a price count no money."""
+    def spent(self, run: str) -> Cost:
+        """What the run has paid itself. Calls without a price count as 0 USD."""
         query = "SELECT SUM(prompt_tokens + completion_tokens), SUM(usd) FROM paid_calls WHERE experiment = ?"
-        tokens, usd = self._db.execute(query, (experiment,)).fetchone()
+        tokens, usd = self._db.execute(query, (run,)).fetchone()
         return Cost(tokens or 0, usd or 0.0)
 
-    def usage(self, experiment: str) -> list[Usage]:
-        """What it took, by role, purpose and whether another one had paid, over all processes and resumptions."""
-        rows = self._db.execute(_USAGE, {"experiment": experiment})
+    def usage(self, run: str) -> list[Usage]:
+        """What the run used, by role, purpose and whether another run had paid, over all its resumptions."""
+        rows = self._db.execute(_USAGE, {"run": run})
         return [
             Usage(role=r, purpose=p, calls=n, prompt_tokens=prompt, completion_tokens=out, usd=usd, shared=bool(shared))
             for r, p, n, prompt, out, usd, shared in rows

@@ -1,4 +1,4 @@
-"""Ask an LLM for JSON and get a checked object, or UnreadableReply: a reply that cannot be read is never a score."""
+"""Asks an LLM for JSON and returns a checked object, or raises UnreadableReply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pada_ray.records import Message
 T = TypeVar("T", bound=BaseModel)
 Name = TypeVar("Name", int, str)
 
-# Some models put their thoughts before their answer, and drafts of the answer in them.
+# Some models think aloud before they answer, and their thoughts may hold drafts of the answer.
 _THOUGHTS = re.compile(r"^\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
 
 
@@ -34,8 +34,8 @@ async def ask(
 ) -> T:
     """The reply to `prompt`, read as `reply_type` and accepted by `check` (which raises ValueError).
 
-    An unreadable reply is asked for again, up to `max_reasks` times, with the reader's error. Raises
-    UnreadableReply when none could be read.
+    After an unreadable reply the LLM is told the error and asked again, up to `max_reasks` times. Raises
+    UnreadableReply if no reply could be read.
     """
     conversation = [Message(role="user", content=prompt)]
     problem = ""
@@ -67,14 +67,13 @@ async def ask(
 
 
 def check_one_each(given: Iterable[Name], wanted: Iterable[Name]) -> None:
-    """For a reply with a list: raises ValueError unless its entries are for what was wanted, one for each."""
+    """Raises ValueError unless a list in a reply has exactly one entry for each name in `wanted`."""
     if sorted(given) != sorted(wanted):
         raise ValueError(f"Expected one entry for each of {sorted(wanted)}, got {sorted(given)}.")
 
 
 def read_reply(reply: ChatReply, reply_type: type[T]) -> T:
-    """The first JSON value in a reply that is a `reply_type`; thoughts before it, prose and code fences around it are
-    passed over.
+    """The first JSON value in a reply that is a `reply_type`. Skips thoughts before it and text around it.
 
     A bare array stands for the object whose only key would hold it. Raises ValueError, saying what is wrong.
     """
@@ -123,8 +122,8 @@ def _printable(value: Any) -> Any:
 
 
 def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a reply in the form that strict structured output takes: all keys required, none besides,
-    and none of the keywords that servers refuse."""
+    """The JSON schema of a reply for strict structured output: all keys required, no others allowed, and no keywords
+    that servers refuse."""
     return _strict(reply_type.model_json_schema())
 
 

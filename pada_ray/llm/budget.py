@@ -1,10 +1,10 @@
-"""Keeps experiments to their budgets: no call starts that could take one over it.
+"""Keeps runs within their budgets: no call starts that could exceed one.
 
-Before a call the most that it can cost is reserved: its whole prompt and a reply to the token limit. What does not fit
-beside the other calls of the experiment waits for them, as most of them cost less than was reserved. What does not fit
-when none is under way has reached the budget. So an experiment ends with all its calls answered and stored, less than
-one call's most below its budget. A gateway knows its own calls in flight; those at the experiment's other endpoint
-count when they are paid, and only they can take it over.
+Before a call starts, its maximum cost is reserved: the whole prompt and a reply up to the token limit. A call that does
+not fit waits for the run's other calls, because most of them cost less than was reserved. If it does not fit while none
+is in flight, the budget is reached. So a run ends with all its calls answered and stored, less than one call's maximum
+below its budget. A gateway knows only its own calls in flight. The run's calls at its other endpoint count once they
+are paid; only they can exceed the budget.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from collections.abc import Callable
 from pada_ray.config import Budget
 from pada_ray.errors import BudgetReached
 from pada_ray.llm.account import Cost
-from pada_ray.llm.chat import Experiment
+from pada_ray.llm.chat import Payer
 
 _NOTHING = Cost(0, 0.0)
 
 
 class BudgetKeeper:
-    """`spent` tells what an experiment has paid so far."""
+    """`spent` returns what a run has paid so far."""
 
     def __init__(self, spent: Callable[[str], Cost]):
         self._spent = spent
         self._reserved: dict[str, Cost] = {}
-        self._under_way: Counter[str] = Counter()
+        self._in_flight: Counter[str] = Counter()
         self._released = asyncio.Event()
 
-    async def reserve(self, experiment: Experiment, most: Cost) -> None:
-        """Returns when the call fits. Raises BudgetReached when it never will."""
-        if experiment.budget == Budget():
+    async def reserve(self, payer: Payer, most: Cost) -> None:
+        """Returns when a call that costs at most `most` fits. Raises BudgetReached when it never will."""
+        if payer.budget == Budget():
             return
-        name = experiment.name
+        run = payer.run
         while True:
-            spent = self._spent(name)
-            reserved = self._reserved.get(name, _NOTHING)
-            if _fits(spent.plus(reserved).plus(most), experiment.budget):
+            spent = self._spent(run)
+            reserved = self._reserved.get(run, _NOTHING)
+            if _fits(spent.plus(reserved).plus(most), payer.budget):
                 break
-            if not self._under_way[name]:
-                raise BudgetReached(_told(experiment, spent, most))
+            if not self._in_flight[run]:
+                raise BudgetReached(_explain(payer, spent, most))
             await self._released.wait()
-        self._under_way[name] += 1
-        self._reserved[name] = reserved.plus(most)
+        self._in_flight[run] += 1
+        self._reserved[run] = reserved.plus(most)
 
-    def release(self, experiment: Experiment, most: Cost) -> None:
-        """The call has been paid, or has failed."""
-        if experiment.budget == Budget():
+    def release(self, payer: Payer, most: Cost) -> None:
+        """The call has been paid or has failed."""
+        if payer.budget == Budget():
             return
-        self._under_way[experiment.name] -= 1
-        self._reserved[experiment.name] = self._reserved[experiment.name].minus(most)
+        self._in_flight[payer.run] -= 1
+        self._reserved[payer.run] = self._reserved[payer.run].minus(most)
         self._released.set()
         self._released = asyncio.Event()
 
@@ -61,12 +61,12 @@ def _fits(cost: Cost, budget: Budget) -> bool:
     return within_tokens and (budget.usd is None or cost.usd <= budget.usd)
 
 
-def _told(experiment: Experiment, spent: Cost, most: Cost) -> str:
-    budget = experiment.budget
+def _explain(payer: Payer, spent: Cost, most: Cost) -> str:
+    budget = payer.budget
     tokens_reached = budget.tokens is not None and spent.tokens + most.tokens > budget.tokens
     if tokens_reached:
         account = f"{spent.tokens:,} of {budget.tokens:,} tokens are spent, and the next call may take {most.tokens:,}"
     else:
         account = f"{spent.usd:.2f} of {budget.usd:.2f} USD are spent, and the next call may cost {most.usd:.4f}"
     key = "budget.tokens" if tokens_reached else "budget.usd"
-    return f"the budget is reached: {account}; go on with `pada resume {experiment.name} --set {key}=...`"
+    return f"the budget is reached: {account}; continue with `pada resume {payer.run} --set {key}=...`"

@@ -1,4 +1,4 @@
-"""Who is told what happens to a call on its way to an endpoint."""
+"""Observers of a call on its way to an endpoint."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 
 class CallWatch:
-    """Of one call. This one takes no notice."""
+    """Observes one call. This base class does nothing."""
 
     def starts(self, waited: float) -> None:
-        """The call's turn has come, after so many seconds."""
+        """The call starts, after `waited` seconds in the queue."""
 
     def ends(self) -> None:
-        """The endpoint has answered, or has failed to."""
+        """The endpoint has answered or failed."""
 
     def retries(self) -> None:
-        """It has failed and will start again."""
+        """The call has failed and will be retried."""
 
     def paid(self, prompt_tokens: int, completion_tokens: int) -> None: ...
 
@@ -23,8 +23,8 @@ class CallWatch:
 UNWATCHED = CallWatch()
 
 Watcher = Callable[[str, str, str], CallWatch]
-"""Makes the watch of a call from its experiment, its role and its purpose."""
+"""Makes the watch of a call from the run's folder, the role and the purpose."""
 
 
-def unwatched(experiment: str, role: str, purpose: str) -> CallWatch:
+def unwatched(run: str, role: str, purpose: str) -> CallWatch:
     return UNWATCHED

@@ -1,4 +1,4 @@
-"""Makes each call to an endpoint in its turn, again where that can help, and not at all while the endpoint is down."""
+"""Makes each call to an endpoint in its turn, with retries where they can help and none while the endpoint is down."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pada_ray.llm.limiter import Limiter, Start
 from pada_ray.llm.token_estimate import TokenEstimate
 from pada_ray.llm.turnstile import Turnstile
 
-_FIRST_WAIT = 0.5  # seconds before a call is made again, doubled each time
+_FIRST_WAIT = 0.5  # seconds before the first retry, doubled each time
 _LONGEST_WAIT = 60.0
-_REFUSAL = 0.1  # what a refusal counts among `max_retries` while others are answered
-_MINUTE = 60.0  # which limits are for
+_REFUSAL = 0.1  # while other calls succeed, a 429 counts as a tenth of a retry
+_MINUTE = 60.0  # seconds; limits are per minute
 
 
 class PromptRefused(EndpointError):
-    """The endpoint will not answer this prompt, for its length or for what it holds."""
+    """The endpoint refuses this prompt for its length or content."""
 
 
 class Calls:
-    """`complete` makes one call, once, and raises CallFailed."""
+    """`complete` makes one call without retries and raises CallFailed if it fails."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class Calls:
         self._turnstile = Turnstile(self._limiter)
         self._breaker = CircuitBreaker()
 
-    async def call(self, request: ChatRequest, experiment: str, watch: CallWatch = UNWATCHED) -> Completion:
-        """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; PromptRefused when it is
-        this prompt alone that it refuses."""
+    async def call(self, request: ChatRequest, run: str, watch: CallWatch = UNWATCHED) -> Completion:
+        """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; PromptRefused when it
+        refuses only this prompt."""
         failures, again = 0.0, False
         while True:
             self._breaker.check(_now())
             try:
-                return await self._attempt(request, experiment, watch, again=again)
+                return await self._attempt(request, run, watch, again=again)
             except CallFailed as e:
                 failure = e
             if failure.kind in (Kind.PROMPT, Kind.REQUEST):
@@ -69,9 +69,9 @@ class Calls:
             watch.retries()
             await asyncio.sleep(_pause(failure, failures))
 
-    async def _attempt(self, request: ChatRequest, experiment: str, watch: CallWatch, *, again: bool) -> Completion:
+    async def _attempt(self, request: ChatRequest, run: str, watch: CallWatch, *, again: bool) -> Completion:
         came = _now()
-        start = await self._turnstile.enter(experiment, lambda: self._estimate.expected(request), again=again)
+        start = await self._turnstile.enter(run, lambda: self._estimate.expected(request), again=again)
         watch.starts(_now() - came)
         expected = start.tokens.units
         try:
@@ -83,7 +83,7 @@ class Calls:
             tokens = completion.prompt_tokens + completion.completion_tokens
             self._estimate.learn(request, completion)
             self._limiter.succeeded(start, tokens, _now())
-            self._turnstile.charge(experiment, tokens - expected)
+            self._turnstile.charge(run, tokens - expected)
             self._breaker.succeeded(_now())
             return completion
         finally:
@@ -100,13 +100,13 @@ class Calls:
             self._close(e.message)
 
     def _close(self, message: str) -> None:
-        """Nothing comes of this endpoint now, for anyone."""
+        """No call to this endpoint can succeed at present."""
         problem = str(self._error(message))
         self._breaker.trip(problem, _now())
         self._turnstile.dismiss(problem)
 
     def _error(self, message: str) -> EndpointError:
-        return EndpointError(f"{self._where} {message}; go on with `pada resume` once it is mended")
+        return EndpointError(f"{self._where} {message}; fix it, then continue with `pada resume`")
 
 
 def _now() -> float:
@@ -114,7 +114,7 @@ def _now() -> float:
 
 
 def _pause(failure: CallFailed, failures: float) -> float:
-    """Seconds, with some chance in it, so that calls that failed together do not come back together."""
+    """Seconds until the retry, with jitter so that calls that failed together do not retry together."""
     if failure.wait is not None:
         return failure.wait + random.uniform(0, min(1.0, failure.wait / 10))
     return random.uniform(0.5, 1) * min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (failures - 1))

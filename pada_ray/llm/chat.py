@@ -1,4 +1,4 @@
-"""What is asked of an LLM and what comes back, and the one method that every agent asks through."""
+"""Requests to an LLM, its replies, and the one method that every agent asks through."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pada_ray.records import Message, Record
 
 
 class ChatRequest(Record):
-    """One chat completion. Two equal requests are the same call: it is made once and its reply kept."""
+    """One chat completion. Equal requests are one call: it is made once and its reply is stored."""
 
     messages: list[Message]
     reply_schema: dict[str, Any] | None  # JSON schema of the reply, for servers with structured output
     temperature: float
-    seed: int | None  # tells apart draws from the same prompt
-    purpose: str  # which prompt this is, for the account of calls and tokens
+    seed: int | None  # distinguishes draws from the same prompt
+    purpose: str  # which prompt this is, for the account
 
 
 class ChatReply(Record):
@@ -24,7 +24,7 @@ class ChatReply(Record):
 
 
 class Completion(NamedTuple):
-    """A reply fresh from the server, with what it took."""
+    """A new reply from the server and its tokens."""
 
     reply: ChatReply
     prompt_tokens: int
@@ -32,25 +32,25 @@ class Completion(NamedTuple):
 
 
 class Llm(Protocol):
-    """Who answers a chat request: an experiment's handle on a gateway, or a stub in a test."""
+    """Answers chat requests: a run's handle on a gateway, or a stub in a test."""
 
     async def chat(self, request: ChatRequest) -> ChatReply: ...
 
 
-class Experiment(Record):
-    """Whose call it is: one of many that share a gateway. Its name is its run's folder, which no other has."""
+class Payer(Record):
+    """The run that pays for a call, one of many that share a gateway."""
 
-    name: str
+    run: str  # its folder, a path or URL: unique among runs
     budget: Budget = Budget()
 
 
 class Usage(Record):
-    """What an experiment took for one purpose: calls whose replies it got, and their tokens."""
+    """What a run used for one purpose: calls whose replies it got, and their tokens."""
 
     role: str  # teacher or judge
     purpose: str
     calls: int
     prompt_tokens: int
     completion_tokens: int
-    usd: float | None = None  # None where no price is configured
-    shared: bool = False  # another experiment had paid for them
+    usd: float | None = None  # None if no price is configured
+    shared: bool = False  # another run had paid for them

@@ -1,4 +1,4 @@
-"""Keeps calls from an endpoint that is down, or that refuses them all."""
+"""Stops calls to an endpoint that is down or refuses all of them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 
 from pada_ray.errors import EndpointError
 
-_PAUSE = 30.0  # seconds between two tries
+_PAUSE = 30.0  # seconds between two probes
 _DOWN = 5  # failures in a row
 
 
 class CircuitBreaker:
-    """Open from `trip` to the next success: calls are turned away at once, with what is wrong. Every 30 seconds one is
-    let through, to see whether the endpoint is back."""
+    """Open from `trip` to the next success. While it is open, calls fail at once with the problem. One call every 30
+    seconds goes through, to see whether the endpoint is back."""
 
     def __init__(self) -> None:
         self._problem: str | None = None
-        self._try_at = 0.0
+        self._probe_at = 0.0
         self._failures = 0  # in a row
         self._succeeded = -math.inf
 
@@ -24,16 +24,16 @@ class CircuitBreaker:
         """Raises EndpointError while open."""
         if self._problem is None:
             return
-        if now < self._try_at:
+        if now < self._probe_at:
             raise EndpointError(self._problem)
-        self._try_at = now + _PAUSE
+        self._probe_at = now + _PAUSE
 
     def trip(self, problem: str, now: float) -> None:
         self._problem = problem
-        self._try_at = now + _PAUSE
+        self._probe_at = now + _PAUSE
 
     def failed(self) -> None:
-        """A try of some call failed in a way that may pass."""
+        """An attempt failed in a way that may pass."""
         self._failures += 1
 
     @property

@@ -1,8 +1,7 @@
-"""What a server takes of the API, learned from its own errors.
+"""Which API fields a server accepts, learned from its errors.
 
-Compatible servers differ: some take `max_completion_tokens` in place of `max_tokens`, some no temperature or no seed,
-some no JSON schema or no `response_format` at all. All are asked for everything at first. What was learned is kept with
-the replies.
+Compatible servers differ: some need `max_completion_tokens` instead of `max_tokens`; some refuse temperature, seed,
+JSON schemas or every `response_format`. The first request has all fields. What was learned is stored with the replies.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Dialect:
         self._db = db
         self._token_limit = "max_tokens"
         self._left_out: set[str] = set()
-        self._formats = ["json_schema", "json_object"]  # not refused yet, the best first
+        self._formats = ["json_schema", "json_object"]  # not refused so far, best first
         db.execute(_TABLE)
         known = db.execute("SELECT learned FROM dialects WHERE endpoint = ?", (self._name,)).fetchone()
         if known:
@@ -33,7 +32,7 @@ class Dialect:
             self._left_out = set(left_out)
 
     def fields(self, request: ChatRequest) -> dict[str, Any]:
-        """The body of a request. A schema that cannot go as `response_format` goes into words."""
+        """The body of a request. A schema that the server refuses as `response_format` goes into the last message."""
         fields: dict[str, Any] = {
             "model": self._endpoint.model,
             "messages": [m.model_dump() for m in request.messages],
@@ -50,7 +49,7 @@ class Dialect:
         return {name: value for name, value in fields.items() if name not in self._left_out} | self._endpoint.body
 
     def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
-        """Whether the server's error names a field of the body `sent` that can be sent otherwise or left out."""
+        """Whether the server's error names a field of the body `sent` that can be replaced or left out from here on."""
         learned = self._learn(sent, message, param)
         if learned:
             content = json.dumps([self._token_limit, sorted(self._left_out), self._formats])
@@ -77,7 +76,7 @@ class Dialect:
         return f"{self._endpoint.model} at {self._endpoint.base_url}"
 
     def _sent(self, sent: dict[str, Any], field: str) -> bool:
-        return field in sent and field not in self._endpoint.body  # what the user put there stays
+        return field in sent and field not in self._endpoint.body  # fields from the config are always sent
 
 
 def _response_format(kind: str, request: ChatRequest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server over HTTP: one call at a time, made once."""
+"""An OpenAI-compatible server over HTTP: single calls, without retries."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ T = TypeVar("T")
 
 
 class Endpoint:
-    """`address` is where the server listens, if that is not its configured base_url. `db` remembers how it is spoken
-    to.
+    """`address` is where the server listens, if not at its configured base_url. `db` stores its dialect.
 
-    Raises ConfigError when the variable that should hold the key is not set.
+    Raises ConfigError when the environment variable for the key is not set.
     """
 
     def __init__(self, config: EndpointConfig, address: str | None, db: sqlite3.Connection):
@@ -35,18 +34,18 @@ class Endpoint:
             base_url=address or config.base_url,
             api_key=self._key,
             max_retries=0,
-            timeout=None,  # the whole call is timed here, while the client would time each read
+            timeout=None,  # the whole call is timed here; the client would time each read
             default_headers=config.headers,
-            # A proxy in the environment has no business between two local processes.
+            # A proxy from the environment must not come between two local processes.
             http_client=openai.DefaultAioHttpClient(timeout=None, trust_env=address is None),
         )
 
     async def complete(self, request: ChatRequest) -> Completion:
-        """One completion; a field that the server refuses is left out from then on. Raises CallFailed."""
+        """One completion. A field that the server refuses is left out of all later calls. Raises CallFailed."""
         while True:
             fields = self._dialect.fields(request)
             try:
-                # Not `chat.completions.create`, which takes half of its time to check types that are checked here.
+                # Not `chat.completions.create`: it spends half of its time on type checks that are made here.
                 answer = await self._timed(self._client.post("/chat/completions", cast_to=object, body=fields))
                 return _read(answer, request)
             except openai.APIStatusError as e:
@@ -57,7 +56,7 @@ class Endpoint:
                 raise explain(e, self._config, self._key) from None
 
     async def check(self) -> None:
-        """Raises CallFailed when the server is not there or refuses the key. Costs no tokens."""
+        """Raises CallFailed when the server cannot be reached or refuses the key. Costs no tokens."""
         try:
             await self._timed(self._client.with_options(max_retries=1).models.list())
         except (openai.AuthenticationError, openai.PermissionDeniedError) as e:
@@ -75,8 +74,7 @@ class Endpoint:
 
 
 def _read(answer: Any, request: ChatRequest) -> Completion:
-    """A chat completion as the API words it, else ValueError. Tokens that the server does not tell are counted
-    roughly."""
+    """A chat completion; ValueError for anything else. Estimates tokens that the server does not report."""
     try:
         choice = answer["choices"][0]
         text = _text(choice["message"].get("content"))
@@ -96,7 +94,7 @@ def _text(content: Any) -> str:
 
 def _api_key(config: EndpointConfig) -> str:
     if config.api_key_env is None:
-        return "none"  # the client wants one; local servers ignore it
+        return "none"  # the client needs one; local servers ignore it
     key = os.environ.get(config.api_key_env)
     if not key:
         raise ConfigError(f"api_key_env of {config.base_url}: the environment variable {config.api_key_env} is not set")

@@ -1,4 +1,4 @@
-"""What went wrong with a call, and what that means for this call and for the others."""
+"""Why a call failed, and what that means for this call and for others."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import openai
 from pada_ray.config import EndpointConfig
 from pada_ray.printable import printable
 
-_LONGEST_WAIT = 600.0  # seconds, beyond which a Retry-After means: not today
+_LONGEST_WAIT = 600.0  # seconds; a longer Retry-After counts as CLOSED
 
-# How servers say that they will not have this very prompt: it is too long for the model, or a filter stands before it.
+# How servers refuse one prompt: it is too long for the model, or a filter rejects it.
 _ABOUT_THE_PROMPT = re.compile(
     r"content[ _](filter|management|policy)|usage policy|invalid_prompt|inappropriate|inspection|moderation|flagged"
     r"|context[ _](length|size|window|limit)|(maximum|max) (model|sequence) length|too (long|large)|token count"
@@ -27,16 +27,16 @@ _ABOUT_THE_PROMPT = re.compile(
 
 class Kind(Enum):
     RATE = "too many requests or tokens"
-    OVERLOAD = "more calls in flight than the endpoint bears"
-    FAULT = "may pass when tried again"
-    PROMPT = "this prompt will never be answered"
-    REQUEST = "a request of this form will never be answered"
-    CLOSED = "no request will be answered"
+    OVERLOAD = "too many calls in flight"
+    FAULT = "a retry may succeed"
+    PROMPT = "this prompt is always refused"
+    REQUEST = "a request of this form is always refused"
+    CLOSED = "every request is refused"
 
 
 class CallFailed(Exception):
-    """A call without a reply. `message` goes on after the server's name; `wait` is how many seconds the server asks to
-    wait, if it does."""
+    """A call without a reply. `message` follows the server's name in an error; `wait` is the seconds that the server
+    asks to wait, if any."""
 
     def __init__(self, kind: Kind, message: str, wait: float | None = None):
         super().__init__(kind, message, wait)
@@ -46,7 +46,7 @@ class CallFailed(Exception):
 
 
 def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
-    """What an error of the client means. The key is cut out of what the server says."""
+    """Classifies an error of the client. Removes the key from the server's words."""
     if isinstance(e, asyncio.TimeoutError):
         return CallFailed(Kind.OVERLOAD, f"did not answer within {endpoint.timeout:g} s")
     if isinstance(e, openai.APIConnectionError):
@@ -68,12 +68,12 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
 
 
 def words_of(e: openai.APIStatusError) -> str:
-    """The client's message, with what the server says where that does not lie where OpenAI has it, and the client
-    leaves it out: `{"error": "..."}`, FastAPI's `{"detail": ...}`, plain text."""
+    """The client's message, plus the server's words where the client drops them because their format is not OpenAI's:
+    `{"error": "..."}`, FastAPI's `{"detail": ...}`, plain text."""
     said: Any = e.body
     if isinstance(said, dict):
         said = None if isinstance(said.get("message"), str) else said.get("detail", said)
-    if isinstance(said, list):  # beside what is wrong, each part repeats the request
+    if isinstance(said, list):  # leaves out the request, which each part repeats
         said = "; ".join(f"{part.get('loc')}: {part.get('msg')}" for part in said if isinstance(part, dict))
     return f"{e.message} - {said}" if said else e.message
 
@@ -95,7 +95,7 @@ def _is_about_the_prompt(e: openai.APIStatusError) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds from `now` (since the epoch) that a response asks to wait; None where it does not say."""
+    """Seconds from `now` (in seconds since the epoch) that a response asks to wait; None if it does not say."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
             wait = float(headers[name]) * unit

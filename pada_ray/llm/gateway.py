@@ -1,4 +1,4 @@
-"""The gateway to one LLM endpoint, which all experiments share: every call to it goes through here."""
+"""The gateway to one LLM endpoint. All runs share it, and every call goes through it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
 from pada_ray.llm.call_watch import Watcher, unwatched
 from pada_ray.llm.calls import Calls, PromptRefused
-from pada_ray.llm.chat import ChatReply, ChatRequest, Experiment, Usage
+from pada_ray.llm.chat import ChatReply, ChatRequest, Payer, Usage
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.endpoint import Endpoint
 from pada_ray.llm.failures import CallFailed
@@ -22,13 +22,13 @@ from pada_ray.storage import Folder
 
 
 class LlmGateway:
-    """Answers chat requests from the cache or from the endpoint, keeping to its limits and to each experiment's budget.
+    """Answers chat requests from the cache or from the endpoint, within its limits and each run's budget.
 
-    `cache` is a file on this machine, for the replies and the account. `address` is where the endpoint listens, if that
-    is not its configured base_url (the embedded teacher, which behaves as `offline` says, takes any free port).
-    `watcher` is asked for a watch of every call that is made. `copy` is a folder or URL off this machine that gets the
-    replies and the account as well, before anyone sees them, and from which a new machine has them again. Raises
-    ConfigError when the variable that should hold the key is not set.
+    `cache` is a file on this machine for the replies and the account. `address` is where the endpoint listens, if not
+    at its configured base_url: the offline teacher, whose settings are `offline`, takes any free port. `watcher` makes
+    a watch for every call. `copy` is a folder or URL off this machine: it gets replies and account before any caller
+    sees them, and a new machine restores them from it. Raises ConfigError when the environment variable for the key is
+    not set.
     """
 
     def __init__(
@@ -51,44 +51,43 @@ class LlmGateway:
         self._endpoint = Endpoint(endpoint, address, self._db)
         self._calls = Calls(endpoint, self._endpoint.complete, self._estimate)
         self._watcher = watcher
-        self._under_way: dict[str, asyncio.Task[ChatReply]] = {}
-        self._payers: dict[str, str] = {}  # of the calls under way
+        self._in_flight: dict[str, asyncio.Task[ChatReply]] = {}
+        self._run_paying: dict[str, str] = {}  # for each call in flight
 
-    async def chat(self, request: ChatRequest, experiment: Experiment, role: str) -> ChatReply:
-        """The reply to `request`; one that arrived earlier is given again and costs nothing, and a request like one
-        that is under way waits for that one's reply.
+    async def chat(self, request: ChatRequest, payer: Payer, role: str) -> ChatReply:
+        """The reply to `request`. A stored reply costs nothing; a request equal to one in flight waits for its reply.
 
-        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing, UnreadableReply when it has
-        answered others and refuses this prompt for its length or for what it holds, and BudgetReached when the
-        experiment has spent its budget and none of its calls are under way any more.
+        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; UnreadableReply when it has
+        answered the run in this role but refuses this prompt for its length or content; and BudgetReached when the run
+        has spent its budget and none of its calls is in flight.
         """
         key = request_key(self._config, request, self._offline)
         reply = self._replies.get(key)
-        if reply is None and key not in self._under_way:
+        if reply is None and key not in self._in_flight:
             most = self._most(request)
-            await self._budgets.reserve(experiment, most)
-            reply = self._replies.get(key)  # another may have asked the same meanwhile
-            if reply is not None or key in self._under_way:
-                self._budgets.release(experiment, most)
+            await self._budgets.reserve(payer, most)
+            reply = self._replies.get(key)  # another caller may have asked the same meanwhile
+            if reply is not None or key in self._in_flight:
+                self._budgets.release(payer, most)
             else:
-                self._start(key, request, experiment, role, most)
+                self._start(key, request, payer, role, most)
         if reply is None:
-            # What was begun will be paid for, so it goes on when whoever waits for it is gone.
-            reply = await asyncio.shield(self._under_way[key])
-        self._account.share(experiment.name, role, request.purpose, key)
+            # The call will be paid for, so it finishes even if the caller has gone.
+            reply = await asyncio.shield(self._in_flight[key])
+        self._account.share(payer.run, role, request.purpose, key)
         return reply
 
-    async def finish(self, experiment: str) -> None:
-        """Returns when no call of the experiment is under way any more, so that none is paid for and not stored."""
-        while calls := [self._under_way[key] for key, payer in self._payers.items() if payer == experiment]:
+    async def finish(self, run: str) -> None:
+        """Returns once none of the run's calls is in flight, so that every reply that is paid for is stored."""
+        while calls := [self._in_flight[key] for key, paying in self._run_paying.items() if paying == run]:
             await asyncio.wait(calls)
 
-    async def usage(self, experiment: str) -> list[Usage]:
-        """What the experiment took at all endpoints that share the cache, whoever paid, over all its resumptions."""
-        return self._account.usage(experiment)
+    async def usage(self, run: str) -> list[Usage]:
+        """What the run used at all endpoints that share the cache, whoever paid, over all its resumptions."""
+        return self._account.usage(run)
 
     async def check(self) -> None:
-        """Raises EndpointError when the endpoint is not there or refuses the key. Costs no tokens."""
+        """Raises EndpointError when the endpoint cannot be reached or refuses the key. Costs no tokens."""
         try:
             await self._endpoint.check()
         except CallFailed as e:
@@ -98,32 +97,32 @@ class LlmGateway:
         await self._endpoint.close()
         self._db.close()
 
-    def _start(self, key: str, request: ChatRequest, experiment: Experiment, role: str, most: Cost) -> None:
+    def _start(self, key: str, request: ChatRequest, payer: Payer, role: str, most: Cost) -> None:
         def ended(task: asyncio.Task[ChatReply]) -> None:
-            del self._under_way[key], self._payers[key]
-            self._budgets.release(experiment, most)
+            del self._in_flight[key], self._run_paying[key]
+            self._budgets.release(payer, most)
             if not task.cancelled():
-                task.exception()  # which may have no one left to go to
+                task.exception()  # marks it as seen, since the caller may have gone
 
-        self._under_way[key] = asyncio.create_task(self._call(key, request, experiment.name, role))
-        self._under_way[key].add_done_callback(ended)
-        self._payers[key] = experiment.name
+        self._in_flight[key] = asyncio.create_task(self._call(key, request, payer.run, role))
+        self._in_flight[key].add_done_callback(ended)
+        self._run_paying[key] = payer.run
 
-    async def _call(self, key: str, request: ChatRequest, experiment: str, role: str) -> ChatReply:
-        watch = self._watcher(experiment, role, request.purpose)
+    async def _call(self, key: str, request: ChatRequest, run: str, role: str) -> ChatReply:
+        watch = self._watcher(run, role, request.purpose)
         try:
-            completion = await self._calls.call(request, experiment, watch)
+            completion = await self._calls.call(request, run, watch)
         except PromptRefused as e:
-            if self._account.answered(experiment, role):
+            if self._account.answered(run, role):
                 raise UnreadableReply(f"{request.purpose}: {e}") from None
-            raise  # who refuses the first may refuse all, as where `max_tokens` is more than the model's context
+            raise  # it may refuse every prompt, for example if `max_tokens` exceeds the model's context
         usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
         with transaction(self._db):
             self._replies.put(key, request, completion.reply)
-            self._account.pay(experiment, role, request, key, completion, usd)
+            self._account.pay(run, role, request, key, completion, usd)
         watch.paid(completion.prompt_tokens, completion.completion_tokens)
         if self._copy is not None:
-            paid = completion._asdict() | {"key": key, "experiment": experiment, "role": role, "usd": usd}
+            paid = completion._asdict() | {"key": key, "experiment": run, "role": role, "usd": usd}
             await self._copy.keep(PaidReply(request=request, **paid))
         return completion.reply
 

@@ -1,7 +1,7 @@
-"""How much of an endpoint may be used at a time: its limits as given, or as found by trying.
+"""The limits of an endpoint, as configured or as found by trial.
 
-A limit that is found rises in even steps while all goes well, and falls by a share when the endpoint refuses calls
-(additive increase, multiplicative decrease). Times are in seconds of any one clock.
+A found limit rises in even steps while calls succeed and falls by a factor when the endpoint refuses calls (additive
+increase, multiplicative decrease). Times are in seconds of any one clock.
 """
 
 from __future__ import annotations
@@ -13,49 +13,49 @@ from typing import Literal, NamedTuple
 
 _MINUTE = 60.0
 _RUN_AHEAD = 3.0  # seconds' worth of a rate that may start at once
-_TOO_SHORT = 1e-6  # to wait for: below the resolution of clocks
+_TOO_SHORT = 1e-6  # a wait, in seconds, below the resolution of clocks
 
 _FIRST_IN_FLIGHT = 16
-_SOON_IN_FLIGHT = 64  # to which it rises faster at first, since replies of an LLM take long
+_SOON_IN_FLIGHT = 64  # it rises faster up to here, because replies take long
 _MOST_IN_FLIGHT = 1000  # connections that the client keeps open
-_LEAST_REQUESTS = 60.0  # a minute: where the search for a rate starts at least
+_LEAST_REQUESTS = 60.0  # per minute; the search for a rate starts here or above
 _LEAST_TOKENS = 60_000.0
 _FALL = 0.9  # of the pace at which the endpoint refused
-_RISE = 0.1  # of the rate, each minute
+_RISE = 0.1  # of the rate, per minute
 
-_REFUSED_SHARE = 0.25  # of the latest calls, from which on refusals are taken for a limit and not for bad luck
-_LATEST = 20  # calls, or a window full if that is more
-_IN_A_ROW = 4  # refusals, which are no bad luck either
+_REFUSED_SHARE = 0.25  # of the latest calls; fewer refusals are bad luck and not a limit
+_LATEST = 20  # calls, or a full window if that is more
+_IN_A_ROW = 4  # refusals; these are no bad luck either
 
 
 @dataclass
 class Spending:
-    """What a call takes of a rate: at first as expected, then as it was."""
+    """What a call takes of a rate: first the estimate, then the actual units."""
 
     at: float
     units: float
 
 
 class Rate:
-    """Units a minute, requests or tokens: never more than `limit` in any minute, and spread over it.
+    """Units per minute (requests or tokens): at most `limit` in any minute, spread evenly.
 
-    Without a limit none is known until `fall` is called, when one is found: below the pace so far, but not below
-    `least`, as one refusal says little where few calls were made.
+    Without a limit, none applies until `fall` finds one: below the pace so far, but not below `least`, because one
+    refusal says little after few calls.
     """
 
     def __init__(self, limit: float | None, least: float):
         self.limit = limit
         self._given = limit is not None
         self._least = least
-        self._step = 0.0  # by which it rises each minute
+        self._step = 0.0  # rise per minute
         self._log: deque[Spending] = deque()  # of the last minute
         self._units = 0.0  # its sum
-        self._even = -math.inf  # when an evenly spread stream would go on
+        self._even = -math.inf  # when an evenly spread stream would continue
         self._began: float | None = None
         self._raised = 0.0
 
     def wait(self, units: float, now: float) -> float:
-        """Seconds until a call of so many units may start. One that is larger than the limit goes alone."""
+        """Seconds until a call of `units` may start. A call larger than the limit goes alone."""
         self._forget(now)
         if self.limit is None:
             return 0.0
@@ -64,7 +64,7 @@ class Rate:
         return wait if wait > _TOO_SHORT else 0.0
 
     def take(self, units: float, now: float) -> Spending:
-        """A call of so many units starts."""
+        """A call of `units` starts."""
         self._began = now if self._began is None else self._began
         self._even = max(self._even, now)
         spending = Spending(now, 0.0)
@@ -73,7 +73,7 @@ class Rate:
         return spending
 
     def correct(self, spending: Spending, units: float, now: float) -> None:
-        """The call takes so many units in all."""
+        """The call takes `units` in all."""
         self._forget(now)
         more, spending.units = units - spending.units, units
         if spending.at + _MINUTE > now + _TOO_SHORT:
@@ -82,7 +82,7 @@ class Rate:
             self._even += more * _MINUTE / self.limit
 
     def fall(self, pause: float, now: float) -> None:
-        """The endpoint refuses calls, for a pause of so many seconds."""
+        """The endpoint refuses calls and asks for a pause of `pause` seconds."""
         if self._given or self._began is None:
             return
         self._forget(now)
@@ -98,7 +98,7 @@ class Rate:
             self._raised = now
 
     def _room_at(self, excess: float, now: float) -> float:
-        """When so many units will have left the last minute."""
+        """When `excess` units will be older than a minute."""
         room_at = now
         for spending in self._log:
             if excess <= 0:
@@ -113,8 +113,8 @@ class Rate:
 
 
 class Window:
-    """How many calls may be in flight. A window that is given never grows beyond that; one that is not given doubles
-    with every window full of replies up to 64, unless the endpoint refuses before."""
+    """How many calls may be in flight: at most `most`. If that is None, the window doubles with every full window of
+    replies, up to 64 or until the endpoint refuses."""
 
     def __init__(self, most: int | None):
         self._most = most or _MOST_IN_FLIGHT
@@ -126,7 +126,7 @@ class Window:
         return int(self._size)
 
     def rise(self, in_flight: int) -> None:
-        """A reply came. By one for every window full of them, as long as the window is what holds calls back."""
+        """A reply came. The window grows by one per full window of replies, while it holds calls back."""
         if in_flight >= self.size:
             step = 1.0 if self._size < self._soon else 1 / self._size
             self._size = min(self._most, self._size + step)
@@ -140,7 +140,7 @@ _Refusal = Literal["rate", "overload"]
 
 
 class Start(NamedTuple):
-    """A call that was let through."""
+    """A call that has started."""
 
     at: float
     request: Spending
@@ -150,8 +150,8 @@ class Start(NamedTuple):
 class Limiter:
     """When the next call may start. None stands for a limit to be found.
 
-    A call that is refused among many that are not waits by itself. When too many are, the endpoint is at its limit: all
-    calls wait as long as it asks, and what is found falls, once for all refusals of calls that started before.
+    A call that is refused while most succeed waits alone. When too many are refused, the endpoint is at its limit: all
+    calls wait as long as it asks, and the found limits fall, once for all refusals of calls that started before.
     """
 
     def __init__(self, requests_per_minute: int | None, tokens_per_minute: int | None, max_in_flight: int | None):
@@ -164,7 +164,7 @@ class Limiter:
         self._latest: deque[_Refusal | None] = deque()
 
     def wait(self, tokens: float, now: float) -> float:
-        """Seconds until a call of so many tokens may start; infinite while it has to wait for another to end."""
+        """Seconds until a call of `tokens` may start; infinite while it must wait for another to end."""
         if self._in_flight >= self._window.size:
             return math.inf
         return max(0.0, self._paused_until - now, self._requests.wait(1, now), self._tokens.wait(tokens, now))
@@ -174,7 +174,7 @@ class Limiter:
         return Start(now, self._requests.take(1, now), self._tokens.take(tokens, now))
 
     def succeeded(self, start: Start, tokens: float, now: float) -> None:
-        """The call ended with a reply and took so many tokens."""
+        """The call ended with a reply and took `tokens`."""
         self._window.rise(self._in_flight)
         self._in_flight -= 1
         self._tokens.correct(start.tokens, tokens, now)
@@ -185,8 +185,8 @@ class Limiter:
         self._in_flight -= 1
 
     def refused(self, start: Start, pause: float, now: float, *, by_rate: bool) -> None:
-        """The endpoint turned the call away and wants a pause of so many seconds: because of the rate of calls, or
-        because it is overloaded."""
+        """The endpoint refused the call, because of the rate of calls (`by_rate`) or because it is overloaded, and asks
+        for a pause of `pause` seconds."""
         self._in_flight -= 1
         if by_rate:
             self._requests.correct(start.request, 0, now)

@@ -1,4 +1,4 @@
-"""Replies on disk, by the content of their request."""
+"""Replies on disk, keyed by the content of their request."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class ReplyCache:
 
 
 def request_key(endpoint: EndpointConfig, request: ChatRequest, offline: TeacherSettings | None = None) -> str:
-    """The content hash of a call: all that its reply may depend on. The purpose is bookkeeping and stays out of it.
+    """The hash of all that the reply of a call may depend on. The purpose is bookkeeping and stays out of it.
 
-    An embedded teacher is told by how it behaves (`offline`), whatever its port.
+    The offline teacher is identified by its settings (`offline`) and not by its port.
     """
     known: list[Any] = [endpoint.base_url, endpoint.model, endpoint.max_tokens, endpoint.body]
     if endpoint.base_url == "offline" and offline is not None:

@@ -1,6 +1,6 @@
 """A copy of the replies and of the account in a folder that outlives this machine, such as one on S3.
 
-SQLite needs a disk of its machine's own, so where a run lies elsewhere, what it pays for is in two places.
+SQLite needs a local disk, so a run that lies elsewhere has its replies in two places.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _READERS = 16  # files read at a time
 
 
 class PaidReply(Record):
-    """A reply, and who paid what for it."""
+    """A reply, who paid for it, and how much."""
 
     key: str
-    experiment: str
+    experiment: str  # the run's folder; files of older runs have this key
     role: str
     request: ChatRequest
     reply: ChatReply
@@ -39,9 +39,9 @@ class PaidReply(Record):
 
 
 class ReplyCopy:
-    """Writes what arrives to files of JSON lines in `folder`: one file for all that came while the last was written.
+    """Writes replies to files of JSON lines in `folder`: one file for all that arrive while the last file is written.
 
-    To make it brings database and folder together: what only one of them holds, the other gets.
+    Creating a ReplyCopy merges database and folder: each gets what only the other holds.
     """
 
     def __init__(self, db: sqlite3.Connection, replies: ReplyCache, account: Account, folder: Folder):
@@ -57,7 +57,7 @@ class ReplyCopy:
             self._note(self._write(left), left)
 
     async def keep(self, paid: PaidReply) -> None:
-        """Returns when the reply is in the folder. Raises StorageError where that cannot be."""
+        """Returns when the reply is in the folder. Raises StorageError if it cannot be written."""
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((paid, written))
         if self._writer is None:
@@ -70,7 +70,7 @@ class ReplyCopy:
             try:
                 file = await asyncio.to_thread(self._write, [paid for paid, _ in batch])
                 self._note(file, [paid for paid, _ in batch])
-            except Exception as e:  # whatever it is, it belongs to those who wait
+            except Exception as e:  # the callers who wait get it, whatever it is
                 for _, written in batch:
                     if not written.cancelled():
                         written.set_exception(e)
@@ -86,7 +86,7 @@ class ReplyCopy:
         return file
 
     def _note(self, file: str, batch: list[PaidReply]) -> None:
-        """What is in `file` need not be read or written again."""
+        """Marks replies as stored in `file`, so that they are not read or written again."""
         with transaction(self._db):
             self._db.executemany("INSERT OR IGNORE INTO copied VALUES (?, ?)", [(paid.key, file) for paid in batch])
 
@@ -112,10 +112,10 @@ class ReplyCopy:
 
 
 def _paid_reply(row: tuple[str, str, str, str, str, str, int, int, int, float | None]) -> PaidReply:
-    key, experiment, role, purpose, request, text, cut_off, prompt_tokens, completion_tokens, usd = row
+    key, run, role, purpose, request, text, cut_off, prompt_tokens, completion_tokens, usd = row
     return PaidReply(
         key=key,
-        experiment=experiment,
+        experiment=run,
         role=role,
         request=ChatRequest.model_validate_json(request).model_copy(update={"purpose": purpose}),
         reply=ChatReply(text=text, cut_off=bool(cut_off)),

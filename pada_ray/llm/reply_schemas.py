@@ -1,7 +1,7 @@
-"""What the LLM is asked to answer with, as pydantic models: the JSON fields of appendix C (figures 2 to 7).
+"""The replies that an LLM is asked for, as pydantic models: the JSON fields of appendix C (figures 2 to 7).
 
-An array of the paper stands under one key here, because structured output wants an object at the root; a bare
-array is understood as well. Unknown keys in a reply are ignored, missing ones make it unreadable.
+Structured output needs an object at the root, so each array of the paper has a key here; a bare array is
+accepted too. Unknown keys in a reply are ignored; missing keys make it unreadable.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StrategyDraftingReply(BaseModel):
 
 
 class MessageReply(BaseModel):
-    """A message as the LLM wrote it; whether its role and content will do is judged sample by sample."""
+    """A message as the LLM wrote it. Its role and content are checked later, for each sample."""
 
     role: str
     content: str
@@ -72,7 +72,7 @@ class EvaluationReply(BaseModel):
 
 
 class QualityReply(BaseModel):
-    """Figure 7, in the branch of training errors, which has no strategy to adhere to."""
+    """Figure 7 for the training errors, which have no strategy to adhere to."""
 
     evaluations: list[EvaluationReply] = Field(min_length=1)
 
@@ -82,7 +82,7 @@ class PatternEvaluationReply(EvaluationReply):
 
 
 class PatternQualityReply(QualityReply):
-    """Figure 7, in the pattern branch."""
+    """Figure 7 for the patterns."""
 
     evaluations: list[PatternEvaluationReply] = Field(min_length=1)  # type: ignore[assignment]
 

@@ -1,4 +1,4 @@
-"""Take replies and the account along where they are to be kept elsewhere from now on."""
+"""Copies replies and the account to a new file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHARED = "INSERT OR IGNORE INTO shared_replies SELECT * FROM old.shared_replies
 
 
 def take_along(old: str, new: str) -> None:
-    """What the file `old` holds, if it is there, `new` holds too afterwards. `old` stays as it is."""
+    """Copies everything in the file `old`, if it exists, into `new`. `old` stays unchanged."""
     if old == new or not Path(old).exists():
         return
     _open(old).close()
@@ -31,7 +31,7 @@ def take_along(old: str, new: str) -> None:
 
 
 def _open(path: str) -> sqlite3.Connection:
-    """With all of its tables, whoever made it."""
+    """Opens a file and creates any missing table."""
     db = open_database(path)
     ReplyCache(db)
     Account(db)

@@ -1,4 +1,4 @@
-"""How many tokens a call will take, told before it is made."""
+"""Estimates the tokens of a call before it is made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from pada_ray.llm.chat import ChatRequest, Completion
 
-_BYTES_PER_TOKEN = 4.0  # of English; a first guess too
-_FEWEST_BYTES_PER_TOKEN = 3  # what common tokenizers need at least, over many scripts
-_FIRST_GUESS = 500.0  # tokens of a reply, until one has come
+_BYTES_PER_TOKEN = 4.0  # of English; also the first guess
+_FEWEST_BYTES_PER_TOKEN = 3  # the least of common tokenizers, over many scripts
+_FIRST_GUESS = 500.0  # tokens of a reply, until one has arrived
 _WEIGHT_OF_LAST = 0.1
 
 
@@ -18,23 +18,23 @@ class Tokens(NamedTuple):
 
 
 class _Varying:
-    """A number that varies: its running mean, and how far it strays from that."""
+    """Running mean and mean absolute deviation of a number."""
 
     def __init__(self, first: float):
         self._mean = first
-        self._strays = first / 2
+        self._deviation = first / 2
 
     def learn(self, value: float) -> None:
-        self._strays += _WEIGHT_OF_LAST * (abs(value - self._mean) - self._strays)
+        self._deviation += _WEIGHT_OF_LAST * (abs(value - self._mean) - self._deviation)
         self._mean += _WEIGHT_OF_LAST * (value - self._mean)
 
     @property
-    def rather_high(self) -> float:
-        return self._mean + self._strays
+    def high(self) -> float:
+        return self._mean + self._deviation
 
 
 class TokenEstimate:
-    """Learns from the replies how many tokens a text has, and how long the replies to each purpose are."""
+    """Learns from replies how many tokens a text has and how long the replies for each purpose are."""
 
     def __init__(self, max_tokens: int):
         self._max_tokens = max_tokens
@@ -42,13 +42,13 @@ class TokenEstimate:
         self._completion: dict[str, _Varying] = {}
 
     def expected(self, request: ChatRequest) -> int:
-        """Tokens of prompt and reply together; rather more than fewer, so that limits hold before the reply tells."""
+        """Tokens of prompt and reply together, estimated high so that limits hold before the reply arrives."""
         known = self._completion.get(request.purpose)
-        completion = min(_FIRST_GUESS if known is None else known.rather_high, self._max_tokens)
-        return round(_size(request) * self._tokens_per_byte.rather_high + completion)
+        completion = min(_FIRST_GUESS if known is None else known.high, self._max_tokens)
+        return round(_size(request) * self._tokens_per_byte.high + completion)
 
     def most(self, request: ChatRequest) -> Tokens:
-        """What the call can take at worst: a reply to the token limit."""
+        """The maximum that the call can take: a reply up to the token limit."""
         return Tokens(_size(request) // _FEWEST_BYTES_PER_TOKEN, self._max_tokens)
 
     def learn(self, request: ChatRequest, completion: Completion) -> None:
@@ -59,10 +59,10 @@ class TokenEstimate:
 
 
 def count_tokens(text: str) -> int:
-    """For servers that do not tell."""
+    """An estimate for servers that do not report tokens."""
     return round(len(text.encode()) / _BYTES_PER_TOKEN)
 
 
 def _size(request: ChatRequest) -> int:
-    """In bytes, with the schema, which counts as prompt."""
+    """In bytes, including the schema, which counts as prompt."""
     return len(request.model_dump_json().encode())

@@ -1,4 +1,4 @@
-"""Lets the calls to an endpoint through, one experiment after another, as its limits allow."""
+"""Lets calls to an endpoint start, run by run in turn, as its limits allow."""
 
 from __future__ import annotations
 
@@ -18,28 +18,27 @@ class _Waiting(NamedTuple):
 
 
 class Turnstile:
-    """Experiments share an endpoint evenly by tokens, which is what money and time go by."""
+    """Runs share an endpoint evenly by tokens, because cost and time depend on tokens."""
 
     def __init__(self, limiter: Limiter):
         self._limiter = limiter
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def enter(self, experiment: str, tokens: Callable[[], int], *, again: bool) -> Start:
-        """Returns when a call may start. `tokens` tells what it is expected to take, as far as is known when its turn
-        comes. A call that was turned away before goes ahead of the experiment's others. Raises the EndpointError by
-        which it is dismissed."""
+    async def enter(self, run: str, tokens: Callable[[], int], *, again: bool) -> Start:
+        """Returns when a call may start. `tokens` estimates its tokens and is asked when its turn comes. A retry
+        (`again`) goes ahead of the run's other calls. Raises EndpointError if the call is dismissed."""
         turn: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
-        self._queue.push(experiment, _Waiting(turn, tokens), ahead=again)
+        self._queue.push(run, _Waiting(turn, tokens), ahead=again)
         self.admit()
         return await turn
 
-    def charge(self, experiment: str, tokens: float) -> None:
-        """The experiment's call took so many tokens more than was thought (or less)."""
-        self._queue.charge(experiment, tokens)
+    def charge(self, run: str, tokens: float) -> None:
+        """The run's call took `tokens` more than estimated; fewer if negative."""
+        self._queue.charge(run, tokens)
 
     def admit(self) -> None:
-        """Lets through what may start now; to be called whenever a call has ended."""
+        """Starts the calls that may start. To be called whenever a call has ended."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         while self._queue:
@@ -49,13 +48,13 @@ class Turnstile:
             if wait > 0:
                 self._admit_at(now + wait)
                 return
-            experiment, _ = self._queue.pop()
-            if not waiting.turn.done():  # whoever waited may have been cancelled
-                self._queue.charge(experiment, tokens)
+            run, _ = self._queue.pop()
+            if not waiting.turn.done():  # the caller may have been cancelled
+                self._queue.charge(run, tokens)
                 waiting.turn.set_result(self._limiter.start(tokens, now))
 
     def dismiss(self, problem: str) -> None:
-        """Sends everyone away who waits."""
+        """Fails all waiting calls with an EndpointError."""
         while self._queue:
             _, waiting = self._queue.pop()
             if not waiting.turn.done():

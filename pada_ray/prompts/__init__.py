@@ -1,8 +1,8 @@
-"""The prompts (appendix C, figures 2 to 7, and those of the other methods), as jinja templates in this folder, in our
-own words.
+"""The prompts (appendix C, figures 2 to 7, and those of the other methods): jinja templates in this folder, in our own
+words.
 
-Values from data or from a model go in as JSON between tags, so that a text cannot pose as an instruction or
-close its tag. A user's own folder may replace any of them by a file of the same name.
+Values from data or from a model are inserted as JSON between tags, so that a text cannot pose as an instruction or
+close its tag. A user's folder may replace any template by a file of the same name.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTR
 
 
 class Prompts:
-    """Renders prompts by name, from `folder` (a path or URL) where it has the file, else from the shipped ones.
+    """Renders prompts by name, from `folder` (a path or URL) if it has the template, else from the shipped ones.
 
-    Raises ConfigError for a folder that is not there, holds no template, or holds one that jinja cannot read or that
-    uses a value which no prompt has.
+    Raises ConfigError if the folder holds no template, or holds one that jinja cannot read or that uses a value which
+    no prompt has.
     """
 
     def __init__(self, folder: str | None = None):
@@ -60,7 +60,7 @@ class Prompts:
         for file, template in own.items():
             if unknown := self._values(template) - values:
                 raise ConfigError(
-                    f"prompts: {folder}/{file}: there is no {', '.join(sorted(unknown))}; "
+                    f"prompts: {folder}/{file}: unknown value {', '.join(sorted(unknown))}; "
                     f"prompts have {', '.join(sorted(values))}"
                 )
 
@@ -76,7 +76,7 @@ class Prompts:
 
 
 def read_templates(folder: str) -> dict[str, str]:
-    """The templates in a user's folder, a path or URL, by their files' names."""
+    """The templates in a user's folder (a path or URL): file name -> text."""
     found = Folder(folder)
     try:
         return {name: found.read_text(name) for name in found.names() if name.endswith(".jinja")}
@@ -85,7 +85,7 @@ def read_templates(folder: str) -> dict[str, str]:
 
 
 def as_json(value: Any) -> str:
-    """JSON for the inside of a tag: readable, in one language's letters, and unable to close the tag."""
+    """JSON for the inside of a tag: indented, with non-ASCII letters as they are, and unable to close the tag."""
     if isinstance(value, jinja2.Undefined):
-        str(value)  # which says what is not there
+        str(value)  # raises UndefinedError, which names the missing value
     return json.dumps(value, ensure_ascii=False, indent=1).replace("</", "<\\/")

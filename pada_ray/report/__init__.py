@@ -1,4 +1,4 @@
-"""What a person reads of a run or a sweep: tables on the terminal, and a page with everything behind them."""
+"""Reports of a run or a sweep: tables on the terminal, and an HTML page with the details."""
 
 from pada_ray.report.terminal import print_report, printed
 

@@ -1,4 +1,4 @@
-"""What a run took: tokens, money and time, by what they were for."""
+"""What a run cost: tokens, money and time, by purpose and stage."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _STAGES = {
 
 
 class Spent(NamedTuple):
-    """Of all calls for some purposes."""
+    """The totals of some LLM calls."""
 
     calls: int
     prompt_tokens: int
     completion_tokens: int
     usd: float | None
-    """None where some call has no price."""
+    """None if a call has no price."""
 
     @property
     def tokens(self) -> int:
@@ -33,6 +33,7 @@ class Spent(NamedTuple):
 
 
 def spent(usage: Iterable[Usage]) -> Spent:
+    """The sums over `usage`."""
     each = list(usage)
     prices = [u.usd for u in each if u.usd is not None]
     return Spent(
@@ -49,12 +50,12 @@ def of_generator(usage: Iterable[Usage]) -> list[Usage]:
 
 
 def stage_of(purpose: str) -> str:
-    """The kind of stage in which calls for a purpose are made."""
+    """The stage in which calls for a purpose are made; empty for an unknown purpose."""
     return _STAGES.get(purpose, "")
 
 
 def seconds_by_stage(run: Run) -> dict[str, dict[str, float]]:
-    """By kind of stage, such as `fine-tuning`, and model, in the order in which they were first done."""
+    """Seconds by stage, such as `fine-tuning`, and by model, in the order in which they were first done."""
     seconds: dict[str, dict[str, float]] = {}
     for name, stage in run.state.finished.items():
         model, _, kind = name.partition(": ")
@@ -63,4 +64,5 @@ def seconds_by_stage(run: Run) -> dict[str, dict[str, float]]:
 
 
 def seconds(run: Run) -> float:
+    """The seconds of all stages."""
     return sum(stage.seconds for stage in run.state.finished.values())

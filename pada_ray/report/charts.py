@@ -1,5 +1,5 @@
-"""Charts as Plotly figures without colours: the page gives each trace the colour that its `meta.colour` counts, in the
-palette of the reader's light or dark theme."""
+"""Charts as Plotly figures without colours. A trace's `meta.colour` is an index into the page's palette, which has a
+light and a dark version."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from pada_ray.run import run_files
 
 Figure = dict[str, Any]
 
-NEUTRAL = -1  # the colour of what belongs to no category
-_SPREAD = 0.06  # between the marks of neighbouring series, so that their intervals do not hide each other
+NEUTRAL = -1  # the colour of failures without a category
+_SPREAD = 0.06  # distance between the marks of neighbouring series, so that their intervals do not overlap
 
 
 class Chart(NamedTuple):
     name: str
     title: str
     description: str
-    """What it shows, for who does not see it."""
+    """What it shows, for screen readers."""
     figures: dict[str, Figure]
-    """By what the reader chooses among; one chart without a choice has one."""
+    """By the names that the reader chooses from; a chart without a choice has one."""
 
 
 class Curve(NamedTuple):
     name: str
     colour: int
     points: dict[int, OverSeeds]
-    """By position on the axis of models."""
+    """By the position of the model on the axis."""
     strong: bool = False
 
 
 def accuracy_chart(run: Run) -> Chart | None:
-    """The run's models on every split. None before any is evaluated."""
+    """Accuracy of the run's models on every split; None before any model is evaluated."""
     curves = []
     for colour, split in enumerate(SPLITS):
         scores = {x: score for x, model in enumerate(run.models) if (score := run.score(model, split))}
@@ -55,8 +55,8 @@ def accuracy_chart(run: Run) -> Chart | None:
 
 
 def iteration_chart(sweep: Sweep, against: str) -> Chart | None:
-    """Every method's accuracy over the iterations, by setting and split. The base model is left out, because it is
-    the same for all, and so far below that the rest would shrink."""
+    """Every method's accuracy over the iterations, by setting and split; None before any model is evaluated. The base
+    model is left out: it is equal for all methods, and so low that it would squeeze the scale."""
     groups = groups_of(sweep)
     colours = {method: i for i, method in enumerate(dict.fromkeys(g.method for g in groups))}
     figures = {}
@@ -83,7 +83,7 @@ def iteration_chart(sweep: Sweep, against: str) -> Chart | None:
 
 
 def difference_chart(pairings: Sequence[Pairing], against: str) -> Chart | None:
-    """How far `against` is ahead of each other method, with intervals, by setting."""
+    """The difference between `against` and each other method, with intervals, by setting; None without comparisons."""
     figures = {}
     for setting in dict.fromkeys(p.setting for p in pairings):
         found = [(p, p.found) for p in pairings if p.setting == setting and p.found]
@@ -114,13 +114,14 @@ def difference_chart(pairings: Sequence[Pairing], against: str) -> Chart | None:
                 "showlegend": False,
             }
             figures[setting] = {"data": [trace], "layout": layout}
-    about = f"Difference of {against} to each other method with 95% intervals; filled where significant."
+    about = f"Difference between {against} and each other method with 95% intervals; filled where significant."
     title = f"{against} against the others, filled where significant"
     return Chart("differences", title, about, figures) if figures else None
 
 
 def category_chart(run: Run, evidence: Evidence) -> Chart | None:
-    """Figure 8: one bar for each model, a part for each category, which keeps its place and colour."""
+    """Figure 8: a bar for each model, with a part for each category. A category keeps its place and colour. None
+    without categories."""
     bars = evidence.lineage.bars
     if not evidence.lineage.categories:
         return None
@@ -221,7 +222,7 @@ def _bar_trace(name: str, models: list[str], heights: list[float], texts: list[s
 
 
 def _part_label(height: float, first: int, last: int, iteration: int, shown: list[int]) -> str:
-    """The height, and whether the category was not there before, or is not again."""
+    """The height, and whether the category is new or the iteration is its last."""
     if not height:
         return ""
     news = " new" if iteration == first != shown[0] else ""
@@ -234,10 +235,10 @@ def _above(run: Run, model: str, failures: int) -> str:
 
 
 def _two_lines(name: str) -> str:
-    """A model's name that fits below its mark on a narrow screen."""
+    """A model's name on two lines, for narrow screens."""
     return _plain(name).replace(" ", "<br>", 1)
 
 
 def _plain(text: str) -> str:
-    """Plotly reads some HTML in texts; this shows them as they are."""
+    """The text with HTML escaped, because Plotly reads some HTML."""
     return html.escape(text, quote=False)

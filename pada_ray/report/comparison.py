@@ -1,4 +1,4 @@
-"""Which methods differ: paired over the same items, and corrected for the number of comparisons in a table."""
+"""Paired comparisons of methods or models over the same items, corrected for the number of comparisons in a table."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from pada_ray.report.results import Run
 from pada_ray.run.sweep import Label
 
 LEVEL = 0.05
+_TOO_FEW = "fewer than two items with a score for both"
 
 
 class Pairing(NamedTuple):
-    """A reference against one other method in one setting, or one model against another of the same run."""
+    """A reference compared with another method in one setting, or two models of one run compared."""
 
     setting: str
     other: str
     found: Comparison | None
     p: float | None = None
-    """Of the bootstrap over seeds and items; with one seed McNemar's, which is exact there."""
+    """From the bootstrap over seeds and items; with one seed, McNemar's exact p."""
     corrected: float | None = None
     """p after Holm's correction over all pairings of the table."""
     problem: str = ""
-    """Why nothing was compared."""
+    """Why there is no comparison."""
 
     @property
     def significant(self) -> bool:
@@ -34,14 +35,14 @@ class Pairing(NamedTuple):
 
 
 class Items(NamedTuple):
-    """What was asked, and what a model got right, by the items' ids; unscored replies are left out."""
+    """The items of a split and whether a model got each right, by id. `right` leaves out unscored replies."""
 
     texts: dict[str, list[Message]]
     right: dict[str, bool]
 
 
 def split_for_results(runs: Sequence[Run]) -> Split:
-    """Test, or where no run has a test split the part of val held apart, or val."""
+    """The split to report results on: test; if no run has it, the part of val held apart; else val."""
     known = {split for run in runs for scores in run.state.scores.values() for split in scores}
     order: tuple[Split, ...] = ("test", "val_apart")
     return next((split for split in order if split in known), "val")
@@ -52,14 +53,14 @@ def settings_of(runs: Sequence[Run]) -> list[str]:
 
 
 def reference(methods: Sequence[str], against: str | None) -> str:
-    """The method that the others are compared with: `against`, or PaDA-Agent, or the first if there is none.
+    """The method that the others are compared with: `against` if given, else PaDA-Agent, else the first.
 
-    Raises ConfigError when there is nothing of the name `against`.
+    Raises ConfigError when no method has the name `against`.
     """
     if against is None:
         return "pada" if "pada" in methods else methods[0]
     if against not in methods:
-        raise ConfigError(f"--against {against}: no run of this method; give one of {', '.join(methods)}")
+        raise ConfigError(f"--against {against}: no run of this method; use one of {', '.join(methods)}")
     return against
 
 
@@ -69,7 +70,7 @@ def is_ablation(method: str, against: str) -> bool:
 
 
 def compare_methods(runs: Sequence[Run], against: str, others: Sequence[str]) -> list[Pairing]:
-    """`against` with each of `others` in each setting where that has a run: one family, corrected together."""
+    """`against` compared with each of `others` in every setting where the other has a run; one family for Holm."""
     split = split_for_results(runs)
     pairings = []
     for setting in settings_of(runs):
@@ -82,18 +83,19 @@ def compare_methods(runs: Sequence[Run], against: str, others: Sequence[str]) ->
 
 
 def compare_models(run: Run, model: str, others: Sequence[str]) -> list[Pairing]:
-    """`model` with each of `others` of the same run."""
+    """`model` compared with each of `others` of the same run."""
     split = split_for_results([run])
     mine = items_of(run, model, split)
     pairings = []
     for other in others:
         found = _compare([mine], [items_of(run, other, split)], _chance(run.setting, model, other))
-        problem = "" if found else "fewer than two items that both have a score for"
+        problem = "" if found else _TOO_FEW
         pairings.append(Pairing(run.setting, other, found, problem=problem))
     return _corrected(pairings)
 
 
 def items_of(run: Run, model: str, split: Split) -> Items:
+    """The items of a split with the results of `model`."""
     predictions = run.predictions(model, split)
     return Items(run.texts(split), {i: not p.failed for i, p in predictions.items() if p.failed is not None})
 
@@ -108,19 +110,19 @@ def _pair_methods(
     common = [seed for seed in reference if seed in theirs]
     finished = [s for s in common if all(run.score(run.final, split) for run in (reference[s], theirs[s]))]
     if not finished:
-        return Pairing(setting, other, None, problem=f"no seed in which both {against} and {other} are done")
+        return Pairing(setting, other, None, problem=f"no seed with finished runs of both {against} and {other}")
     mine = [items_of(reference[s], reference[s].final or "", split) for s in finished]
     others = [items_of(theirs[s], theirs[s].final or "", split) for s in finished]
     unequal = [s for s, a, b in zip(finished, mine, others, strict=True) if a.texts != b.texts]
     if unequal:
-        return Pairing(setting, other, None, problem=f"seed {unequal[0]}: other {split} items than {against}'s")
+        return Pairing(setting, other, None, problem=f"seed {unequal[0]}: {split} items differ from {against}'s")
     found = _compare(mine, others, _chance(setting, against, other))
-    return Pairing(setting, other, found, problem="" if found else "fewer than two items that both have a score for")
+    return Pairing(setting, other, found, problem="" if found else _TOO_FEW)
 
 
 def _compare(a: Sequence[Items], b: Sequence[Items], chance: int) -> Comparison | None:
-    """`a` with `b` on the items that both have a score for; None with fewer than two. Where all seeds have the same
-    items, on those that have one in every seed."""
+    """Compares on the items with a score for both; None with fewer than two. Where all seeds share the items, an item
+    needs a score in every seed."""
     crossed = all(items.texts == a[0].texts for items in a)
     scored = [sorted(x.right.keys() & y.right.keys()) for x, y in zip(a, b, strict=True)]
     if crossed:

@@ -1,11 +1,11 @@
-"""What a report says about a run's errors: categories, patterns, what became of them, and how far to trust them."""
+"""What a report says about a run's errors: categories, patterns, their outcomes, and the stability of clusters."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from pada_ray.errors import ConfigError
-from pada_ray.findings.lineage import Lineage, Table3Row, read_lineage, table3
+from pada_ray.findings.lineage import Lineage, PatternRow, read_lineage, table3
 from pada_ray.findings.provenance import PatternOutcome, Remaining, Turnover, trace, turnover, what_is_left
 from pada_ray.findings.stability import Stability, read_stability
 from pada_ray.report.results import Run
@@ -15,20 +15,20 @@ _NO_LINEAGE = Lineage(categories=[], bars=[])
 
 
 class Evidence(NamedTuple):
-    """`outcomes` and `turnovers` are of finished iterations alone."""
+    """`outcomes` and `turnovers` cover finished iterations only."""
 
     lineage: Lineage
     outcomes: list[PatternOutcome]
     left: list[Remaining]
     turnovers: list[Turnover]
-    table3: list[Table3Row]
+    table3: list[PatternRow]
     stability: list[Stability]
     problem: str = ""
-    """Why lineage and stability are empty though there are patterns."""
+    """Why lineage and stability are empty although there are patterns."""
 
 
 def read_evidence(run: Run) -> Evidence:
-    """All of it; without an embedding model what can be said without one."""
+    """The evidence of a run. Without its embedding model, lineage and stability are empty."""
     if not run.models:
         return Evidence(_NO_LINEAGE, [], [], [], [], [])
     problem = ""

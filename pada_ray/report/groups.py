@@ -1,4 +1,4 @@
-"""The rows of a sweep's tables: the runs of a method in a setting, whose seeds are its repetitions."""
+"""The rows of a sweep's tables. A row stands for the runs of one method in one setting, one per seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Group(NamedTuple):
     method: str
     runs: list[Run]
     planned: int
-    """Cells of the sweep, those of which nothing can be read included."""
+    """Cells of the sweep, including those that cannot be read."""
 
     @property
     def done(self) -> list[Run]:
@@ -28,28 +28,28 @@ class Group(NamedTuple):
 
     @property
     def models(self) -> list[str]:
-        """The models of the run that has come furthest."""
+        """The models of the run with the most models."""
         return max((run.models for run in self.runs), key=len, default=[])
 
     @property
-    def benchmark(self) -> tuple[str, int] | None:
-        """The paper's dataset and regime that the runs are on."""
+    def paper_setting(self) -> tuple[str, int] | None:
+        """The paper's dataset and the regime of the runs; None on other data."""
         for run in self.runs:
-            if run.benchmark is not None and run.regime is not None:
-                return run.benchmark, run.regime
+            if run.dataset is not None and run.regime is not None:
+                return run.dataset, run.regime
         return None
 
     def final_scores(self, split: Split) -> list[Score]:
         return [score for run in self.runs if (score := run.score(run.final, split))]
 
     def final_accuracy(self, split: Split) -> float | None:
-        """In points, the mean over the finished runs."""
+        """The mean over the finished runs, in points."""
         return mean_of(100 * score.accuracy for score in self.final_scores(split))
 
 
 class OverSeeds(NamedTuple):
-    """An accuracy in points over so many seeds. The interval is Student's over the seeds; with one seed there is no
-    deviation, and it is Wilson's over the items."""
+    """An accuracy over seeds, in points. The interval is Student's over the seeds. With one seed there is no deviation,
+    and the interval is Wilson's over the items."""
 
     seeds: int
     mean: float | None
@@ -58,7 +58,7 @@ class OverSeeds(NamedTuple):
 
 
 def groups_of(sweep: Sweep) -> list[Group]:
-    """In the order of the sweep's cells, those of a setting beside each other."""
+    """The groups in the order of the sweep's cells, with the groups of a setting next to each other."""
     cells: dict[tuple[str, str], list[SweepCell]] = {}
     for cell in sweep.cells:
         cells.setdefault((setting_of(cell.run.coordinates), _method(cell.run)), []).append(cell)
@@ -70,7 +70,7 @@ def groups_of(sweep: Sweep) -> list[Group]:
 
 
 def over_seeds(scores: Sequence[Score]) -> OverSeeds:
-    """`scores` has one for each seed."""
+    """The accuracy over `scores`, one per seed."""
     if not scores:
         return OverSeeds(0, None, None, None)
     found = interval([100 * score.accuracy for score in scores])
@@ -80,7 +80,7 @@ def over_seeds(scores: Sequence[Score]) -> OverSeeds:
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
-    """Of those that are known."""
+    """The mean of the values that are known; None without any."""
     known = [value for value in values if value is not None]
     return mean(known) if known else None
 

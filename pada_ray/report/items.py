@@ -1,15 +1,15 @@
-"""What the page's two browsers show: synthetic samples beside their seeds, and val items through all models."""
+"""The items that a page lists: synthetic samples with their seeds, and val items under every model."""
 
 from __future__ import annotations
 
 from pada_ray.findings.lineage import read_all_findings
-from pada_ray.records import Candidate, Message, Record, Sample, Ratings, WrittenMessage
+from pada_ray.records import Candidate, Message, Ratings, Record, Sample, WrittenMessage
 from pada_ray.report.results import Run
 from pada_ray.run import run_files
 
 
 class Version(Record):
-    """One draft of a synthetic sample, with what quality control said of it."""
+    """One draft of a synthetic sample, and the result of its quality control."""
 
     id: str
     attempt: int
@@ -22,25 +22,25 @@ class Version(Record):
 
 
 class SampleEntry(Record):
-    """All drafts for one seed in one batch, the latest last; it is accepted or it never was."""
+    """All drafts for one seed in one batch, the latest last. Only the latest can be accepted."""
 
     iteration: int
     group: str
     strategy: str | None
     seed: str
-    wrong_reply: str | None  # of the model before, where the seed was a failure
+    wrong_reply: str | None  # the previous model's, where the seed was a failure
     versions: list[Version]
 
 
 class ValStep(Record):
-    """A val item under one model, and what error analysis made of its failure."""
+    """The result of one model on a val item, with the error analysis of a failure."""
 
     model: str
     failed: bool | None  # None is unscored
     reply: str
     rating: float | None  # the judge's, where the task asks for one
     feedback: str
-    iteration: int | None = None  # that analysed the failure
+    iteration: int | None = None  # the one that analysed the failure
     cluster: int | None = None
     cause: str | None = None
 
@@ -51,19 +51,18 @@ class ValEntry(Record):
     steps: list[ValStep]
 
 
-class Browsed(Record):
-    """`seeds` holds the training samples that entries refer to."""
-
-    seeds: dict[str, list[Message]]
+class PageItems(Record):
+    seeds: dict[str, list[Message]]  # the training samples that `samples` refer to
     samples: list[SampleEntry]
     val: list[ValEntry]
 
 
-def read_browsed(run: Run) -> Browsed:
+def read_items(run: Run) -> PageItems:
+    """The items of a run as far as it has come."""
     samples = [entry for i in range(1, len(run.models) + 1) for entry in _sample_entries(run, i)]
     train = run.texts("train")
     seeds = {entry.seed for entry in samples}
-    return Browsed(seeds={i: m for i, m in train.items() if i in seeds}, samples=samples, val=_val_entries(run))
+    return PageItems(seeds={i: m for i, m in train.items() if i in seeds}, samples=samples, val=_val_entries(run))
 
 
 def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:

@@ -1,4 +1,4 @@
-"""What models are called in tables and charts."""
+"""The names of models in tables and charts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pada_ray.run import run_files
 
 
 def label(model: str, method: str) -> str:
-    """`model` is base, iteration-0, ..., `method` the run's."""
+    """The name for readers. `model` is base, iteration-0, ...; `method` is the run's."""
     if model == run_files.BASE:
         return "base model"
     if model == run_files.model(0):

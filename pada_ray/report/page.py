@@ -1,7 +1,7 @@
-"""One HTML file out of tables, charts and samples. It needs no network: style, scripts, the chart library and all data
-are in it, and its content security policy allows nothing else.
+"""The HTML page of a report: one file with style, scripts, the chart library and all data. It needs no network, and its
+content security policy allows none.
 
-What a model or a stranger wrote is text everywhere: jinja escapes it, and scripts set it as text.
+Texts of models and data are always shown as text: jinja escapes them, and scripts set them as text.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import jinja2
 from pada_ray.config import dump_config
 from pada_ray.report.charts import Chart
 from pada_ray.report.evidence import Evidence
-from pada_ray.report.headline import Fact
-from pada_ray.report.items import Browsed
+from pada_ray.report.headline import Headline
+from pada_ray.report.items import PageItems
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, groups_of_rows, text_of
 
@@ -31,32 +31,32 @@ _SCRIPTS = ("tables.js", "charts.js", "items.js")
 
 
 class Contents(NamedTuple):
-    """Tables and charts by name; a section without any is left out."""
+    """Tables and charts by name. A section without any is left out."""
 
-    facts: list[Fact]
+    headlines: list[Headline]
     tables: dict[str, Table]
     charts: dict[str, Chart]
 
 
-def run_page(run: Run, contents: Contents, evidence: Evidence, browsed: Browsed) -> str:
-    """The page of a run as far as it has come."""
+def run_page(run: Run, contents: Contents, evidence: Evidence, items: PageItems) -> str:
+    """The page of a run, finished or not."""
     return _render(
         "run.html.jinja",
         contents,
         run.changed,
         title=run.config.name,
-        data={"charts": _figures(contents), "browsed": browsed.model_dump(mode="json")},
+        data={"charts": _figures(contents), "items": items.model_dump(mode="json")},
         run=run,
         evidence=evidence,
-        browsed=browsed,
+        items=items,
         colours={i: category.id for i, category in enumerate(evidence.lineage.categories)},
         config=dump_config(run.config),
     )
 
 
 def sweep_page(sweep: Sweep, contents: Contents, links: dict[int, str], changed: float) -> str:
-    """The page of a sweep whose runs `changed` last at that time (seconds since the epoch). `links` leads to the pages
-    of its cells, by their position."""
+    """The page of a sweep. `links` has the address of each cell's page, by the cell's position; `changed` is the time
+    of the last change of a run, in seconds since the epoch."""
     return _render(
         "sweep.html.jinja",
         contents,
@@ -69,18 +69,18 @@ def sweep_page(sweep: Sweep, contents: Contents, links: dict[int, str], changed:
 
 
 def stamp(changed: float) -> str:
-    """What is in the head of a page of a state of that time."""
+    """The text in the head of a page that identifies its state and version. `changed`: seconds since the epoch."""
     return f"{changed:.6f} {version('pada-ray')}"
 
 
 def as_json(value: Any) -> str:
-    """JSON for the inside of a script element, which no text in it can close."""
+    """JSON for a script element. No text in it can close the element."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """The content security policy that lets these scripts run, and nothing be loaded or sent."""
+    """The content security policy: only these scripts run, and nothing is loaded or sent."""
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     return "; ".join(
         [
@@ -113,7 +113,7 @@ def _render(
         scripts=scripts,
         style=(_HERE / "assets" / "page.css").read_text(encoding="utf-8"),
         data={name: as_json(value) for name, value in data.items()},
-        facts=contents.facts,
+        headlines=contents.headlines,
         tables=contents.tables,
         charts=contents.charts,
         stamp=stamp(changed),

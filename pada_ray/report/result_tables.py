@@ -1,4 +1,4 @@
-"""What a sweep was run for: the results of the methods, which of them differ, ablations, and relative gains."""
+"""The results of a sweep: accuracy of the methods, their comparisons, ablations, and relative gains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pada_ray.run import run_files
 
 
 def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split) -> Table:
-    """Table 1 in full: every method but ablations in every setting."""
+    """Table 1 with details: every method in every setting, without ablations."""
     columns = [
         Column("setting"),
         Column("method"),
@@ -46,20 +46,20 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
             rounded(mean_of(run.training_samples(run.final) for run in group.done)),
             sum(score.unscored for score in group.final_scores(split)) or None,
             *token_values(group.done, is_priced(sweep)),
-            paper_accuracy(*group.benchmark, group.method) if group.benchmark else None,
+            paper_accuracy(*group.paper_setting, group.method) if group.paper_setting else None,
         ]
         for group in groups
     ]
     bold = frozenset((i, 4) for i, group in enumerate(groups) if _leads(group, groups, pairings, against))
     notes = [
         f"{split.capitalize()} accuracy or exact match of the final model, mean over seeds with Student's 95% "
-        "interval; with one seed Wilson's interval over the items",
+        "interval; with one seed, Wilson's interval over the items",
         _meaning_of_bold(against),
-        "over vanilla: relative gain over the same runs' iteration-0; best on val: the same accuracy of the model that "
-        "val would choose",
-        "training samples: what the final model was trained on, mean per run",
+        "over vanilla: relative gain over iteration-0 of the same runs; best on val: the accuracy of the model that "
+        "val would select",
+        "training samples: those of the final model, mean per run",
         *_unscored(groups, split),
-        "Tokens and USD are means per run of what each would have taken alone; a reply that runs share counts for all",
+        "Tokens and USD are means per run, as if each run were alone; a reply that runs share counts for each of them",
         *_sources(groups),
         *_unfinished(sweep),
     ]
@@ -67,7 +67,7 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
 
 
 def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split) -> Table:
-    """Table 1 in the paper's form: a row for each setting, a column for each method but ablations."""
+    """Table 1 in the paper's form: a row for each setting, a column for each method, without ablations."""
     groups = [group for group in groups_of(sweep) if not is_ablation(group.method, against)]
     methods = list(dict.fromkeys(group.method for group in groups))
     settings = list(dict.fromkeys(group.setting for group in groups))
@@ -90,7 +90,7 @@ def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split
 
 
 def comparison_table(pairings: Sequence[Pairing], against: str, split: Split, name: str, title: str) -> Table:
-    """`against` minus each other method."""
+    """The difference between `against` and each other method."""
     columns = [
         Column("setting"),
         Column(f"{against} against"),
@@ -108,19 +108,19 @@ def comparison_table(pairings: Sequence[Pairing], against: str, split: Split, na
     notes = [
         f"Points of {split} accuracy, paired over the same items and seeds; bold where p after Holm's correction over "
         "this table is below 0.05",
-        "p and interval: a bootstrap over what “over” says; with one seed p is McNemar's exact one, and both "
-        "speak of these two trained models only",
+        "p and interval come from a bootstrap over what the column “over” says. With one seed, p is McNemar's exact "
+        "one, and both are about these two trained models only",
         "smallest detectable: the smallest true difference that this comparison would have shown with 80% power",
-        "McNemar over several seeds speaks of these trained models rather than of the methods",
+        "McNemar's p over several seeds is about these trained models rather than the methods",
     ]
     if any(p.found and p.found.seeds == 2 for p in pairings):
-        notes.append("With two seeds the intervals are too narrow: they cover about 85% instead of 95%")
+        notes.append("With two seeds, the intervals are too narrow: they cover about 85% instead of 95%")
     bold = frozenset((i, 2) for i, p in enumerate(pairings) if p.significant)
     return Table(name, title, columns, rows, notes, bold, grouped=True)
 
 
 def ablation_table(sweep: Sweep, against: str, split: Split) -> Table:
-    """Table 2: the full method, and without each part; empty without ablations."""
+    """Table 2: the full method, and the method without each part; no rows without ablations."""
     columns = [
         Column("setting"),
         Column("method"),
@@ -150,26 +150,24 @@ def ablation_table(sweep: Sweep, against: str, split: Split) -> Table:
                 group.method,
                 *_accuracy_values(group, split),
                 *changes,
-                paper_ablation(group.benchmark[0], group.method) if group.benchmark else None,
+                paper_ablation(group.paper_setting[0], group.method) if group.paper_setting else None,
             ]
         )
     notes = [
-        f"{split.capitalize()} accuracy, and its change against full {against}; whether a change is significant says "
-        "the next table",
+        f"{split.capitalize()} accuracy, and its change against full {against}; the next table shows which changes are "
+        "significant",
     ]
-    if any(group.benchmark for group in groups):
-        notes.append(
-            "The paper (section 3.4) names neither the regime of its changes, nor whether they are points or %"
-        )
+    if any(group.paper_setting for group in groups):
+        notes.append("The paper (section 3.4) does not name the regime of its changes, or say if they are points or %")
     return Table("ablations", "The full method and without each part", columns, rows, notes, grouped=True)
 
 
 def gain_table(sweep: Sweep, against: str, split: Split) -> Table:
-    """Relative gains, averaged over the settings with as many training samples, as the paper quotes them."""
+    """Relative gains, averaged over the settings of the same regime, as the paper quotes them."""
     groups = groups_of(sweep)
     accuracy = {(g.setting, g.method): g.final_accuracy(split) for g in groups}
     regimes = {run.setting: run.regime for run in sweep.runs}
-    on_benchmarks = any(group.benchmark for group in groups)
+    on_paper_data = any(group.paper_setting for group in groups)
     columns = [
         Column("training samples", "count"),
         Column(f"{against} over"),
@@ -187,22 +185,22 @@ def gain_table(sweep: Sweep, against: str, split: Split) -> Table:
             gains = [relative_gain(new, old) for new, old in pairs if new is not None and old]
             if gains:
                 rows.append(
-                    [regime, other, len(gains), mean(gains), _paper_gain(regime, other) if on_benchmarks else None]
+                    [regime, other, len(gains), mean(gains), _paper_gain(regime, other) if on_paper_data else None]
                 )
     notes = [
-        "The mean over settings of each one's gain in % of the other method's accuracy",
-        *(_quoted(gain) for gain in paper_results().gains if on_benchmarks),
+        "The mean over settings of the gain in % of the other method's accuracy",
+        *(_quoted(gain) for gain in paper_results().gains if on_paper_data),
     ]
     return Table("gains", "Relative gains", columns, rows, notes)
 
 
 def is_priced(sweep: Sweep) -> bool:
-    """Whether there is a price for some call."""
+    """Whether any call has a price."""
     return any(usage.usd is not None for run in sweep.runs for usage in run.state.usage)
 
 
 def token_values(runs: Sequence[Run], priced: bool) -> list[Value]:
-    """Generator's tokens, all tokens and USD, as means per run; no USD where some call has no price."""
+    """The generator's tokens, all tokens and USD, as means per run. USD is None if a call has no price."""
     totals = [spent(run.state.usage) for run in runs]
     prices = [total.usd for total in totals if total.usd is not None]
     generator = mean_of(spent(of_generator(run.state.usage)).tokens for run in runs)
@@ -232,7 +230,7 @@ def _pairing_values(pairing: Pairing) -> list[Value]:
 
 
 def _accuracy_values(group: Group, split: Split) -> list[Value]:
-    """Seeds done, seeds planned, mean, deviation, interval."""
+    """Seeds done, runs planned, mean, deviation, interval."""
     found = over_seeds(group.final_scores(split))
     return [found.seeds, group.planned, found.mean, found.deviation, found.interval]
 
@@ -244,7 +242,8 @@ def _gain_over_vanilla(group: Group, split: Split) -> float | None:
 
 
 def _leads(group: Group, groups: Sequence[Group], pairings: Sequence[Pairing], against: str) -> bool:
-    """Whether the method is ahead in its setting, as `_meaning_of_bold` says; not of methods that have no run yet."""
+    """Whether the method is ahead in its setting, as `_meaning_of_bold` defines it. No method is ahead of one without a
+    finished run."""
     shown = {p.other: p.found.difference for p in pairings if p.setting == group.setting and p.significant and p.found}
     if group.method != against:
         return shown.get(group.method, 0) < 0
@@ -254,14 +253,14 @@ def _leads(group: Group, groups: Sequence[Group], pairings: Sequence[Pairing], a
 
 def _meaning_of_bold(against: str) -> str:
     return (
-        f"Bold: {against} where it is significantly ahead of every other method of the setting, another method where "
+        f"Bold: {against} where it is significantly ahead of every other method in the setting; another method where "
         f"it is significantly ahead of {against}"
     )
 
 
 def _sources(groups: Sequence[Group]) -> list[str]:
-    """Where the paper's figures in the table come from."""
-    wanted = {(*group.benchmark, group.method) for group in groups if group.benchmark}
+    """The sources of the paper's figures in the table."""
+    wanted = {(*group.paper_setting, group.method) for group in groups if group.paper_setting}
     known = [c for c in paper_results().accuracy if (c.dataset, c.regime, c.method) in wanted]
     return [
         f"Paper, {c.dataset} {c.regime} {c.method} (Llama 3.2 1B Instruct): {c.source}{_with(c.note)}" for c in known
@@ -271,14 +270,14 @@ def _sources(groups: Sequence[Group]) -> list[str]:
 def _unscored(groups: Sequence[Group], split: Split) -> list[str]:
     if not any(score.unscored for group in groups for score in group.final_scores(split)):
         return []
-    return ["unscored: replies that the judge did not rate readably, over all seeds; they count neither way"]
+    return ["unscored: replies without a readable rating by the judge, over all seeds; they count neither way"]
 
 
 def _unfinished(sweep: Sweep) -> list[str]:
     unfinished = sum(not cell.is_done for cell in sweep.cells)
     if not unfinished:
         return []
-    return [f"{unfinished} of {len(sweep.cells)} runs are not done and not counted"]
+    return [f"{unfinished} of {len(sweep.cells)} runs are not done; they are not counted"]
 
 
 def _paper_gain(regime: int | None, other: str) -> float | None:

@@ -1,4 +1,4 @@
-"""What a report is made of, read from a run's or a sweep's folder as far as it has come."""
+"""Runs and sweeps as a report reads them from their folders, finished or not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, get_args
 
 from scipy.stats import binomtest
 
+from pada_ray.agents.quotas import GroupReport
 from pada_ray.config import Config
 from pada_ray.errors import ConfigError
 from pada_ray.findings.paper_results import Dataset
@@ -19,7 +20,7 @@ from pada_ray.storage import Folder
 
 
 class Run(NamedTuple):
-    """One run. `coordinates` are its place in the sweep that it is a cell of."""
+    """One run. `coordinates` are its labels on the axes of its sweep."""
 
     folder: Folder
     config: Config
@@ -28,7 +29,7 @@ class Run(NamedTuple):
     """prepared, running, paused, failed or done."""
     coordinates: dict[str, Label]
     changed: float
-    """When `state` was written, in seconds since the epoch."""
+    """Time at which `state` was written, in seconds since the epoch."""
 
     @property
     def method(self) -> str:
@@ -40,7 +41,7 @@ class Run(NamedTuple):
 
     @property
     def setting(self) -> str:
-        """What beside method and seed tells the run from others, such as `dataset gsm8k, regime 300`."""
+        """The run's labels on the axes other than method and seed, such as `dataset gsm8k, regime 300`."""
         return setting_of(self.coordinates)
 
     @property
@@ -50,28 +51,28 @@ class Run(NamedTuple):
 
     @property
     def final(self) -> str | None:
-        """The last iteration's model, which the paper's Algorithm 1 returns; None before the run is done."""
+        """The last iteration's model, which Algorithm 1 of the paper returns; None before the run is done."""
         return self.models[-1] if self.status == "done" else None
 
     @property
-    def benchmark(self) -> str | None:
-        """The paper's dataset that the run is on, by its config, or by an axis of the sweep."""
+    def dataset(self) -> str | None:
+        """The paper's dataset that the config, or an axis of the sweep, names; None on other data."""
         named = self.config.data.dataset or self.coordinates.get(DATASET)
         return next((dataset for dataset in get_args(Dataset) if dataset == named), None)
 
     @property
     def regime(self) -> int | None:
-        """How many training samples were asked for. All of HumanEval are fewer than the paper's smallest regime, and
-        count as that, as in its section 3.3."""
+        """The number of training samples that the config asks for. All of HumanEval count as the paper's smallest
+        regime, as in its section 3.3, though they are fewer."""
         asked_for = self.config.data.regime
-        return 300 if self.benchmark == "humaneval" and asked_for is None else asked_for
+        return 300 if self.dataset == "humaneval" and asked_for is None else asked_for
 
     def training_samples(self, model: str | None) -> int | None:
         """None for the base model."""
         return self.state.counts.get(model or "", {}).get("training_samples")
 
     def score(self, model: str | None, split: Split) -> Score | None:
-        """None where the model has not been evaluated, or none of its replies could be scored."""
+        """None where the model has not been evaluated, or none of its replies was scored."""
         score = self.state.scores.get(model or "", {}).get(split)
         return score if score and score.samples > score.unscored else None
 
@@ -81,21 +82,30 @@ class Run(NamedTuple):
         return 100 * score.accuracy if score else None
 
     def predictions(self, model: str, split: Split) -> dict[str, Prediction]:
-        """By sample id; empty where the model has not been evaluated."""
+        """Predictions by sample id; empty where the model has not been evaluated."""
         file = run_files.predictions(model)
         if model not in self.state.scores or not self.folder.exists(file):
             return {}
         return {p.id: p for p in self.folder.read_records(file, Prediction) if p.split == split}
 
     def texts(self, split: Split) -> dict[str, list[Message]]:
-        """The items of a split by their ids; empty where the run has no such split."""
+        """The messages of a split's items, by id; empty where the run has no such split."""
         file = run_files.split(split)
         exists = self.folder.exists(file)
         return {s.id: s.messages for s in self.folder.read_records(file, Sample)} if exists else {}
 
+    def quotas(self) -> dict[int, list[GroupReport]]:
+        """Quotas and accepted, rejected and unwritten samples, by iteration; only iterations that generated data."""
+        files = {i: run_files.quotas(i) for i in range(1, len(self.models) + 1)}
+        return {
+            i: [GroupReport.model_validate(group) for group in self.folder.read_yaml(file) or []]
+            for i, file in files.items()
+            if self.folder.exists(file)
+        }
+
 
 class MissingRun(NamedTuple):
-    """A cell of a sweep of which nothing can be read."""
+    """A cell of a sweep that cannot be read."""
 
     coordinates: dict[str, Label]
     reason: str
@@ -117,7 +127,7 @@ class Sweep(NamedTuple):
 
     @property
     def runs(self) -> list[Run]:
-        """Those that can be read, finished or not."""
+        """The runs that can be read, finished or not."""
         return [cell.run for cell in self.cells if isinstance(cell.run, Run)]
 
 
@@ -126,24 +136,25 @@ def is_sweep(folder: Folder) -> bool:
 
 
 def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run:
-    """Raises ConfigError when the folder holds no run, or one of another version of the config."""
+    """The run in a folder. Raises ConfigError when there is none, or when its config does not fit this version."""
     if not folder.exists(run_files.CONFIG):
-        raise ConfigError(f"{folder.url}: no run and no sweep here (it has no {run_files.CONFIG} and no {SWEEP_FILE})")
+        raise ConfigError(f"{folder.url}: no run and no sweep here (neither {run_files.CONFIG} nor {SWEEP_FILE})")
     config = read_config(folder)
     started = folder.exists(FILE)
-    changed = folder.modified(FILE if started else run_files.CONFIG)  # before it is read: what is read may be newer
+    # Taken before the state is read, so that a page never looks newer than its state.
+    changed = folder.modified(FILE if started else run_files.CONFIG)
     state = read_state(folder) if started else RunState(name=config.name)
     return Run(folder, config, state, state.status if started else "prepared", coordinates or {}, changed)
 
 
 def read_sweep(folder: Folder) -> Sweep:
-    """Every cell that the sweep's file lists, whatever became of it."""
+    """The sweep in a folder, with every cell that its file lists, whatever its status."""
     listed = folder.read_yaml(SWEEP_FILE)
     return Sweep(folder, listed["name"], [_read_cell(folder, cell) for cell in listed["cells"]])
 
 
 def interval_over_items(score: Score) -> tuple[float, float]:
-    """Wilson's 95% interval of an accuracy, in points: how it may differ on other items, for this one model."""
+    """Wilson's 95% interval of an accuracy, in points. It covers other items for this one model, not other seeds."""
     scored = score.samples - score.unscored
     found = binomtest(scored - score.failures, scored).proportion_ci(method="wilson")
     return 100 * float(found.low), 100 * float(found.high)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import get_args
 
 from pada_ray.agents.quotas import GroupReport
 from pada_ray.findings.gaps import NOTE, gaps
+from pada_ray.findings.lineage import PatternRow
 from pada_ray.findings.paper_results import paper_accuracy
 from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
@@ -19,22 +21,22 @@ from pada_ray.run import run_files
 
 
 def accuracy_table(run: Run) -> Table:
-    """Every model on every split, with the generalization gaps."""
+    """Accuracy of every model on every split, with the generalization gaps."""
     columns = [
         Column("model"),
         Column("training samples", "count"),
         Column("train", "number"),
         Column("val", "number"),
-        Column("val, 95%", "interval"),
+        Column("val, 95%", "interval", page_only=True),
         Column("val apart", "number"),
         Column("test", "number"),
-        Column("test, 95%", "interval"),
-        Column("train − val", "signed"),
-        Column("val − val apart", "signed"),
-        Column("val − test", "signed"),
-        Column("cut off", "count"),
+        Column("test, 95%", "interval", page_only=True),
+        Column("train − val", "signed", page_only=True),
+        Column("val − val apart", "signed", page_only=True),
+        Column("val − test", "signed", page_only=True),
+        Column("cut off", "count", page_only=True),
         Column("unscored", "count"),
-        Column("paper, test", "number"),
+        Column("paper, test", "number", page_only=True),
         Column("remark"),
     ]
     rows: list[list[Value]] = []
@@ -59,27 +61,27 @@ def accuracy_table(run: Run) -> Table:
         ]
         rows.append(row)
     notes = [
-        "Accuracy or exact match in %, with Wilson's interval over the items: what other items might give, not what "
-        "another training seed would",
+        "Accuracy or exact match in %, with Wilson's interval over the items. It covers other items, not another "
+        "training seed",
         "Train is the original training set",
         NOTE,
-        "cut off: replies that reached the token limit without ending their turn; unscored: replies that the judge did "
-        "not rate readably, which count neither as right nor as wrong",
+        "cut off: replies that reached the token limit without ending their turn; unscored: replies without a readable "
+        "rating by the judge, which count neither as right nor as wrong",
     ]
-    return Table("accuracy", "Accuracy of every model", columns, rows, notes)
+    return Table("accuracy", "Accuracy of every model, %", columns, rows, notes)
 
 
 def paper_figure(run: Run, model: str | None) -> float | None:
-    """Table 1 of the paper, where it has this model's figure."""
-    if run.benchmark is None or run.regime is None or model is None or model == run_files.BASE:
+    """The figure in table 1 of the paper for this model; None where the paper gives none."""
+    if run.dataset is None or run.regime is None or model is None or model == run_files.BASE:
         return None
     if model == run_files.model(0):
-        return paper_accuracy(run.benchmark, run.regime, "vanilla")
-    return paper_accuracy(run.benchmark, run.regime, run.method) if model == run.final else None
+        return paper_accuracy(run.dataset, run.regime, "vanilla")
+    return paper_accuracy(run.dataset, run.regime, run.method) if model == run.final else None
 
 
 def comparison_table(run: Run, pairings: list[Pairing]) -> Table:
-    """The final model against the others of the run."""
+    """The final model compared with the others of the run."""
     split = split_for_results([run])
     columns = [
         Column("against"),
@@ -111,16 +113,16 @@ def comparison_table(run: Run, pairings: list[Pairing]) -> Table:
         f"Points of {split} accuracy, paired over the same {split} items; bold where p after Holm's correction is "
         "below 0.05",
         "smallest detectable: the smallest true difference that these items would have shown with 80% power",
-        "One run: this compares these trained models. What another seed would give takes a sweep over seeds",
+        "This compares the trained models of one run. A sweep over seeds shows how they vary with the seed",
     ]
     if split == "val":
-        notes.append("This run has no test split, and the agents have seen val: take its gains as an upper bound")
+        notes.append("This run has no test split, and the agents have seen val: its gains are an upper bound")
     bold = frozenset((i, 1) for i, pairing in enumerate(pairings) if pairing.significant)
     return Table("comparisons", "The final model against the others", columns, rows, notes, bold)
 
 
 def category_table(run: Run, evidence: Evidence) -> Table:
-    """Figure 8 in numbers."""
+    """The numbers of figure 8."""
     lineage = evidence.lineage
     models = {bar.iteration: label(bar.model, run.method) for bar in lineage.bars if bar.analysed or not bar.failures}
     iterations = list(models)
@@ -140,15 +142,15 @@ def category_table(run: Run, evidence: Evidence) -> Table:
         estimates = [category.estimates.get(i) if category.clusters.get(i) is not None else None for i in iterations]
         rows.append([category.name, *estimates, ", ".join(remarks)])
     notes = [
-        "Estimated val failures of each model: the category's share of the analysed failures times all failures",
+        "Estimated val failures of each model: the category's share of the analysed failures, times all failures",
     ]
     if lineage.threshold is not None:
-        notes.append(f"Patterns of two iterations count as one category from a cosine of {lineage.threshold:.2f} on")
+        notes.append(f"Patterns of two iterations are one category if their cosine is at least {lineage.threshold:.2f}")
     return Table("figure8", "The categories in numbers", columns, rows, notes)
 
 
 def pattern_table(evidence: Evidence) -> Table:
-    """Every cluster: its pattern and strategy, what was made for it and what came of it."""
+    """Every cluster: its pattern and strategy, the samples made for it, and its failures before and after."""
     columns = [
         Column("iteration", "count"),
         Column("cluster", "count"),
@@ -159,8 +161,8 @@ def pattern_table(evidence: Evidence) -> Table:
         Column("fixed, %", "number", 0),
         Column("of all, %", "number", 0),
         Column("samples", "count"),
-        Column("kind before", "number", 0),
-        Column("kind after", "number", 0),
+        Column("category before", "number", 0),
+        Column("category after", "number", 0),
     ]
     baseline = {turnover.iteration: turnover.fixed_share for turnover in evidence.turnovers}
     rows: list[list[Value]] = [
@@ -174,22 +176,23 @@ def pattern_table(evidence: Evidence) -> Table:
             100 * o.fixed_share,
             _points(baseline[o.iteration]),
             len(o.accepted),
-            o.kind_before,
-            o.kind_after,
+            o.estimate_before,
+            o.estimate_after,
         ]
         for o in evidence.outcomes
     ]
     notes = [
         "failures: analysed val failures in the cluster; fixed: those that the next model gets right",
-        "of all: the share of all val failures that were fixed in the same iteration. Some come right after any "
-        "retraining, so this is what a strategy is to be measured by",
-        "kind before, kind after: estimated val failures of this kind of the model before and after; empty where it "
-        "was not analysed again",
+        "of all: the share of all val failures that the same iteration fixed. Some are right after any retraining, so "
+        "compare a strategy with this share",
+        "category before, category after: estimated val failures of the category, with the model before and after; "
+        "empty where they were not analysed",
     ]
-    return Table("patterns", "What came of each pattern", columns, rows, notes)
+    return Table("patterns", "Outcome of each pattern", columns, rows, notes)
 
 
 def turnover_table(evidence: Evidence) -> Table:
+    """Val items that each iteration fixed and broke."""
     columns = [
         Column("iteration", "count"),
         Column("failures before", "count"),
@@ -212,15 +215,21 @@ def turnover_table(evidence: Evidence) -> Table:
         for t in evidence.turnovers
     ]
     notes = [
-        "Val items. A share of the analysed well above that of all failures hints that the items themselves, not "
-        "their kind, found a way into training",
+        "Val items. If a far larger share of the analysed failures is fixed than of all failures, the items "
+        "themselves, not their kind, may have got into training",
     ]
     return Table("turnover", "Val items fixed and broken", columns, rows, notes)
 
 
-def table3(evidence: Evidence) -> Table:
+def table3(rows: Sequence[PatternRow]) -> Table:
+    """Table 3 of the paper."""
+    return strategy_table(rows)._replace(name="table3", title="Patterns and strategies, first and last iteration")
+
+
+def strategy_table(patterns: Sequence[PatternRow]) -> Table:
+    """Patterns with their strategies, in full."""
     columns = [
-        Column("iteration", "count"),
+        Column("iteration", "count", once=True),
         Column("failures", "count"),
         Column("category"),
         Column("error pattern", under=True),
@@ -229,12 +238,20 @@ def table3(evidence: Evidence) -> Table:
     ]
     rows: list[list[Value]] = [
         [r.iteration, r.size, r.category_name, r.error_pattern, r.strategy_name, r.generation_approach]
-        for r in evidence.table3
+        for r in patterns
     ]
-    return Table("table3", "Patterns and strategies, first and last iteration", columns, rows, [])
+    return Table("strategies", "Patterns and strategies", columns, rows, [])
+
+
+def remaining_table(patterns: Sequence[PatternRow]) -> Table:
+    """The patterns in the failures of the last model."""
+    columns = [Column("failures", "count"), Column("category"), Column("error pattern", under=True)]
+    rows: list[list[Value]] = [[r.size, r.category_name, r.error_pattern] for r in patterns]
+    return Table("remaining", "What the last model still gets wrong", columns, rows, [])
 
 
 def stability_table(evidence: Evidence) -> Table:
+    """How well the clusters of each iteration are reproduced."""
     columns = [
         Column("iteration", "count"),
         Column("analyses", "count"),
@@ -257,19 +274,19 @@ def stability_table(evidence: Evidence) -> Table:
         for s in evidence.stability
     ]
     notes = [
-        "Mean adjusted Rand index between the run's clusters and those found again with other seeds, or without a "
-        "fifth of the analyses: 1 is the same, 0 is chance",
+        "Mean adjusted Rand index between the run's clusters and those found with other seeds, or without a fifth of "
+        "the analyses: 1 means equal, 0 means chance",
     ]
     return Table("stability", "Stability of the clusters", columns, rows, notes)
 
 
 def quality_table(quotas: dict[int, list[GroupReport]]) -> Table:
-    """What was drafted, accepted and rejected for what reason, by iteration and group."""
+    """Drafts accepted, and rejected by reason, for each iteration and group."""
     occurred = {reason for groups in quotas.values() for group in groups for reason in group.rejected}
     reasons = [reason for reason in get_args(Reason) if reason in occurred]
-    numbers = ["quota", "accepted", "first drafts", "regenerated", *reasons, "unwritten"]
-    columns = [Column("iteration", "count"), Column("group"), Column("strategy")]
-    columns += [Column(number, "count") for number in numbers]
+    columns = [Column("iteration", "count", once=True), Column("group"), Column("strategy", page_only=True)]
+    columns += [Column(number, "count") for number in ("quota", "accepted", "first drafts", "regenerated")]
+    columns += [Column(reason, "count", gathered="rejected or unwritten") for reason in [*reasons, "unwritten"]]
     rows: list[list[Value]] = [
         [
             iteration,
@@ -282,13 +299,14 @@ def quality_table(quotas: dict[int, list[GroupReport]]) -> Table:
         for iteration, groups in quotas.items()
         for g in groups
     ]
-    notes = ["Rejected versions by reason; unwritten: seeds for which the generator's reply gave nothing"]
+    notes = ["Rejected drafts by reason; unwritten: seeds for which the generator's reply had no sample"]
     return Table("quality", "Data generation and quality control", columns, rows, notes)
 
 
 def token_table(run: Run) -> Table:
+    """LLM calls with their tokens and cost, by purpose and role."""
     columns = [
-        Column("stage"),
+        Column("stage", page_only=True),
         Column("purpose"),
         Column("role"),
         Column("calls", "count"),
@@ -314,14 +332,14 @@ def token_table(run: Run) -> Table:
         total = spent(run.state.usage)
         rows.append(["all", None, None, total.calls, total.prompt_tokens, total.completion_tokens, total.usd, None])
     notes = [
-        "Each call whose reply this run got, once, with what was paid for it by whichever run; no price configured, "
-        "no USD",
+        "Each call whose reply this run used counts once, whichever run paid for it. Without a configured price there "
+        "is no USD",
     ]
     return Table("tokens", "LLM calls, tokens and cost", columns, rows, notes, has_total=True)
 
 
 def time_table(run: Run) -> Table:
-    """Seconds of every kind of stage for every model."""
+    """Seconds by stage and model."""
     by_stage = seconds_by_stage(run)
     models = list(dict.fromkeys(m for of_kind in by_stage.values() for m in of_kind))
     columns = [Column("stage"), *(Column(m.replace("-", " "), "number") for m in models), Column("all", "number")]
@@ -331,7 +349,7 @@ def time_table(run: Run) -> Table:
     if rows:
         totals = [sum(of_kind.get(m, 0.0) for of_kind in by_stage.values()) for m in models]
         rows.append(["all", *totals, sum(totals)])
-    notes = ["Seconds. A stage taken over from another run of the same sweep took only its copying"]
+    notes = ["Seconds. A stage copied from another run of the same sweep counts only the copying"]
     return Table("time", "Time per stage", columns, rows, notes, has_total=True)
 
 

@@ -1,4 +1,4 @@
-"""How a sweep went: its cells, accuracy and generalization gap over the iterations, tokens, cost and time."""
+"""The progress of a sweep: cells, accuracy and generalization gap over the iterations, tokens, cost and time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pada_ray.report.tables import Column, Table, Value
 
 
 def cell_table(sweep: Sweep) -> Table:
-    """Every cell that the sweep lists, whatever became of it."""
+    """Every cell of the sweep, whatever its status."""
     return _cell_table("cells", "Cells of the sweep", sweep.cells)
 
 
 def unfinished_table(sweep: Sweep) -> Table:
-    """The cells that no result counts."""
+    """The cells that are not done; no result counts them."""
     return _cell_table("unfinished", "Runs that are not done", [cell for cell in sweep.cells if not cell.is_done])
 
 
@@ -50,7 +50,7 @@ def _cell_table(name: str, title: str, cells: Sequence[SweepCell]) -> Table:
 
 
 def iteration_table(sweep: Sweep) -> Table:
-    """Accuracy after every iteration, unfinished runs as far as they have come."""
+    """Accuracy after every iteration, including the finished iterations of unfinished runs."""
     columns = [
         Column("setting"),
         Column("method"),
@@ -70,8 +70,8 @@ def iteration_table(sweep: Sweep) -> Table:
                     values = (found.seeds, found.mean, found.deviation, found.interval)
                     rows.append([group.setting, group.method, label(model, group.method), split, *values])
     notes = [
-        "Mean over seeds with Student's 95% interval; with one seed Wilson's interval over the items",
-        "Runs that are not done count as far as they have come",
+        "Mean over seeds with Student's 95% interval; with one seed, Wilson's interval over the items",
+        "Finished iterations of runs that are not done are included",
     ]
     return Table("iterations", "Accuracy over the iterations", columns, rows, notes, grouped=True)
 
@@ -106,15 +106,15 @@ def gap_table(sweep: Sweep) -> Table:
                 ]
             )
     notes = [
-        "Points, means over seeds with Student's 95% interval. Positive: the model does worse on what it has seen less "
-        "of",
+        "Points, means over seeds with Student's 95% interval. Positive: the model does worse on data that it, or the "
+        "agents, have seen less of",
         NOTE,
     ]
     return Table("gaps", "Generalization gap", columns, rows, notes, grouped=True)
 
 
 def token_table(sweep: Sweep) -> Table:
-    """What the methods took."""
+    """Tokens, cost and time of the methods."""
     columns = [
         Column("setting"),
         Column("method"),
@@ -143,8 +143,8 @@ def token_table(sweep: Sweep) -> Table:
             ]
         )
     notes = [
-        "Means per finished run. Tokens and USD are what each would have taken alone: a reply that runs share counts "
-        "for all. Stages that runs share are done once, and whoever came first took the time",
+        "Means per finished run. Tokens and USD count as if each run were alone: a reply that runs share counts for "
+        "each of them. A stage that runs share is done once, and its time counts for the run that did it",
     ]
     return Table("tokens", "Tokens, cost and time", columns, rows, notes, grouped=True)
 

@@ -1,4 +1,4 @@
-"""A table before it has a form, and its forms: CSV for machines, Markdown, LaTeX, and the texts of the page's cells."""
+"""A table as data, and its forms: CSV, Markdown, LaTeX, the texts of the page's cells, and the terminal's columns."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from typing import Literal, NamedTuple
 
 Value = str | int | float | tuple[float, float | None] | None
 Kind = Literal["text", "count", "number", "signed", "p", "interval", "spread"]
-"""`interval` is (low, high), `spread` (mean, deviation), whose deviation may be None."""
+"""`interval` is (low, high), `spread` (mean, deviation); the deviation may be None."""
 
 
 class Column(NamedTuple):
     title: str
     kind: Kind = "text"
-    digits: int = 1  # after the point, where that applies
-    under: bool = False  # the page shows it below the column before it
-    once: bool = False  # the terminal says it above a group's rows where all have the same
+    digits: int = 1  # decimals, for numbers that have any
+    under: bool = False  # the page and the terminal show it below the column before it
+    once: bool = False  # the terminal shows it in the title of a group whose rows all have the same value
+    page_only: bool = False  # the terminal leaves it out
+    gathered: str = ""  # the terminal shows neighbouring counts of the same name as one column of this title
 
 
 class Table(NamedTuple):
     name: str
-    """Of its files."""
+    """The name of its files."""
     title: str
     columns: list[Column]
     rows: list[list[Value]]
     notes: list[str]
     bold: frozenset[tuple[int, int]] = frozenset()
-    """Cells (row, column) that are statistically significant."""
+    """Cells (row, column) with a statistically significant result."""
     grouped: bool = False
-    """Whether rows with the same first value belong together; they stand beside each other."""
+    """Whether rows with the same first value form a group; such rows are next to each other."""
     has_total: bool = False
-    """Whether the last row sums up the others."""
+    """Whether the last row is the total of the others."""
 
 
 def without_empty_columns(table: Table) -> Table:
-    """A column that nothing is known of says nothing."""
+    """The table without the columns in which every cell is empty."""
     kept = [j for j in range(len(table.columns)) if any(row[j] not in (None, "") for row in table.rows)]
     return table._replace(
         columns=[table.columns[j] for j in kept],
@@ -46,8 +48,30 @@ def without_empty_columns(table: Table) -> Table:
     )
 
 
+def for_terminal(table: Table) -> Table:
+    """The table with the columns that the terminal shows."""
+    parts: list[list[int]] = []  # the columns that make up each new one
+    for j, column in enumerate(table.columns):
+        if column.gathered and parts and table.columns[parts[-1][0]].gathered == column.gathered:
+            parts[-1].append(j)
+        elif not column.page_only:
+            parts.append([j])
+
+    def value(row: list[Value], part: list[int]) -> Value:
+        if not table.columns[part[0]].gathered:
+            return row[part[0]]
+        return ", ".join(f"{row[j]} {table.columns[j].title}" for j in part if row[j]) or "none"
+
+    first = [table.columns[part[0]] for part in parts]
+    return table._replace(
+        columns=[Column(column.gathered) if column.gathered else column for column in first],
+        rows=[[value(row, part) for part in parts] for row in table.rows],
+        bold=frozenset((i, parts.index([j])) for i, j in table.bold if [j] in parts),
+    )
+
+
 def groups_of_rows(table: Table) -> list[tuple[str, range]]:
-    """(name, positions of its rows) of each group; one without a name if the table has no groups. A total is none."""
+    """Name and row numbers of each group, without the total row. A table without groups is one nameless group."""
     body = len(table.rows) - table.has_total
     if not table.grouped:
         return [("", range(body))]
@@ -58,8 +82,8 @@ def groups_of_rows(table: Table) -> list[tuple[str, range]]:
 
 
 def to_csv(table: Table) -> str:
-    """Full precision; an interval and a spread take two columns each, and what is missing is empty. A text that a
-    spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets themselves write it."""
+    """CSV at full precision. An interval and a spread take two columns each; a missing value is empty. A text that a
+    spreadsheet would read as a formula gets an apostrophe before it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([title for column in table.columns for title in _csv_titles(column)])
@@ -80,7 +104,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """For the packages booktabs and, where the texts of a model hold more than ASCII, a Unicode engine."""
+    """LaTeX. It needs the package booktabs, and for texts with more than ASCII a Unicode engine."""
     wide = [i for i, column in enumerate(table.columns) if _is_long(table, i)]
     share = 0.75 / len(wide) if wide else 0
     columns = "".join(
@@ -116,7 +140,7 @@ def to_latex(table: Table) -> str:
 
 
 def text_of(value: Value, column: Column) -> str:
-    """What a person reads in a cell."""
+    """The text of a cell for readers."""
     if value is None:
         return "–"
     if isinstance(value, tuple) and column.kind == "spread":
@@ -138,7 +162,7 @@ def _number(value: float, form: str) -> str:
 
 
 def texts(table: Table, escape: Callable[[str], str], strong: str) -> list[list[str]]:
-    """What a person reads in the cells, row by row, escaped; `strong` is the form of a bold one."""
+    """The texts of the cells, row by row, escaped. `strong` is the format of a bold cell."""
     rows = []
     for i, row in enumerate(table.rows):
         cells = [escape(text_of(value, column)) for column, value in zip(table.columns, row, strict=True)]
@@ -180,7 +204,7 @@ _LATEX = {
     "−": "$-$",
     "–": "--",
     "±": r"$\pm$",
-    "[": "{[}",  # at the start of a row it would belong to the line break before it, as would a star
+    "[": "{[}",  # at the start of a row, the \\ before it would take it, or a star, as an argument
     "*": "{*}",
     "\n": " ",
 }

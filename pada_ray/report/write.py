@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pada_ray.agents.quotas import GroupReport
 from pada_ray.report import result_tables, run_tables, sweep_tables
 from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
 from pada_ray.report.comparison import (
@@ -16,49 +15,48 @@ from pada_ray.report.comparison import (
 )
 from pada_ray.report.evidence import read_evidence
 from pada_ray.report.groups import groups_of
-from pada_ray.report.headline import run_facts, sweep_facts
-from pada_ray.report.items import read_browsed
+from pada_ray.report.headline import run_headlines, sweep_headlines
+from pada_ray.report.items import read_items
 from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
-from pada_ray.run import run_files
 from pada_ray.run.sweep import CELLS
 from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 PAGE = "index.html"
 TABLES = "tables"
-_HEAD = 300  # bytes of a page in which its stamp stands
+_HEAD = 300  # bytes at the start of a page that contain its stamp
 
 
 def write_run(run: Run, out: Folder) -> None:
-    """`index.html` and `tables/` in `out`, of a run as far as it has come."""
+    """Writes `index.html` and `tables/` of a run, finished or not, into `out`."""
     evidence = read_evidence(run)
     pairings = compare_models(run, run.final, [m for m in run.models if m != run.final]) if run.final else []
     tables = [
         run_tables.accuracy_table(run),
         run_tables.comparison_table(run, pairings),
         run_tables.category_table(run, evidence),
-        run_tables.table3(evidence),
+        run_tables.table3(evidence.table3),
         run_tables.pattern_table(evidence),
         run_tables.turnover_table(evidence),
         run_tables.stability_table(evidence),
-        run_tables.quality_table(_quotas(run)),
+        run_tables.quality_table(run.quotas()),
         run_tables.token_table(run),
         run_tables.time_table(run),
     ]
     charts = [accuracy_chart(run), category_chart(run, evidence)]
     contents = Contents(
-        facts=run_facts(run, pairings),
+        headlines=run_headlines(run, pairings),
         tables=_write_tables(tables, out),
         charts={chart.name: chart for chart in charts if chart},
     )
-    out.write_text(PAGE, run_page(run, contents, evidence, read_browsed(run)))
+    out.write_text(PAGE, run_page(run, contents, evidence, read_items(run)))
 
 
 def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[str, Table]:
-    """`index.html` and `tables/` in `out`, of whatever is finished. It links the reports of the cells in their
-    `cell_folder`. Returns the tables that say something, by their names.
+    """Writes `index.html` and `tables/` of a sweep, finished or not, into `out`. The page links the reports of the
+    cells in their `cell_folder`. Returns the tables that have rows, by name.
 
     Methods are compared with `against`; see `comparison.reference`. Raises ConfigError when there is no such method.
     """
@@ -86,7 +84,7 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
     ]
     charts = [difference_chart([*pairings, *ablation_pairings], against), iteration_chart(sweep, against)]
     contents = Contents(
-        facts=sweep_facts(sweep),
+        headlines=sweep_headlines(sweep),
         tables=_write_tables(tables, out),
         charts={chart.name: chart for chart in charts if chart},
     )
@@ -97,30 +95,20 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
 
 
 def cell_folder(out: Folder, cell: str) -> Folder:
-    """Where the report of a cell belongs, beside the sweep's own."""
+    """The folder for the report of a cell, inside the sweep's report `out`."""
     return Folder(out.at(f"{CELLS}/{cell}"))
 
 
 def is_current(run: Run, out: Folder) -> bool:
-    """Whether `out` holds the page of this state of the run, by this version."""
+    """Whether `out` holds the page of the run's current state, written by this version."""
     return out.exists(PAGE) and stamp(run.changed).encode() in out.read_bytes(PAGE, most=_HEAD)
 
 
 def _write_tables(tables: Sequence[Table], out: Folder) -> dict[str, Table]:
-    """Those that say something, by their names."""
+    """Writes the tables that have rows. Returns them by name."""
     written = {table.name: without_empty_columns(table) for table in tables if table.rows}
     for name, table in written.items():
         out.write_text(f"{TABLES}/{name}.csv", to_csv(table))
         out.write_text(f"{TABLES}/{name}.md", to_markdown(table))
         out.write_text(f"{TABLES}/{name}.tex", to_latex(table))
     return written
-
-
-def _quotas(run: Run) -> dict[int, list[GroupReport]]:
-    """By iteration, as far as data were generated."""
-    files = {i: run_files.quotas(i) for i in range(1, len(run.models) + 1)}
-    return {
-        i: [GroupReport.model_validate(group) for group in run.folder.read_yaml(file) or []]
-        for i, file in files.items()
-        if run.folder.exists(file)
-    }

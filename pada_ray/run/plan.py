@@ -15,7 +15,7 @@ from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
 from pada_ray.records import Sample, Split
-from pada_ray.run.shared_stages import content_hash
+from pada_ray.run.sharing import findings_content, fine_tuning_content, grading_content
 
 CLUSTERS = 6  # the middle of the paper's 2 to 10
 SENT_BACK = 0.3  # share of drafts, at every attempt
@@ -54,12 +54,7 @@ class Plan(NamedTuple):
 def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
     """What a run of `config` on `samples` is expected to take. Makes no call."""
     train = samples["train"]
-    first = content_hash(
-        config.student.model_dump_json(),
-        config.fine_tune.model_dump_json(),
-        config.seed,
-        *(s.model_dump_json() for s in train),
-    )
+    first = fine_tuning_content(config, train)
     added = config.data_generation.samples_to_add(len(train))
     iterations = config.iterations if METHODS[config.method].iterates else 0
     trainings = [
@@ -83,7 +78,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
         analyses = math.ceil(failures / analysis.batch_size)
         for i in range(config.iterations + analysis.of_last_model):
             # The first round looks at the model that runs share, with the same questions.
-            shared = content_hash(first, analysis.what_findings_depend_on()) if i == 0 else None
+            shared = findings_content(config, first) if i == 0 else None
             read = failures * 2 * _tokens(val) + analyses * _overhead(config, "error_analysis", failures=[])
             yield Calls("teacher", "error_analysis", analyses, read, failures * ANALYSIS_TOKENS, shared)
             read = failures * ANALYSIS_TOKENS + CLUSTERS * _overhead(config, "pattern_categorization", analyses=[])
@@ -128,7 +123,7 @@ def _grading(config: Config, samples: Mapping[Split, Sequence[Sample]], iteratio
         return Calls("judge", "grading", calls, read, models * replies * REVIEW_TOKENS, shared)
 
     # Runs that share the first fine-tuning have the same replies of it and of the base model.
-    grading = content_hash(first, config.grading.model_dump_json())
+    grading = grading_content(config, first)
     yield rating(held_out, 1, f"{grading} base")
     yield rating(len(everything), 1, grading)
     yield rating(len(everything), iterations, None)

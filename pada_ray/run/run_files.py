@@ -9,7 +9,6 @@ CONFIG = "config.yaml"
 REPLIES = "replies.sqlite"
 COPIED_REPLIES = "replies"  # folder of files, where the run is not on the disk of the machine that makes the calls
 PROMPTS = "prompts"  # folder with the user's own templates, as they were when the run was laid out
-REPORT = "report.yaml"
 
 
 def run_name(folder: str) -> str:
@@ -89,6 +88,11 @@ def accepted(iteration: int) -> str:
 
 def rejected(iteration: int) -> str:
     return f"{model(iteration)}/rejected.jsonl"
+
+
+def generation_stats(iteration: int) -> str:
+    """What the stages of data generation did, by Ray Data: tasks, workers, seconds."""
+    return f"{model(iteration)}/generation.txt"
 
 
 def quotas(iteration: int) -> str:

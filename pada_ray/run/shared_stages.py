@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Protocol
 
 from pada_ray.storage import Folder
 
 DONE = "done"  # file that marks an entry of the store as complete
-
-
-def content_hash(*parts: object) -> str:
-    """The hash of the parts' texts."""
-    return hashlib.sha256(repr([str(part) for part in parts]).encode()).hexdigest()[:32]
-
-
-def model_files(model: str) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time of change in ns of each file of a model's folder, which tell one model of this path
-    from another; nothing for what is no folder here, such as an id of the Hub."""
-    folder = Path(model).expanduser()
-    found = [(file, file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
-    return [(str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for file, stat in found]
-
-
-class Claims(Protocol):
-    async def claim(self, content: str, run: str) -> bool: ...
-    async def release(self, content: str, run: str) -> None: ...
 
 
 class StageClaims:
@@ -70,7 +49,7 @@ class StageClaims:
 class StageStore:
     """The store in `url`, as one run sees it."""
 
-    def __init__(self, url: str, claims: Claims):
+    def __init__(self, url: str, claims: StageClaims):
         self._url = url
         self._claims = claims
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.run.state import RunState
-from pada_ray.tasks.judged import Judged
 
 _PATTERNS = ("error analysis", "clustering", "pattern categorization")
 
@@ -14,7 +13,7 @@ def seconds_left(state: RunState, config: Config, stage_seconds: float) -> tuple
     """Seconds until the run ends, and whether that is only a lower bound, because some kind of stage has not been
     seen yet. A stage to come is taken to last as long as the last one of its kind; `stage_seconds` have passed in
     the current one."""
-    planned = planned_stages(config)
+    planned = planned_stages(config, state.judged)
     kinds = {name: name.partition(": ")[2] for name in [*planned, *state.finished]}
     last = {kinds[name]: stage.seconds for name, stage in state.finished.items()}
     left, bound = 0.0, False
@@ -30,9 +29,9 @@ def seconds_left(state: RunState, config: Config, stage_seconds: float) -> tuple
     return left, bound
 
 
-def planned_stages(config: Config) -> list[str]:
-    """The names of the stages that a run goes through, in order."""
-    evaluation = ("evaluation", "grading") if config.data.task == Judged.name else ("evaluation",)
+def planned_stages(config: Config, judged: bool) -> list[str]:
+    """The names of the stages that a run goes through, in order. `judged`: a judge decides what fails."""
+    evaluation = ("evaluation", "grading") if judged else ("evaluation",)
     model = ("fine-tuning", *evaluation)
     stages = [f"base: {kind}" for kind in evaluation] + [f"iteration-0: {kind}" for kind in model]
     method = METHODS[config.method]

@@ -1,4 +1,4 @@
-"""Runs Python programs that nobody has read, each in a sandbox of its own. docs/sandbox.md says what it holds."""
+"""Runs untrusted Python programs, each in its own sandbox. docs/sandbox.md says what a sandbox prevents."""
 
 from pada_ray.sandbox.levels import check_level, describe_level, standing
 from pada_ray.sandbox.run import cores, run_python, run_python_many

@@ -1,4 +1,4 @@
-"""The ways to start a process that is shut in, strongest first."""
+"""The ways to start a sandboxed process, strongest first."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pada_ray.sandbox.inside import main as inside  # compiled here, because where it runs nothing can be written
+from pada_ray.sandbox.inside import main as inside  # compiled here, because the sandbox cannot write
 
 Level = Literal["strong", "basic"]
 
 MAX_DISK = 100_000_000  # bytes in all files together
-_WORK = "/tmp/program"  # the program's folder in a root of its own
+_WORK = "/tmp/program"  # the program's folder in its own root
 _INSIDE = Path(inside.__file__).parent
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from inside.main import main; del sys.path[0]; main()"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 class Launch(NamedTuple):
-    """One way. A strong one gives the program a root folder, a network and a process table of its own."""
+    """One way. A strong one gives the program its own root folder, network and process table."""
 
     level: Level
     means: Literal["bubblewrap", "namespaces", "limits"]
     command: tuple[str, ...]
-    """What starts Python."""
+    """The command that starts Python, without Python itself."""
     own_user: bool
-    """Whether the program runs as a user of its own, which only root can arrange."""
+    """Whether the program runs as its own user. Only root can arrange that."""
     counted_apart: bool
-    """Whether the system's limit on a user's processes counts this program's alone."""
+    """Whether the system's limit on a user's processes counts only this program's."""
 
     def python(self) -> list[str]:
         """The command that starts `inside.main`."""
         parent = "/harness" if self.means == "bubblewrap" else str(_INSIDE.parent)
-        # -S, because what `site` does takes longer than most programs.
+        # -S, because `site` takes longer than most programs.
         return [*self.command, sys.executable, "-I", "-S", "-c", _START, parent]
 
     def folder(self, outside: str) -> str:
-        """Where the program works, given its folder outside."""
+        """The program's working folder, given its folder outside."""
         return outside if self.level == "basic" else _WORK
 
     def root(self, outside: str) -> dict[str, Any] | None:
-        """The arguments of `enter_root`, None where there is nothing left to do."""
+        """The arguments of `enter_root`, or None if it need not be called."""
         if self.means != "namespaces":
             return None
         links, shown = _system()
@@ -58,13 +58,13 @@ class Launch(NamedTuple):
 
 
 def launches() -> Iterator[Launch]:
-    """The ways that are worth trying on this machine."""
+    """The ways that may work on this machine."""
     is_root = os.geteuid() == 0
     bubblewrap, unshare = shutil.which("bwrap"), shutil.which("unshare")
     if bubblewrap is not None:
         command = (bubblewrap, *_bubblewrap())
         if is_root:
-            # What it takes to become another user, who then has neither.
+            # Needed to become another user, who then has neither capability.
             may = ("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
             yield Launch("strong", "bubblewrap", (*command, *may), own_user=True, counted_apart=True)
         yield Launch("strong", "bubblewrap", (*command, "--unshare-user"), False, _counts_by_namespace())
@@ -92,7 +92,7 @@ def _bubblewrap() -> list[str]:
         arguments += ["--perms", "1777", "--size", str(MAX_DISK), "--tmpfs", folder]
     for path in _python():
         for parent in reversed(path.parents[:-1]):
-            # Where it makes these by itself, other users may not pass.
+            # If bubblewrap made these itself, other users could not enter them.
             arguments += [] if str(parent) in ("/tmp", "/usr") else ["--perms", "0755", "--dir", str(parent)]
         arguments += ["--ro-bind", str(path), str(path)]
     for name in shown:
@@ -105,7 +105,7 @@ def _bubblewrap() -> list[str]:
 
 
 def _system() -> tuple[list[tuple[str, str]], list[str]]:
-    """What every program needs of the system: links with their targets, and files and folders."""
+    """What every program needs of the system: links with targets, and paths of files and folders."""
     names = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"]
     names += ["/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"]
     links = [(name, os.readlink(name)) for name in names if os.path.islink(name)]
@@ -113,13 +113,13 @@ def _system() -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _python() -> list[Path]:
-    """The folders of this Python that do not belong to the system."""
+    """This Python's folders outside /usr."""
     started = Path(sys.executable)
     folders = {Path(sys.base_prefix), Path(sys.prefix), started.parent.parent, started.resolve().parent.parent}
     return sorted(folder for folder in folders if not folder.is_relative_to("/usr"))
 
 
 def _counts_by_namespace() -> bool:
-    """Linux 5.14 began to count processes by user namespace; before, all of the user's counted."""
+    """Whether Linux counts processes by user namespace, as it does from 5.14 on, and not by user."""
     major, minor = platform.release().split(".")[:2]
     return (int(major), int("".join(filter(str.isdigit, minor)))) >= (5, 14)

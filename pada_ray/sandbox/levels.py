@@ -1,4 +1,4 @@
-"""How well this machine can shut in code that nobody has read, and what it lacks to do so better."""
+"""How strong this machine's sandbox is, and what would make it stronger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pada_ray.sandbox.launch import Launch, Level, launches
 from pada_ray.sandbox.supervise import supervise
 
 _SWITCHES = {
-    # path: the value that forbids, and what allows
+    # path: the value that forbids namespaces, and the command that allows them
     "/proc/sys/user/max_user_namespaces": ("0", "sysctl user.max_user_namespaces=10000"),
     "/proc/sys/kernel/unprivileged_userns_clone": ("0", "sysctl kernel.unprivileged_userns_clone=1"),
     "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": (
@@ -21,13 +21,13 @@ _SWITCHES = {
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
     ),
 }
-# A module in Python and one in C, which another user may be unable to read.
+# One module in Python and one in C, because another user may be unable to read them.
 _PROGRAM, _TESTS = "import fractions, math\ndef half(): return fractions.Fraction(1, 2)", "assert program.half() == 0.5"
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
 class Standing(NamedTuple):
-    """The strongest launch that works here, and why no strong one does, "" where one does."""
+    """The strongest launch that works here, and why no strong one does ("" if one does)."""
 
     launch: Launch
     why_not_strong: str
@@ -35,10 +35,10 @@ class Standing(NamedTuple):
 
 @functools.cache
 def standing() -> Standing:
-    """Tries the launches with a small program, once in a process.
+    """Tries the launches with a small program, once per process.
 
     Raises:
-        PadaError: not even the weakest runs it.
+        PadaError: no launch works.
     """
     refused: dict[str, str] = {}
     for launch in launches():
@@ -47,11 +47,11 @@ def standing() -> Standing:
             refused.pop("limits", None)
             return Standing(launch, "" if launch.level == "strong" else _why(refused))
         refused[launch.means] = said
-    raise PadaError(f"no program runs in any sandbox of this machine: {_why(refused)}")
+    raise PadaError(f"no sandbox works on this machine: {_why(refused)}")
 
 
 def check_level(required: Level) -> None:
-    """Sees to it that this machine's sandbox is as strong as a config asks.
+    """Checks that this machine's sandbox is as strong as a config requires.
 
     Raises:
         ConfigError: it is not.
@@ -60,7 +60,7 @@ def check_level(required: Level) -> None:
     if required == "strong" and held.launch.level != "strong":
         raise ConfigError(
             f"sandbox.require: this machine's sandbox is only basic ({held.why_not_strong}); "
-            "set it to `basic` to run code without closing the network and the file system to it"
+            "set sandbox.require to `basic` to run code that can reach the network and the file system"
         )
 
 
@@ -74,7 +74,7 @@ def describe_level() -> str:
 
 
 def obstacle(launch: Launch) -> str:
-    """What keeps a launch from working here, "" if nothing does."""
+    """Why a launch does not work here, "" if it works."""
     try:
         tried = supervise(launch, _PROGRAM, _TESTS, timeout=20, memory_mb=1024)
     except OSError as err:
@@ -84,7 +84,7 @@ def obstacle(launch: Launch) -> str:
 
 
 def _why(refused: dict[str, str]) -> str:
-    """What kept these means from working, and what could be done about it."""
+    """Why these means do not work, and what may help."""
     reasons = [f"{means}: {said}" for means, said in refused.items()]
     cures = []
     if shutil.which("bwrap") is None:

@@ -1,4 +1,4 @@
-"""The processes below one process, by `/proc`."""
+"""The descendants of a process, read from `/proc`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 class Usage(NamedTuple):
     processes: int
-    memory: int  # bytes, without files; what processes share counts for each
+    memory: int  # bytes, without files; shared memory counts for each process
 
 
 def descendants(pid: int) -> list[int]:
-    """Those of a process that live, without itself."""
+    """The living descendants of a process, without itself."""
     found: list[int] = []
     waiting = [pid]
     while waiting:
@@ -27,15 +27,15 @@ def descendants(pid: int) -> list[int]:
 
 
 def usage(pid: int) -> Usage:
-    """What the descendants of a process take together."""
+    """What the descendants of a process use together."""
     pids = descendants(pid)
     return Usage(len(pids), sum(map(_memory, pids)))
 
 
 def kill_descendants(pid: int, patience: float = 5.0) -> None:
-    """Kills until none is left, also while they start others, for at most `patience` seconds.
+    """Kills until no descendant is left, even while they start others, for at most `patience` seconds.
 
-    The first process of a process table takes its whole table along.
+    Killing the first process of a process table kills the whole table.
     """
     deadline = time.monotonic() + patience
     while (pids := descendants(pid)) and time.monotonic() < deadline:
@@ -47,7 +47,7 @@ def kill_descendants(pid: int, patience: float = 5.0) -> None:
 
 def _children(pid: int) -> list[int]:
     found: list[int] = []
-    # A process may end while it is looked at.
+    # A process may end while it is read.
     with suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):
@@ -60,7 +60,7 @@ def _lives(pid: int) -> bool:
         # The name of a process may hold spaces and brackets; what follows its last bracket is the state.
         state, *numbers = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         threads = int(numbers[16])
-        # A process whose first thread has ended looks dead, but its other threads go on.
+        # A process whose first thread has ended looks dead while other threads run.
         return state not in (b"Z", b"X") or threads > 1
     return False
 

@@ -1,4 +1,4 @@
-"""Runs programs that nobody has read."""
+"""Runs untrusted programs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pada_ray.sandbox.supervise import SandboxResult, supervise
 def run_python(program: str, tests: str = "", timeout: float = 10.0, memory_mb: int = 1024) -> SandboxResult:
     """Loads a program and runs tests against it. It passes if both reach their end.
 
-    The tests run in a process of their own, where `program` is the loaded module: `program.add(2, 3)`. A bare
-    name that the tests neither define nor import is looked up there too, unless it is a builtin's.
+    The tests run in their own process, where `program` is the loaded module: `program.add(2, 3)`. A bare name
+    that the tests neither define nor import is looked up in it too, unless it is a builtin's name.
 
     Args:
         program: Python source text.
@@ -31,11 +31,11 @@ def run_python(program: str, tests: str = "", timeout: float = 10.0, memory_mb: 
 def run_python_many(
     programs: Sequence[str], tests: Sequence[str] | None = None, timeout: float = 10.0, memory_mb: int = 1024
 ) -> list[SandboxResult]:
-    """`run_python` of each program, in order, as many at a time as there are cores.
+    """`run_python` for each program, in order; one per core runs at a time.
 
     Args:
         programs: source texts.
-        tests: the tests of each; None where the programs are all there is.
+        tests: the tests of each program; None for no tests.
     """
     launch = standing().launch
     tests = [""] * len(programs) if tests is None else tests

@@ -1,4 +1,4 @@
-"""One program in one sandbox, from its start to the death of all that it started."""
+"""Runs one program in one sandbox and kills everything that it started."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from pada_ray.sandbox.processes import kill_descendants, usage
 
 MAX_OUTPUT = 1_000_000  # bytes on standard output and standard error together
 MAX_FILE = 10_000_000  # bytes in any one file
-MAX_PROCESSES = 64  # processes and threads, of which the sandbox itself takes up to four
+MAX_PROCESSES = 64  # processes and threads; the sandbox itself uses up to four of them
 _MAX_VERDICT = 10_000  # bytes
 _LOOK_EVERY = 0.05  # seconds
 # Without these, numerical libraries start a thread per core.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# Users that come and go: systemd's range for them, of which no distribution gives out a number.
+# systemd's range for transient users; no distribution assigns its numbers.
 _SPARE_USERS = range(61184, 65520)
 
 
@@ -41,7 +41,7 @@ class SandboxResult(NamedTuple):
 
 
 def supervise(launch: Launch, program: str, tests: str, timeout: float, memory_mb: int) -> SandboxResult:
-    """Runs a program and its tests, see `run_python`.
+    """Runs a program and its tests; see `run_python`.
 
     Raises:
         OSError: the machine does not allow this launch.
@@ -96,13 +96,13 @@ def _limits(launch: Launch, timeout: float, memory_mb: int) -> list[tuple[str, i
 def _watch(
     process: subprocess.Popen[bytes], out: IO[bytes], verdict: IO[bytes], timeout: float, look: Callable[[], str]
 ) -> tuple[str, bytes, bytes]:
-    """Reads both pipes until a verdict has come, the process has ended, or a limit is reached.
+    """Reads both pipes until a verdict arrives, the process ends, or a limit is reached.
 
     Args:
-        look: says which limit the processes are beyond, "" if none.
+        look: returns the limit that the processes exceed, "" if none.
 
     Returns:
-        which limit ended the run, "" if none; the output; the verdict line, b"" if none came.
+        the limit that was reached, "" if none; the output; the verdict line, b"" if none arrived.
     """
     deadline = time.monotonic() + timeout
     next_look = time.monotonic() + _LOOK_EVERY
@@ -113,7 +113,7 @@ def _watch(
             selector.register(pipe, selectors.EVENT_READ)
         ended, stopped = False, ""
         while not stopped:
-            # One more look after the end, because the pipes may still hold something.
+            # One more read after the end, because the pipes may still hold data.
             ready = selector.select(0 if ended else max(0.0, min(deadline, next_look) - time.monotonic()))
             for key, _ in ready:
                 chunk = os.read(key.fd, 65536)
@@ -134,10 +134,10 @@ def _watch(
 
 
 def _excess(pid: int, memory_mb: int, folder: str | None) -> str:
-    """Which limit on all its processes together a program is beyond, "" if none.
+    """The limit on a program's processes together that it exceeds, "" if none.
 
     Args:
-        folder: its working folder, where nothing else limits what all its files take.
+        folder: its working folder, if nothing else limits the total size of its files.
     """
     used = usage(pid)
     if used.processes > MAX_PROCESSES:
@@ -160,7 +160,7 @@ def _disk(folder: str) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kills all that the program started, and returns when it is gone."""
+    """Kills everything that the program started, and waits for its end."""
     kill_descendants(process.pid)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -176,7 +176,7 @@ def _pipe() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 
 @contextmanager
 def _folder(owner: int | None) -> Iterator[str]:
-    """An empty folder, which belongs to another user if one is given."""
+    """An empty folder, owned by `owner` if given."""
     folder = tempfile.mkdtemp(prefix="pada-sandbox-")
     try:
         if owner is not None:
@@ -185,5 +185,5 @@ def _folder(owner: int | None) -> Iterator[str]:
     finally:
         try:
             shutil.rmtree(folder, ignore_errors=True)
-        except RecursionError:  # folders in folders, deeper than it goes
+        except RecursionError:  # folders nested too deeply for it
             subprocess.run(["rm", "-rf", folder], check=False)

@@ -34,14 +34,10 @@ class FineTuneReport(Record):
 def fine_tune(job: FineTuneJob) -> FineTuneReport:
     """Trains an adapter on `job.training_set` and writes it with its report to `job.adapter`, loadable by plain peft.
 
-    Blocks until training ends; a job that ended before is not done again. Raises what the workers raised when
-    `max_failures` is used up.
+    Blocks until training ends. A job of this name goes on from its last checkpoint, until `forget_checkpoints`. Raises
+    what the workers raised when `max_failures` is used up.
     """
     run = Folder(job.run)
-    finished = read_report(run, job.adapter)
-    if finished is not None and finished.job == job.name:
-        return finished
-
     # Workers stay in the working folder, from which a relative student.model counts.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     # The report of an epoch waits until it is asked for: every 2 s unless told otherwise, which is more than a small
@@ -88,14 +84,17 @@ def fine_tune(job: FineTuneJob) -> FineTuneReport:
         workers=metrics["workers"],
     )
     run.write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
-    run.remove(f"{CHECKPOINTS}/{job.name}")
     return report
 
 
-def read_report(run: Folder, adapter: str) -> FineTuneReport | None:
-    """How the adapter in a run's folder was trained; None if it is not there or not complete."""
-    file = f"{adapter}/{REPORT}"
-    return FineTuneReport.model_validate(run.read_yaml(file)) if run.exists(file) else None
+def forget_checkpoints(job: FineTuneJob) -> None:
+    """Removes what the job would go on from. It is over, and its stage is marked as finished."""
+    Folder(job.run).remove(f"{CHECKPOINTS}/{job.name}")
+
+
+def read_report(run: Folder, adapter: str) -> FineTuneReport:
+    """How a finished adapter in a run's folder was trained."""
+    return FineTuneReport.model_validate(run.read_yaml(f"{adapter}/{REPORT}"))
 
 
 def check_fine_tuning(student: StudentConfig, settings: FineTuneConfig, gpu: bool | None) -> None:

@@ -23,11 +23,11 @@ TASKS: dict[str, type[Task]] = {
     "code": Code,
     "judged": Judged,
 }
-ENTRY_POINTS = "pada_ray.tasks"  # the group in which an installed package names tasks of its own
+ENTRY_POINTS = "pada_ray.tasks"  # the group in which an installed package names its tasks
 
 
 def get_task(name: str) -> Task:
-    """The task of this name: of those here, of an installed package's entry points, or a class as `module:Class`.
+    """The task of this name: built in, an entry point of an installed package, or a class as `module:Class`.
 
     Raises:
         ConfigError: no such task, or the class cannot be imported or is not a Task.
@@ -46,7 +46,7 @@ def get_task(name: str) -> Task:
     try:
         task: Task = found()
     except TypeError as err:
-        raise ConfigError(f"task {name!r} cannot be made without arguments: {err}") from err
+        raise ConfigError(f"task {name!r} cannot be created without arguments: {err}") from err
     return task
 
 
@@ -57,6 +57,6 @@ def _found(name: str) -> object:
     return getattr(importlib.import_module(module_name), class_name)
 
 
-@functools.cache  # every line of a file asks, and to look through all packages takes a while
+@functools.cache  # called for every line of a file; a scan of all packages is slow
 def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -1,4 +1,4 @@
-"""What the loop asks of a task: read an answer from a reply, tell failures, check synthetic samples."""
+"""The interface of a task: reads answers from replies, detects failures, checks synthetic samples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pada_ray.records import Message, Sample
 
 
 class Check(NamedTuple):
-    """What computing or executing says about a sample's own reference reply.
+    """The result of computing or executing a sample's own reference reply.
 
-    `wrong`: something in it provably does not hold, so the sample should be dropped. `right`: its claims
-    were computed or executed and all hold. `unknown`: nothing speaks against it, but its answer was not
-    computed, so it still needs a judge.
+    `wrong`: something in it is provably false, so the sample should be dropped. `right`: all its claims were
+    computed or executed and hold. `unknown`: nothing speaks against it, but its answer was not computed, so it
+    needs a judge.
     """
 
     verdict: Literal["right", "wrong", "unknown"]
@@ -23,17 +23,17 @@ class Check(NamedTuple):
 
 
 class Task(ABC):
-    """One kind of item and its measure. Stateless: an instance may be shared and sent to other processes."""
+    """One kind of item and its metric. Stateless: an instance may be shared and sent to other processes."""
 
     name: ClassVar[str]
-    metric: ClassVar[str]  # what 1 - mean(fails) is called in reports
-    max_new_tokens: ClassVar[int]  # room for a reply, in tokens
-    stop: ClassVar[tuple[str, ...]] = ()  # a reply ends before the first of these texts in it
-    judged: ClassVar[bool] = False  # whether a judge's rating decides about replies; `fails` tells what needs none
+    metric: ClassVar[str]  # the name of 1 - mean(fails) in reports
+    max_new_tokens: ClassVar[int]  # the limit for a reply
+    stop: ClassVar[tuple[str, ...]] = ()  # a reply ends before the first of these texts
+    judged: ClassVar[bool] = False  # whether a judge rates replies; `fails` then finds those that need no judge
 
     @abstractmethod
     def read(self, reply: str) -> str | None:
-        """The answer that a reply gives, None if it gives none."""
+        """The answer in a reply, None if there is none."""
 
     @abstractmethod
     def fails(self, reply: str, sample: Sample) -> bool:
@@ -44,20 +44,20 @@ class Task(ABC):
         """
 
     def fails_many(self, replies: Sequence[str], samples: Sequence[Sample]) -> list[bool]:
-        """`fails` of each pair, in order; both arguments have the same length."""
+        """`fails` for each pair, in order; both arguments have the same length."""
         return [self.fails(reply, sample) for reply, sample in zip(replies, samples, strict=True)]
 
     @abstractmethod
     def answer_of(self, messages: Sequence[Message]) -> str | list[str] | None:
-        """The `answer` field for a new sample that ends in this reply, None if it cannot be told."""
+        """The `answer` field of a new sample with these messages, None if it is unknown."""
 
     @abstractmethod
     def check(self, sample: Sample) -> Check:
-        """What can be computed or executed about the sample's own reference reply."""
+        """Checks the sample's own reference reply by computing or executing it."""
 
 
 def one_answer(sample: Sample) -> str:
-    """The sample's `answer` where the task allows only one; DataError if it is empty or a list."""
+    """The sample's `answer`, for tasks that allow only one; DataError if it is empty or a list."""
     if not isinstance(sample.answer, str) or not sample.answer.strip():
         raise DataError(f"sample {sample.id}: task {sample.task} needs `answer` to be one non-empty string")
     return sample.answer

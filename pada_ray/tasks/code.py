@@ -4,8 +4,8 @@
     Reply: a Python code block with the whole function
     Answer: def check(candidate): assert candidate(2, 3) == 5
 
-`meta.entry_point` names the function to test (the reply's last one where it is not given); `meta.prompt` (optional)
-goes in front of the reply's code.
+`meta.entry_point` names the function to test (default: the reply's last one). `meta.prompt` (optional) goes before the
+reply's code.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
 
 
 def code_of(reply: str, entry_point: str | None = None) -> str | None:
-    """The code to run, None if there is none: the last block fenced as Python that defines `entry_point` (any
-    function or class where it is None); else the last such block of any fence; else the last fenced as Python;
-    else the first fenced; else the whole reply. A block loses the indentation of its fence."""
+    """The code to run, None if there is none: the last block fenced as Python that defines `entry_point` (if that
+    is None, any function or class); else the last such block of any fence; else the last block fenced as Python;
+    else the first fenced block; else the whole reply. A block loses the indentation of its fence."""
     reply = after_thoughts(reply)
     blocks = [(language.lower(), _outdent(code, len(indent))) for indent, language, code in _FENCE.findall(reply)]
     python = [code for language, code in blocks if language in ("python", "python3", "py")]
@@ -46,7 +46,7 @@ def code_of(reply: str, entry_point: str | None = None) -> str | None:
 
 
 def _outdent(code: str, width: int) -> str:
-    """The code with at most `width` spaces or tabs less before each line."""
+    """Removes up to `width` spaces or tabs before each line."""
     return re.sub(rf"^[ \t]{{1,{width}}}", "", code, flags=re.MULTILINE) if width else code
 
 
@@ -56,16 +56,16 @@ class Code(Task):
     max_new_tokens = 1024
 
     def read(self, reply: str) -> str | None:
-        """The last Python block that defines something; see `code_of`."""
+        """See `code_of`."""
         return code_of(reply)
 
     def program(self, reply: str, sample: Sample) -> tuple[str, str]:
-        """What is run, the prompt and the reply's code, and what tests it.
+        """The program to run (the prompt and the reply's code) and its tests.
 
-        The tests take the prompt's helpers from the prompt itself, not from what the reply made of them.
+        The tests use the prompt's own helpers, even if the reply redefines them.
 
         Raises:
-            DataError: the sample has no tests, or its `meta.entry_point` is no name.
+            DataError: the sample has no tests, or its `meta.entry_point` is no identifier.
         """
         tests, entry_point = one_answer(sample), sample.meta.get("entry_point") or None
         if entry_point is not None and not (isinstance(entry_point, str) and entry_point.isidentifier()):
@@ -73,7 +73,7 @@ class Code(Task):
         if not re.search(r"^def check\(", tests, re.MULTILINE):
             raise DataError(f"sample {sample.id}: task code needs `answer` to define check(candidate)")
         code = code_of(reply, entry_point) or ""
-        # Python wants these first, also before the prompt.
+        # Python requires these first, before the prompt too.
         future, code = "".join(_FUTURE.findall(code)), _FUTURE.sub("", code)
         prompt, entry_point = str(sample.meta.get("prompt", "")), entry_point or _last_function(code)
         helpers = prompt if _syntax_error(prompt) is None else ""
@@ -109,7 +109,7 @@ class Code(Task):
 
 def _syntax_error(code: str) -> Exception | None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # invalid escapes in a sample are nothing to show a user
+        warnings.simplefilter("ignore")  # a user need not see warnings about escapes in a sample
         try:
             ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -118,6 +118,6 @@ def _syntax_error(code: str) -> Exception | None:
 
 
 def _last_function(code: str) -> str:
-    """The name of the last function at the top level; a name that stands for nothing where there is none."""
+    """The name of the last top-level function; an undefined name if there is none."""
     names = re.findall(r"^(?:async )?def (\w+)", code, re.MULTILINE)
     return names[-1] if names else "missing_function"

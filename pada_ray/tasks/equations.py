@@ -1,8 +1,8 @@
 """The equations in a worked solution, and whether they hold.
 
 An equation counts as false only if no reading of it holds and the text around it leaves no doubt about
-where it begins and ends. All else that does not hold, or cannot be read, is undecided: a sound solution
-must never be called wrong.
+where it begins and ends. Every other equation that does not hold or cannot be read is undecided, because a
+sound solution must never be called wrong.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pada_ray.tasks.numerals import PLAIN, tidy
 _CALCULATOR_MARK = re.compile(r"<<([^<>]*)>>")  # GSM8K writes 4*20=<<4*20=80>>80
 _TIMES = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[\d($.])")
 _EQUALS = re.compile(r"(?<![<>!=≥≤≠≈~])==?(?![=>])")
-# Each token in one way only: a long row of digits or stars that may be taken apart in many is tried for ever.
+# A text must split into tokens in one way only, or a long row of digits or stars backtracks for ever.
 _TOKEN = rf"(?:\$?{PLAIN}(?!\d|\.\d)%?|\*\*|\*(?!\*)|[-+/^()])"
 _AT_END = re.compile(rf"(?<![\w.,]){_TOKEN}(?:[ \t]*{_TOKEN})*[ \t]*$")
 _AT_START = re.compile(rf"[ \t]*{_TOKEN}(?:[ \t]*{_TOKEN})*")
 
-# Where such things stand next to an equation, its own numbers may not be all there is to it.
+# Next to these, what looks like an equation may be only part of one.
 _SCALE = r"dozens?|hundred|thousand|million|billion|percent"
 _DOUBT_BEFORE = re.compile(
     rf"(?:[^\s(\[\"'*_=]|\d,\s*|\d\s+and\s+|[-+*/^]\s*|\b(?:{_SCALE}|of|half|third|quarter|twice|double|triple"
@@ -35,7 +35,7 @@ _DOUBT_BEFORE = re.compile(
 )
 _DOUBT_AFTER = re.compile(rf"[\w^²³!√(]|[:,.]\d|\s*(?:{_SCALE}|rem|[rkm]\b|mod\b|and\s+\d|[-+*/^])", re.IGNORECASE)
 
-_MOST_BITS = 1000  # of a power, since a tower of them would never be worked out
+_MOST_BITS = 1000  # of a power, because a tower of powers would take for ever
 
 _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
     ast.Add: operator.add,
@@ -46,7 +46,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
 
 
 class Equation(NamedTuple):
-    """One equals sign. Where its sides could not be read, `right` and `holds` are None."""
+    """One equals sign. If its sides could not be read, `right` and `holds` are None."""
 
     text: str
     right: Fraction | None  # the value after the sign
@@ -71,8 +71,8 @@ def _compute(node: ast.expr) -> Fraction:
 
 
 def evaluate(expression: str, percent: str = "") -> Fraction | None:
-    """The value of `+ - * / ^ ( )` over numbers, None if it is not such an expression. Each percent sign
-    becomes the text `percent`: `/100`, or nothing."""
+    """The value of an expression of numbers and `+ - * / ^ ( )`, None for any other text. Each percent sign
+    becomes the text `percent`: `/100` or nothing."""
     python = re.sub(r"[$,]", "", expression).replace("^", "**").strip()
     python = re.sub(r"(?<=[\d)%])\s*(?=\()|(?<=\))\s*(?=\d)", "*", python)
     python = re.sub(r"([\d.]+)%", rf"(\1{percent})", python)
@@ -85,7 +85,7 @@ def evaluate(expression: str, percent: str = "") -> Fraction | None:
 
 
 def _close(left: Fraction, right: Fraction, left_text: str, right_text: str) -> bool:
-    """Equal, with room for the rounding that the texts show, and for cents written as dollars."""
+    """Equal up to the rounding that the texts show, and up to cents written as dollars."""
     room = Fraction(0)
     plain = re.fullmatch(r"[\s$-]*[\d,]*(?:\.(\d+))?%?\s*", right_text)
     if plain and plain[1]:
@@ -98,8 +98,8 @@ def _close(left: Fraction, right: Fraction, left_text: str, right_text: str) -> 
 
 
 def _equal(left: str, right: str) -> bool:
-    """Whether two expressions are equal in some reading: of their percent signs; of `60 / 3/4`, where the
-    slash without spaces may bind first; and of `3 + 4 = 7 + 2 = 9`, where the right side may end at 7."""
+    """Whether two expressions are equal in some reading of their percent signs, of `60 / 3/4` (the slash
+    without spaces may bind first), and of `3 + 4 = 7 + 2 = 9` (the right side may end at 7)."""
     lefts = {left, re.sub(rf"(?<=/ )({PLAIN}/{PLAIN})", r"(\1)", left)}
     for text, p, q in product(lefts, ("", "/100"), ("", "/100")):
         a, b = evaluate(text, p), evaluate(right, q)
@@ -147,8 +147,8 @@ def equations(text: str) -> Iterator[Equation]:
             yield Equation(f"{left.strip()} = {right.strip()}", None, None, rest)
             continue
         holds: bool | None = _equal(left, right)
-        # "Week 2 = 35 + 35" and "Weeks 1-2 = 96 - 70" begin with labels, and in "10 apples -3 = 7" the minus
-        # is no sign.
+        # "Week 2 = 35 + 35" and "Weeks 1-2 = 96 - 70" begin with labels; the minus of "10 apples -3 = 7" is
+        # no sign.
         label = re.fullmatch(rf"\s*({PLAIN}|\d+-\d+\s+)\s*", left) and not before.rstrip().endswith("=")
         around = _DOUBT_BEFORE.search(before[-40:]) or _DOUBT_AFTER.match(rest)
         if not holds and (label or around or left.lstrip()[:1] == "-"):

@@ -23,23 +23,23 @@ _PASSAGE = re.compile(r"(?:Passage|Context)\s*:(.*)\n\s*Question\s*:", re.DOTALL
 
 
 def normalise(text: str) -> str:
-    """Lower case without punctuation, articles and extra spaces, as SQuAD's evaluate-v1.1.py does it."""
+    """Lower case without punctuation, articles and extra spaces, as in SQuAD's evaluate-v1.1.py."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def _key(text: str) -> str:
-    """What is compared. A text of which normalisation leaves nothing (`%`, `the`) stands for itself."""
+    """The normalised text; the text itself if normalisation leaves nothing of it (`%`, `the`)."""
     return normalise(text) or text.strip().lower()
 
 
 def passage_of(question: str) -> str:
-    """What stands between `Passage:` and the last `Question:`; the whole text if it has no such labels."""
+    """The text between `Passage:` and the last `Question:`; the whole text without such labels."""
     found = _PASSAGE.search(question)
     return found[1] if found else question
 
 
 def is_span(answer: str, passage: str) -> bool:
-    """Whether the answer stands in the passage, up to case and spaces or up to SQuAD normalisation."""
+    """Whether the answer occurs in the passage, up to case and spaces or up to SQuAD normalisation."""
     if " ".join(answer.lower().split()) in " ".join(passage.lower().split()):
         return True
     words = normalise(answer)
@@ -52,7 +52,7 @@ class ExtractiveQA(Task):
     max_new_tokens = 64
 
     def read(self, reply: str) -> str | None:
-        """The first line that is not blank, without a label `Answer:` in front of it."""
+        """The first line that is not blank, without a label `Answer:` before it."""
         lines = _LABEL.sub("", own_words(reply)).strip().splitlines()
         return lines[0].strip() if lines else None
 

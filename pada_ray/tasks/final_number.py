@@ -17,7 +17,7 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _DIGIT = re.compile(r"\d")
-# What may stand before the number on its line.
+# What may precede the number on its line.
 _LEAD = re.compile(
     r"(?:\W|[a-z](?=\s*=)|\b(?:answer|final|the|is|are|it|that|so|thus|therefore|then|simply|just|exactly|about"
     r"|approximately|around|roughly|only|a(?!\s*=)|total|of|equals?|to|boxed|rs|usd)\b)*",
@@ -46,11 +46,11 @@ def _first_line(text: str) -> tuple[str, str]:
 
 
 def split_answer(reply: str) -> tuple[str, str | None]:
-    """The reasoning, and the line in which the final answer stands, None if nothing announces it.
+    """The reasoning, and the line with the final answer, None if nothing announces it.
 
     An announcement counts only if a number opens its line, because a reply may begin with `Answer:` and then
-    reason, or use `####` for headings; and if a calculation that follows `Answer:` is not the first of several.
-    A `####` behind which there is no number at all counts too.
+    reason, or use `####` for headings. If a calculation follows `Answer:`, there must be no number after its
+    line. A `####` with no number after it counts too.
     """
     reply = _CLOSING_HASHES.sub("", own_words(reply))
     hashes, stated = list(_HASHES.finditer(reply)), list(_STATED.finditer(reply))
@@ -68,7 +68,7 @@ def split_answer(reply: str) -> tuple[str, str | None]:
 
 
 def _claimed(line: str) -> Fraction | None:
-    """The number that a line claims: the whole line, or what opens it or follows its last equals sign. None where
+    """The number that a line claims: the whole line, or what opens it or follows its last equals sign. None if
     that is only part of a claim: `3 or 4`, `3 to 5`, `3 + 4`, `3:30`, `2 hours 30 minutes`."""
     whole, line = number(line), tidy(line)
     digit = _DIGIT.search(line)
@@ -83,8 +83,8 @@ def _claimed(line: str) -> Fraction | None:
 
 
 def final_number(reply: str) -> Fraction | None:
-    """The number after the last `####`; without one, after the last `Answer:`, `the answer is` or `\\boxed{`;
-    without any of them the last number of the reply. See `split_answer` for what counts as announced."""
+    """The number after the last `####`; else after the last `Answer:`, `the answer is` or `\\boxed{`; else the
+    last number of the reply. See `split_answer` for what counts as announced."""
     reasoning, answer = split_answer(reply)
     if answer is not None:
         return _claimed(answer)

@@ -1,10 +1,10 @@
-"""Open-ended questions, whose replies an LLM judge rates by a rubric (section 2.1 of the paper allows this).
+"""Open-ended questions. An LLM judge rates the replies by a rubric (section 2.1 of the paper allows this).
 
     A customer writes: My parcel arrived with a broken lid. Reply in one polite sentence.
     Reply: I am sorry about the broken lid, and we will send you a new one today.
 
-What the judge compares a reply with is the reference reply. `meta.rubric` (optional) is what to rate this sample by,
-instead of the config's `grading.rubric`.
+The judge compares a reply with the reference reply. `meta.rubric` (optional) replaces the config's `grading.rubric` for
+this sample.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Judged(Task):
     judged = True
 
     def read(self, reply: str) -> str | None:
-        """What the judge is shown: all but the thoughts."""
+        """The reply without its thoughts, as the judge sees it."""
         return after_thoughts(reply).strip() or None
 
     def fails(self, reply: str, sample: Sample) -> bool:
-        """Whether there is nothing that a judge could rate."""
+        """Whether the reply has nothing that a judge could rate."""
         if not isinstance(sample.meta.get("rubric", ""), str):
             raise DataError(f"sample {sample.id}: meta.rubric is not a text; write what to rate the reply by")
         return self.read(reply) is None

@@ -1,4 +1,4 @@
-"""Word problems with a number as their answer, as in GSM8K.
+"""Word problems with a number as the answer, as in GSM8K.
 
 Misha picks out 4 blouses from the 30% off rack. The regular price for each blouse is $20. ...
 Reply: Total regular price for the blouses is $20 x 4 = $80. ... Misha paid $80 - $24 = $56.

@@ -21,7 +21,7 @@ _OPTION_INLINE = re.compile(r"(?:^|\s)\(?([A-J])[.)]\s+(.*?)(?=\s+\(?[A-J][.)]\s
 
 
 def options_of(question: str) -> dict[str, str]:
-    """Letter to text of the last list of options that runs A, B, C, ... in the question; {} if none."""
+    """The last list of options A, B, C, ... in the question, as letter to text; {} if there is none."""
     for pattern in (_OPTION_LINE, _OPTION_INLINE):
         options: dict[str, str] = {}
         for letter, text in pattern.findall(question):
@@ -35,8 +35,8 @@ def options_of(question: str) -> dict[str, str]:
 
 
 def _letter_of_text(reply: str, options: dict[str, str]) -> str | None:
-    """The letter of the one option whose text the whole reply is, up to spaces, final punctuation and, where that
-    leaves no doubt, case."""
+    """The letter of the option whose text is the whole reply, up to spaces, final punctuation and, if that is
+    unambiguous, case."""
     for plain in (_plain, lambda text: _plain(text).lower()):
         letters = [letter for letter, text in options.items() if plain(text) and plain(text) == plain(reply)]
         if letters:
@@ -78,7 +78,7 @@ class MultipleChoice(Task):
             return Check("wrong", f"the reply says {letter}, the options are {', '.join(options)}")
         if not all(options.values()):
             return Check("wrong", "an option is empty")
-        # Compared with case, because options on genotypes differ in nothing else.
+        # Compared with case, because options on genotypes may differ only in case.
         if len(set(options.values())) < len(options):
             return Check("wrong", "two options are the same")
         return Check("unknown", f"{letter} is one of {len(options)} distinct options")

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"  # no sign, no fraction
-# Not behind `^`, where a unit such as m^2 has its power.
+# Not after `^`, which marks the power in a unit such as m^2.
 _NUMBER = re.compile(
     rf"(?<![\w.^])(-?\$?-?)(?:(\d+)\s+(?=\d+/\d))?"
     rf"(?:\(({PLAIN})\)/\(({PLAIN})\)|({PLAIN}(?:[eE][-+]?\d\d?(?!\w))?)(?:/({PLAIN}))?)"
@@ -55,7 +55,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
 
 
 def found_numbers(text: str) -> Iterator[Found]:
-    """The numbers in a text, in order, with their places in the tidy text. A percent sign is dropped, a minus
+    """The numbers in a text, in order, with their ends in the tidied text. Percent signs are dropped; a minus
     counts only if it is attached."""
     for match in _NUMBER.finditer(tidy(text)):
         value = _value(match)
@@ -68,15 +68,15 @@ def numbers(text: str) -> list[Fraction]:
 
 
 def number(text: str) -> Fraction | None:
-    """The number that the whole text is, None if it is not one. Spaces, `$`, `%`, `*` and a full stop
-    around it are dropped, and so are the commas and the spaces between thousands within it (`1 000`)."""
+    """The whole text as a number, None if it is not one. Spaces, `$`, `%`, `*` and a full stop around it are
+    dropped, and so are commas and spaces between thousands (`1 000`)."""
     text = tidy(text).strip(" \t\r\n*$").rstrip("*%. ")
     match = _NUMBER.fullmatch(text) or _NUMBER.fullmatch(_INNER_SPACE.sub("", text))
     return _value(match) if match else None
 
 
 def show(value: Fraction) -> str:
-    """`72`, `0.5`, or `1/3` where no short decimal is equal. `number(show(value)) == value`."""
+    """`72`, `0.5`, or `1/3` if no short decimal is equal. `number(show(value)) == value`."""
     for places in range(13):
         shifted = value * 10**places
         if shifted.denominator == 1:

@@ -8,7 +8,7 @@ from pada_ray.tasks.own_words import own_words
 
 _BARE = re.compile(r"\W*([A-Ja-j])\W*")
 _ONLY_LETTERS = re.compile(r"\W*(?:(?:either|both)\W+)?[A-Ja-j](?:\W+(?:(?:and|or)\W+)?[A-Ja-j])+\W*", re.IGNORECASE)
-_ECHO = re.compile(r"^\s*\(?A[.):].*\n\s*\(?B[.):]", re.MULTILINE)  # the list of options, repeated
+_ECHO = re.compile(r"^\s*\(?A[.):].*\n\s*\(?B[.):]", re.MULTILINE)  # a repeated list of options
 
 # "A whale" begins with an article and "I think" with a pronoun, but "A is right" and "A because" with the letter.
 _CAPITAL = r"(?:A(?!\s+(?!(?:is|are|because|since|as|for|and|or|but|not|rather)\b)[a-z])|[B-HJ]|I(?!\s+\w))(?![\w'’-])"
@@ -16,9 +16,9 @@ _SMALL = r"[a-j](?![\w'’-]|[.:]\w)(?=[\s*]{0,9}(?:[.,;:)\]}*\"'!<]|$))"
 _MARKS = r"[\s*_\"'(\[{<$\\]{0,9}"
 _OPTION = rf"(?:(?i:the|option|choice|letter|boxed|text)\b{_MARKS}){{0,3}}"
 
-# Passed over: letters that the reply rules out or asks about, and those that belong to the name of something.
+# Ignored: letters that the reply rules out or asks about, and letters in the names of things.
 _SEVERAL = r"\(?\b[A-J]\b\)?(?:(?:\s*[,/]\s*|\s+&\s+|,?\s+(?:and|or|nor)\s+)\(?[A-J]\b\)?){0,9}"
-_PASSED_OVER = re.compile(
+_IGNORED = re.compile(
     r"\b(?i:not|nor|neither|never|eliminate|rule out|exclude|rather than|instead of|unlike)\s+"
     r"(?i:(?:the\s+)?(?:options?|choices?|answers?)\s+)?\(?[A-J]\b\)?(?:\s+(?:and|or|nor)\s+\(?[A-J]\b\)?)*"
     rf"|{_SEVERAL}\s+(?:(?:is|are|was|were|seems?|looks?)\s+(?:(?:all|both|clearly|also)\s+)?"
@@ -41,7 +41,7 @@ _STATED = [
         rf"[.!?:\n]\s*{_MARKS}({_CAPITAL})\W{{0,9}}\Z",
     )
 ]
-# Where a reply states nothing, the first letter that is marked as one, else the first that stands alone.
+# If a reply states nothing: the first letter that is marked, else the first that stands alone.
 _MARKED = re.compile(
     r"\(([A-Ja-j])\)|\[([A-J])\]|\{([A-J])\}|\*\*([A-J])\b|(?<![\w.'’])([A-J])[.):](?!\w)|\A\W*([a-j])[.):]\s"
 )
@@ -54,8 +54,8 @@ def chosen_letter(reply: str) -> str | None:
     `Answer: (B)`, `I choose B`, `so B`, `B is correct`; else its first `(B)`, `B.`, `B)`, `**B`; else its first
     capital that stands alone and is no article.
 
-    Letters that the reply rules out are passed over. None where it takes several (`B and C`), repeats the list of
-    options, or names none.
+    Letters that the reply rules out are ignored. None if it chooses several (`B and C`), repeats the list of options,
+    or names none.
     """
     reply = own_words(reply).strip()
     bare = _BARE.fullmatch(reply)
@@ -63,7 +63,7 @@ def chosen_letter(reply: str) -> str | None:
         return bare[1].upper()
     if _ONLY_LETTERS.fullmatch(reply):
         return None
-    reply = _PASSED_OVER.sub(" ", reply)
+    reply = _IGNORED.sub(" ", reply)
     stated = [match for pattern in _STATED for match in pattern.finditer(reply)]
     if not stated and _ECHO.search(reply):
         return None

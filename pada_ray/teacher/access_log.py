@@ -3,10 +3,10 @@
     {"time": 1730000000.1, "content": "9f2c...", "attempt": 1, "prompt": "error_analysis", "status": 200,
      "fault": null, "sent": true, "seconds": 0.004, "prompt_tokens": 812, "completion_tokens": 240}
 
-`content` is the hash of what the reply depends on (model, messages, temperature, seed), so equal values are
-repeated calls, counted by `attempt` since the server's start. `prompt` is null where none of the project's
-prompts was recognised. `sent` is false where the client had gone before the last byte was handed to the
-system, as far as the server can tell.
+`content` is the hash of what the reply depends on (model, messages, temperature, seed). Equal values are
+repeated calls, which `attempt` counts since the server's start. `prompt` is null if none of the project's
+prompts was recognised. `sent` is false if the client had gone before the last byte was handed to the system,
+as far as the server can tell.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class AccessLog:
 
 
 def read_access_log(path: str | Path) -> list[Access]:
-    """The complete lines of a log that may still be growing; [] where there is no file yet."""
+    """The complete lines of a log that may still be growing; [] if there is no file yet."""
     if not Path(path).exists():
         return []
     text = Path(path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A chat completion request: what of the API's many fields the teacher reads, and the complaints it makes."""
+"""A chat completion request: the API fields that the teacher reads, and the errors that it reports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ChatRequest:
 
 
 def read_chat_request(body: Any) -> ChatRequest:
-    """Raises BadRequest for what the API itself would refuse, and for streaming, which is not offered."""
+    """Raises BadRequest for what the API would refuse, and for streaming, which is not offered."""
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     if not isinstance(body.get("model"), str) or not body["model"]:
@@ -63,7 +63,7 @@ def content_hash(value: Any) -> str:
 
 
 def count_tokens(text: str) -> int:
-    """A rough count: one token for every four characters begun."""
+    """A rough count: one token per four characters, rounded up."""
     return -(-len(text) // CHARS_PER_TOKEN)
 
 

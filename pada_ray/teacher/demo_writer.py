@@ -1,4 +1,4 @@
-"""Writes new problems of the demo's domain, by what a strategy's text says."""
+"""Writes new problems of the demo's domain, guided by a strategy's text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pada_ray.demo import domain
 from pada_ray.teacher.topics import CAUSES, SCENARIO_OF_KIND, SCENARIOS, topics_in
 
 OFF_TOPIC = 0.1  # share of problems that stray from the strategy
-CAUSE_WEIGHT = 3  # of a kind that fits scenario and cause, against one that fits the scenario only
+CAUSE_WEIGHT = 3  # of a kind that fits scenario and cause, relative to one that fits only the scenario
 
 
 def strategy_text(strategy: dict[str, Any] | None) -> str:
@@ -21,10 +21,10 @@ def strategy_text(strategy: dict[str, Any] | None) -> str:
 
 
 def kind_weights(strategy: str, seed_kind: str) -> dict[str, int]:
-    """How likely each kind of problem is under a strategy, as weights.
+    """The weight of each kind of problem under a strategy.
 
-    The scenarios named decide; the causes named only tip the balance, because the teacher does not know
-    exactly which kinds are meant. A text that names neither leaves the kind of the seed example.
+    The scenarios named select the kinds. The causes named only change the weights, because the teacher does
+    not know exactly which kinds are meant. A text that names neither keeps the seed example's kind.
     """
     fitting = {kind for scenario in topics_in(strategy, SCENARIOS) for kind in scenario.kinds}
     prone = {kind for cause in topics_in(strategy, CAUSES) for kind in cause.kinds}
@@ -43,8 +43,8 @@ def choose_kind(strategy: str, seed_kind: str, rng: random.Random) -> str:
 def write_problem(kind: str, rng: random.Random, wrong: bool) -> tuple[str, str]:
     """(question, reply) of a new problem in the teacher's wording.
 
-    A wrong reply is in half of the cases an equation that does not hold, and in the other half one that
-    holds but answers another question.
+    Half of the wrong replies have an equation that does not hold; the other half have equations that hold
+    but answer another question.
     """
     problem = domain.make(kind, "teacher", rng)
     if not wrong:

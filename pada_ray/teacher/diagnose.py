@@ -1,4 +1,4 @@
-"""Error analysis: says why a reply is wrong, from the question, the reply and the reference alone."""
+"""Error analysis: finds why a reply is wrong, from the question, the reply and the reference only."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _demo_cause(question: str, response: str, truth: str) -> str:
 
 
 def _cause(question: str, response: str, truth: str) -> str:
-    """The cause for data that is not the demo's, as far as the surface shows it."""
+    """The cause for data other than the demo's, by surface features."""
     if not response.strip():
         return "no answer"
     form = forms.form_of([{"role": "user", "content": question}, {"role": "assistant", "content": truth}])
@@ -134,9 +134,9 @@ def _number_cause(response: str, truth: str) -> str:
 
 
 def _situation(question: str, truth: str) -> str:
-    """A scenario from surface features: how it asks, how long it is, what it holds."""
+    """A scenario by surface features: the question word and what the question contains."""
     form = forms.form_of([{"role": "user", "content": question}, {"role": "assistant", "content": truth}])
-    # The instruction round a question is the same in all of them; its own words come behind the label.
+    # The instruction around a question never varies; the question itself follows the label.
     proper = question[forms.after_label(question) :].split("\nA. ")[0].split("\n\n")[0]
     kind = {
         "multiple_choice": "choice among options",

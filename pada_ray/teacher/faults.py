@@ -1,4 +1,4 @@
-"""Faults of an LLM endpoint, played on purpose: which one strikes a request, and what it does to the reply.
+"""Simulated faults of an LLM endpoint: which one hits a request, and its effect on the reply.
 
 In the order in which they are drawn:
   rate_limit    status 429 with a Retry-After header
@@ -23,9 +23,9 @@ _AFTER = ("Let me know if anything should be changed.", "I hope this helps!", "N
 
 
 def draw_fault(settings: TeacherSettings, content: str, attempt: int) -> FaultName | None:
-    """The fault that strikes the `attempt`-th arrival (from 1) of the request with hash `content`.
+    """The fault of the `attempt`-th arrival (from 1) of the request with hash `content`.
 
-    Every arrival is drawn by itself, so that sending the same request again can succeed.
+    Each arrival has its own draw, so a retry can succeed.
     """
     point = random.Random(f"fault {settings.seed} {content} {attempt}").random()
     for name in FAULT_NAMES:
@@ -36,9 +36,9 @@ def draw_fault(settings: TeacherSettings, content: str, attempt: int) -> FaultNa
 
 
 def spoil(reply: str, fault: FaultName | None, rng: random.Random) -> str:
-    """The reply's text after a fault that concerns its content; other faults leave it alone.
+    """The reply's text after a fault. Faults that do not concern the text leave it unchanged.
 
-    A reply that has no list of entries (a single pattern) has no wrong count either, and stays whole.
+    So does `wrong_count` for a reply without a list of entries (a single pattern).
     """
     if fault == "cut_off":
         return reply[: int(len(reply) * rng.uniform(0.2, 0.9))]

@@ -1,4 +1,4 @@
-"""What form a conversation has, told from its text alone: the teacher is not told the task."""
+"""The form of a conversation, inferred from its text: the teacher does not know the task."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Equation(NamedTuple):
 
 
 class Passage(NamedTuple):
-    start: int  # in the question, behind a label such as "Passage:"
+    start: int  # in the question, after a label such as "Passage:"
     end: int
 
 
@@ -87,7 +87,7 @@ def options_of(question: str) -> list[Option]:
 
 
 def letter_of(reply: str) -> str | None:
-    """The first capital A to J that stands alone in a short reply, leaving out the word "I"."""
+    """The first capital A to J that stands alone in a short reply, except the word "I"."""
     found = re.search(r"\b([A-HJ])\b", reply) if len(reply) <= 40 else None
     return found[1] if found else None
 
@@ -99,7 +99,7 @@ def code_of(text: str) -> str | None:
 
 
 def passage_of(question: str, span: str) -> Passage | None:
-    """The longest paragraph that holds the span, if it is much longer than the span."""
+    """The longest paragraph that contains the span, if it is much longer than the span."""
     best: Passage | None = None
     for match in re.finditer(r"[^\n](?:[^\n]|\n(?!\n))*", question):
         label = _LABEL.match(match[0])
@@ -120,7 +120,7 @@ def numbers_of(text: str) -> list[float]:
 
 
 def final_number(reply: str) -> float | None:
-    """The number behind the last marker such as `####`, `Answer:` or `=`; else a reply that is a number."""
+    """The number after the last marker, such as `####`, `Answer:` or `=`; else the whole reply if it is a number."""
     marked = _MARKED_NUMBER.findall(reply)
     if marked:
         return float(marked[-1][1].replace(",", ""))
@@ -137,7 +137,7 @@ def equations_of(text: str) -> list[Equation]:
 
 
 def after_label(question: str) -> int:
-    """Where the question proper begins: behind the last label such as `Question:`, else at 0."""
+    """Where the question itself begins: after the last label such as `Question:`, else at 0."""
     labels = list(_LABEL.finditer(question))
     return labels[-1].end() if labels else 0
 

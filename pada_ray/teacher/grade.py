@@ -12,7 +12,7 @@ from pada_ray.teacher.read_prompt import Prompt
 
 
 def grade_replies(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
-    """A grade for each reply; a rubric is not understood. A share `judge_error_rate` of the ratings is turned round."""
+    """A grade for each reply; rubrics are ignored. A share `judge_error_rate` of the ratings is inverted."""
     grades = []
     for i, entry in enumerate(prompt.entries("replies")):
         rating = 1 + round(9 * word_overlap(str(entry.get("reply", "")), str(entry.get("reference", ""))))

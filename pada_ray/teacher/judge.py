@@ -1,7 +1,7 @@
-"""Quality control: rates new samples by solving what can be solved, else by comparing with the original.
+"""Quality control: rates new samples by solving them where possible, else by comparison with the original.
 
-Utility is 8 to 10 for a sample that seems right and 1 to 3 for one that is wrong, and a wrong one also gets
-middling marks in the rest, as judges tend to give them.
+Utility is 8 to 10 for a sample that seems right and 1 to 3 for one that seems wrong. A wrong sample also gets
+middling ratings for the rest, as real judges tend to give.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Verdict:
 def evaluate_pairs(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
     """One evaluation for each pair, with adherence only where the prompt shows a strategy (figure 7).
 
-    A share `judge_error_rate` of the verdicts on the reply is turned round.
+    A share `judge_error_rate` of the verdicts on the reply is inverted.
     """
     strategy = prompt.strategy
     evaluations = []
@@ -111,7 +111,7 @@ def _demo_form_fault(reply: str) -> str | None:
 
 
 def _demo_fault(problem: domain.Problem, reply: str) -> str | None:
-    """The steps must hold and lead to the answer by the way that the problem calls for."""
+    """What is wrong with a reply: its steps must hold, be complete and lead to the answer."""
     equations, due = forms.equations_of(reply), forms.equations_of(problem.steps)
     if any(not equation.holds for equation in equations):
         return "An equation does not hold; calculate it again."
@@ -128,7 +128,7 @@ def _strays(problem: domain.Problem, strategy: dict[str, Any] | None) -> bool:
 
 
 def _fault(original: list[dict[str, Any]], synthetic: list[dict[str, Any]]) -> str | None:
-    """What is wrong with a sample of other data, as far as comparing it with its original shows."""
+    """What is wrong with a sample of other data, by comparison with its original."""
     form = forms.form_of(original)
     reply = forms.reply_of(synthetic)
     if not reply.strip():

@@ -1,4 +1,4 @@
-"""Exchange of first names, the same way throughout a conversation."""
+"""Exchanges first names consistently in a conversation."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.topics import CAUSES, SCENARIOS, topics_in
 
-SECOND_SHARE = 0.4  # mentioned so often, as a share of the first, a topic counts as part of the pattern
+SECOND_SHARE = 0.4  # of the mentions of the first topic: another one with so many joins the pattern
 
 _FILLERS = """
     about after also although answer because been before being between from have here into model more most
@@ -20,7 +20,7 @@ _FILLERS = """
 
 
 def categorize(prompt: Prompt, key: str) -> dict[str, Any]:
-    """Names the causes and scenarios that are mentioned most, and quotes the analyses that mention them."""
+    """Names the causes and scenarios that are mentioned most often, and quotes the analyses that mention them."""
     rng = random.Random(f"pattern {key}")
     analyses = prompt.entries("analyses")
     causes = [str(analysis.get("error_cause", "")) for analysis in analyses]

@@ -31,7 +31,7 @@ class RunningTeacher:
         return self._process.pid
 
     def stop(self) -> None:
-        """Ends the process. Does nothing where it has ended already."""
+        """Ends the process. Does nothing if it has ended."""
         _end(self._process)
 
     def __enter__(self) -> RunningTeacher:
@@ -48,8 +48,8 @@ def start_teacher(
 ) -> RunningTeacher:
     """Starts the server and waits until it is healthy. Port 0 takes a free one.
 
-    The process ends with its parent, however the parent ends: it watches its standard input, whose other
-    end the system closes then. Raises EndpointError where it is not up within `patience_s` seconds.
+    The process ends with its parent, however that ends: it watches its standard input, whose other end the
+    system then closes. Raises EndpointError if the server is not up within `patience_s` seconds.
     """
     settings = settings or TeacherSettings()
     process = subprocess.Popen(
@@ -72,7 +72,7 @@ def start_teacher(
 
 
 def _first_line(process: subprocess.Popen[str], patience_s: float) -> dict[str, str]:
-    # A thread, since a pipe cannot be read with a time limit on every system.
+    # A thread, because not every system can read a pipe with a time limit.
     lines: list[str] = []
     assert process.stdout is not None
     reader = threading.Thread(target=lambda out: lines.append(out.readline()), args=(process.stdout,))
@@ -82,13 +82,13 @@ def _first_line(process: subprocess.Popen[str], patience_s: float) -> dict[str, 
     if not lines:
         raise EndpointError(f"the offline teacher did not start within {patience_s:g} s")
     if not lines[0]:
-        raise EndpointError(f"the offline teacher ended at its start with code {process.wait()}; see above")
+        raise EndpointError(f"the offline teacher exited with code {process.wait()} at its start; see its output above")
     started: dict[str, str] = json.loads(lines[0])
     return started
 
 
 def _await_health(url: str, deadline: float) -> None:
-    # An own opener, because a proxy in the environment has no business between two local processes.
+    # An own opener, because a proxy from the environment must not come between two local processes.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Tells which of the prompts a request holds, from the data between its tags alone.
+"""Recognises the prompt in a request by the data between its tags.
 
-The instructions round the data are not read: users may replace the templates, but the tags stay.
+The instructions around the data are not read: users may replace the templates, but the tags stay.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _OPENING = re.compile(
     r"<(failures|analyses|patterns|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)>\s*"
 )
 
-# The tag that only this prompt has. Strategy and feedback accompany others and decide nothing.
+# The tag that only this prompt has. `strategy` and `feedback` accompany other tags and decide nothing.
 _PROMPT_OF_TAG = {
     "failures": "error_analysis",
     "analyses": "pattern_categorization",
@@ -31,14 +31,14 @@ _PROMPT_OF_TAG = {
 
 @dataclass(frozen=True)
 class Prompt:
-    """One of the prompts as it was understood. `position` is the index of its message."""
+    """A recognised prompt. `position` is the index of its message."""
 
     name: str
     data: dict[str, Any]  # by tag
     position: int
 
     def entries(self, tag: str) -> list[dict[str, Any]]:
-        """The list between a tag, [] where the tag is absent."""
+        """The list under a tag, [] if the tag is absent."""
         value = self.data.get(tag)
         return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
@@ -49,9 +49,9 @@ class Prompt:
 
 
 def read_prompt(messages: Sequence[tuple[str, str]]) -> Prompt | None:
-    """The first message (not the assistant's) with known data between tags; None where there is none.
+    """The prompt in the first message with known tags that is not the assistant's; None if there is none.
 
-    What follows it is talk about an unreadable reply and does not change the question.
+    Later messages are about an unreadable reply and do not change the question.
     """
     for position, (role, text) in enumerate(messages):
         if role == "assistant":
@@ -66,8 +66,8 @@ def read_prompt(messages: Sequence[tuple[str, str]]) -> Prompt | None:
 def read_tags(text: str) -> dict[str, Any]:
     """The JSON that follows each known opening tag.
 
-    Read from front to back, past each value, so that a tag quoted inside the data is not taken for one; a
-    tag without JSON behind it is a mention in the instructions.
+    Reading continues after each value, so a tag quoted inside the data does not count. A tag without JSON
+    after it is only mentioned in the instructions.
     """
     decoder = json.JSONDecoder()
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Which rule answers which prompt: the teacher's reply to a chat request."""
+"""The teacher's reply to a chat request: picks the rule for each prompt."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Reply(NamedTuple):
 def write_reply(chat: ChatRequest, settings: TeacherSettings, fault: FaultName | None = None) -> Reply:
     """The reply, a pure function of the request, the settings and the fault.
 
-    It depends on the conversation up to the prompt only, not on later talk about an unreadable reply: a run
-    with faults ends with the same data as one without.
+    It depends only on the conversation up to the prompt, not on later messages about an unreadable reply. So
+    a run with faults ends with the same data as one without.
     """
     prompt = read_prompt(chat.messages)
     if prompt is None:

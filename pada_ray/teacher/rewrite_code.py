@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 _FENCED = re.compile(r"(```[ \t]*\w*[^\n]*\n)(.*?)(```)", re.DOTALL)
 _ENDINGS = ("_in", "_given", "_value", "_data", "_arg", "_item", "_here", "_x", "_part", "_now")
 
-# Operators whose exchange changes what nearly every function returns.
+# Exchanging these operators changes what nearly every function returns.
 _SWAPS = {"<": ">", ">": "<", "<=": ">", ">=": "<", "==": "!=", "!=": "==", "+": "-", "-": "+", "+=": "-="}
 
 
 def rename_variables(question: str, reply: str, tests: str, rng: random.Random) -> tuple[str, str]:
-    """Question and reply with some variables renamed in their fenced code; as they are where none can be.
+    """Question and reply with some variables renamed in their fenced code; unchanged if none can be.
 
     Function names stay, because tests call them. So does every name that occurs as a keyword argument, an
     attribute, a global, or inside an f-string, where renaming might change what the code does.
@@ -27,7 +27,7 @@ def rename_variables(question: str, reply: str, tests: str, rng: random.Random) 
     names = renamable("\n".join(code for _, code, _ in _FENCED.findall(reply)), tests)
     if not names:
         return question, reply
-    # One that the question shows as well, if there is any, so that the question becomes another.
+    # If possible one that the question shows too, so that the question changes.
     asked = {token.string for _, code, _ in _FENCED.findall(question) for token in _tokens(code)}
     chosen = {rng.choice([name for name in names if name in asked] or names)}
     chosen.update(rng.sample(names, rng.randrange(len(names))))
@@ -59,7 +59,7 @@ def renamable(code: str, tests: str) -> list[str]:
 
 
 def break_code(reply: str, rng: random.Random) -> str:
-    """The reply with one operator of its code exchanged, or a return value lost: nearly always wrong."""
+    """The reply with one operator of its code exchanged, or a return value removed: nearly always wrong."""
     blocks = list(_FENCED.finditer(reply))
     if not blocks:
         return reply
@@ -78,7 +78,7 @@ def break_code(reply: str, rng: random.Random) -> str:
 
 def normal_form(code: str) -> str | None:
     """The code's syntax tree with parameters and local variables numbered, so that renaming leaves it equal;
-    None where it does not parse."""
+    None if it does not parse."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):

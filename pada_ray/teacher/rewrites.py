@@ -1,6 +1,6 @@
-"""Rewrites of an example that keep its label: what the teacher offers for data it does not understand.
+"""Rewrites an example and keeps its label. The teacher does this for data that it does not understand.
 
-They let the loop be rehearsed on one's own data. They teach a student little that is new.
+So the loop can be rehearsed on one's own data. Rewrites teach a student little that is new.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _PASSAGE_OPENINGS = (
     "A reader marked these lines.", "These lines come from an article.", "Below is a part of an entry.",
     "The excerpt was shortened.",
 )  # fmt: skip
-# Options that speak of other options by place, which a new order would make untrue.
+# Options that refer to other options by position; a new order would make them untrue.
 _CROSS_REFERENCE = re.compile(
     r"\b(above|below|both|neither|none of these|all of these|[A-J] (and|or) [A-J])\b", re.IGNORECASE
 )
 
 
 def rewrite(messages: Messages, answer: str | None, rng: random.Random, wrong: bool) -> Messages:
-    """A conversation with another text and the same meaning; with `wrong`, one whose reply is not right.
+    """A conversation with another text and the same meaning; with `wrong`, one with a wrong reply.
 
-    `answer` is the test code of a code example. The conversation ends in a user and an assistant message, in
-    the roles and the form of the example; anything else comes back as it is.
+    `answer` is the test code of a code example. Roles and form stay those of the example. A conversation that
+    does not end in a user and an assistant message is returned unchanged.
     """
     if len(messages) < 2 or messages[-1]["role"] != "assistant" or messages[-2]["role"] != "user":
         return messages
@@ -57,7 +57,7 @@ def _turn(messages: Messages, question: str, reply: str) -> Messages:
 
 
 def with_opening(question: str, rng: random.Random) -> str:
-    """The question behind another opening sentence; the mildest way to put it otherwise."""
+    """The question after an opening sentence: the smallest rewording."""
     at = forms.after_label(question)
     return f"{question[:at]}{rng.choice(_OPENINGS)} {question[at:]}"
 
@@ -74,7 +74,7 @@ def _rewrite_choice(messages: Messages, rng: random.Random, wrong: bool) -> Mess
             rng.shuffle(order)
     for place, option in reversed(list(enumerate(options))):
         question = question[: option.start] + options[order[place]].text + question[option.end :]
-    # A sentence in front would stand in the way of a text that is to be continued.
+    # An opening sentence would disturb a text that is to be continued.
     if order == sorted(order) or "Question:" in question:
         question = with_opening(question, rng)
     place_of = {options[old].letter: options[place].letter for place, old in enumerate(order)}
@@ -85,10 +85,10 @@ def _rewrite_choice(messages: Messages, rng: random.Random, wrong: bool) -> Mess
 
 
 def _rewrite_passage(messages: Messages, rng: random.Random, wrong: bool) -> Messages:
-    """The passage's sentences in another order behind a new opening, with the answer's span intact."""
+    """The passage's sentences in another order after a new opening, with the answer's span intact."""
     question, reply = messages[-2]["content"], messages[-1]["content"]
     found = forms.passage_of(question, reply)
-    assert found is not None  # it is what makes the form extractive
+    assert found is not None  # the form is extractive because of it
     sentences = forms.sentences_of(question[found.start : found.end])
     first, rest = sentences[:1], sentences[1:]
     rng.shuffle(rest)
@@ -105,7 +105,7 @@ def _other_span(passage: str, span: str, rng: random.Random) -> str:
     length = max(1, min(len(span.split()), len(words) - 1))
     starts = range(len(words) - length + 1)
     spans = [" ".join(words[i : i + length]).strip(".,;:!?\"'()") for i in starts]
-    # Without shared words, or it might pass for a longer or shorter form of the right span.
+    # Without shared words: with one, it might pass for a longer or shorter form of the right span.
     wanted = set(span.lower().split())
     others = [s for s in spans if s and s in passage and not wanted & set(s.lower().split())]
     return rng.choice(others or [words[0]])

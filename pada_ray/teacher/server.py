@@ -2,7 +2,7 @@
 
     POST /v1/chat/completions   GET /v1/models   GET /health
 
-Not streaming, one completion a request, no key needed. A token is counted as four characters begun.
+No streaming, one completion per request, no key needed. Four characters count as a token, rounded up.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LARGEST_BODY = 64 * 2**20  # bytes
 
 
 class TeacherServer:
-    """Answers requests. Between requests it keeps only how often each has come (for faults) and its log."""
+    """Answers requests. Its only state is its log and how often each request has arrived (for faults)."""
 
     def __init__(self, settings: TeacherSettings):
         self.settings = settings
@@ -80,7 +80,7 @@ class TeacherServer:
         return await self._send(request, await self._answer(chat, access), access)
 
     async def _answer(self, chat: ChatRequest, access: Access) -> web.Response:
-        """The response; what it turned out to be goes into `access`."""
+        """The response. Its outcome goes into `access`."""
         settings = self.settings
         fault = draw_fault(settings, chat.content, access.attempt)
         reply = write_reply(chat, settings, fault)
@@ -120,7 +120,7 @@ class TeacherServer:
         )
 
     async def _send(self, request: web.Request, response: web.Response, access: Access) -> web.StreamResponse:
-        """Sends the response here rather than on return, so as to know whether it went out."""
+        """Sends the response here and not on return, to know whether it was sent."""
         try:
             await response.prepare(request)
             await response.write_eof()
@@ -171,11 +171,11 @@ def serve(
     announce: Callable[[str], None] | None = None,
     end_with_stdin: bool = False,
 ) -> None:
-    """Serves until interrupted. `announce` is called once with the base URL, when requests are taken; without
-    it the URL is printed.
+    """Serves until interrupted. Once it accepts requests, it calls `announce` with the base URL; without
+    `announce` it prints the URL.
 
     Port 0 takes a free one. With `end_with_stdin` the process ends as soon as its standard input is closed.
-    Raises EndpointError where the address cannot be had.
+    Raises EndpointError if the address is not available.
     """
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings, host, port, announce or _print_url, end_with_stdin))
@@ -184,7 +184,7 @@ def serve(
 async def _serve(
     settings: TeacherSettings, host: str, port: int, announce: Callable[[str], None], end_with_stdin: bool
 ) -> None:
-    # Access is logged by ourselves; a request that hangs must not hold up the end.
+    # The teacher writes its own access log; a hanging request must not delay the end.
     runner = web.AppRunner(TeacherServer(settings).app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -207,7 +207,7 @@ def _print_url(url: str) -> None:
 
 
 def _end_with_stdin() -> None:
-    # Read straight from the descriptor: a buffered read would hold a lock that the interpreter wants at exit.
+    # Read from the descriptor: a buffered read would hold a lock that the interpreter needs at exit.
     while os.read(sys.stdin.fileno(), 4096):
         pass
     os._exit(0)
@@ -216,7 +216,7 @@ def _end_with_stdin() -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m pada_ray.teacher.server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, and prints it")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port and prints it")
     parser.add_argument("--settings", default="{}", help="TeacherSettings as JSON")
     parser.add_argument("--end-with-stdin", action="store_true", help="end when standard input is closed")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
-"""Strategy drafting: from a pattern to a text that tells a writer what to write.
+"""Strategy drafting: turns a pattern into a text that tells a writer what to write.
 
-The text names the pattern's scenarios and causes, since it is all that the writer gets to see.
+The text names the pattern's scenarios and causes, because the writer sees nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.topics import CAUSES, SCENARIOS, topics_in
 
-# (name, how to write): strategies of one reply differ in this even where their patterns are alike.
+# (name, how to write): strategies of one reply differ in this even if their patterns are alike.
 APPROACHES = (
     ("Contrast pairs", "set the hard case beside one that looks alike but is solved otherwise"),
     ("Varied wording", "tell the same relation in many different sentences"),
@@ -25,14 +25,14 @@ APPROACHES = (
 
 
 def draft_strategies(prompt: Prompt, key: str) -> dict[str, Any]:
-    """One strategy for each pattern, each with an approach of its own."""
+    """One strategy for each pattern, each with its own approach."""
     rng = random.Random(f"strategies {key}")
     patterns = prompt.entries("patterns")
     approaches = rng.sample(APPROACHES, len(APPROACHES))
     strategies = []
     for i, pattern in enumerate(patterns):
         name, how = approaches[i % len(approaches)]
-        round_number = i // len(approaches) + 1
+        repetition = i // len(approaches) + 1
         category = str(pattern.get("category_name", ""))
         text = f"{category}. {pattern.get('error_pattern', '')}"
         causes = [cause.phrase(rng) for cause in topics_in(text, CAUSES, 0.3)[:2]]
@@ -42,7 +42,7 @@ def draft_strategies(prompt: Prompt, key: str) -> dict[str, Any]:
         strategies.append(
             {
                 "category_name": category,
-                "strategy_name": f"{name}{f' {round_number}' if round_number > 1 else ''}: {target}",
+                "strategy_name": f"{name}{f' {repetition}' if repetition > 1 else ''}: {target}",
                 "generation_approach": (
                     f"Write examples from this field: {target}. The weakness to cure is: {weakness}. In each "
                     f"example, {how}. Vary names, things and values, and keep the form of the seed example."

@@ -1,8 +1,8 @@
-"""The teacher's own vocabulary: the scenarios and the causes of errors that it tells apart.
+"""The teacher's vocabulary: the scenarios and the causes of errors that it distinguishes.
 
-Its scenarios are coarser than the demo's kinds of problem, and a strategy that names one leaves open which
-of several kinds it is about, as a real analyst's words would. A topic is named in varying words, which always
-hold one of its `marks`, so that the next step (or the next prompt) can read it from the text.
+Scenarios are coarser than the demo's kinds of problem: a strategy that names one leaves open which of several
+kinds it means, as a real analyst's words would. The words for a topic vary but always contain one of its
+`marks`, so that the next step or prompt can find it in the text.
 """
 
 from __future__ import annotations
@@ -284,8 +284,8 @@ CAUSE = {cause.name: cause for cause in CAUSES}
 
 
 def topics_in(text: str, topics: Iterable[Topic], share: float = 0.0) -> list[Topic]:
-    """The topics that a text mentions, most often first; with `share`, only those mentioned at least that
-    fraction as often as the first."""
+    """The topics that a text mentions, the most frequent first; with `share`, only those mentioned at least
+    that fraction as often as the first."""
     counts = [(topic.mentions(text), topic) for topic in topics]
     found = sorted((pair for pair in counts if pair[0]), key=lambda pair: -pair[0])
     return [topic for count, topic in found if count >= share * found[0][0]]

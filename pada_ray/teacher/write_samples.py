@@ -1,4 +1,4 @@
-"""Every prompt that asks for samples: one new sample for each example shown."""
+"""Answers the prompts that ask for samples: one new sample for each example shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_more(prompt: Prompt, settings: TeacherSettings, key: str, tag: str) ->
 
 
 def rephrase(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
-    """Each example with its question in other words. A share `meaning_lost_rate` comes to ask something else."""
+    """Each example with its question in other words. A share `meaning_lost_rate` asks something else."""
     samples = []
     for i, example in enumerate(prompt.entries("originals")):
         rng = random.Random(f"rephrase {key} {i}")

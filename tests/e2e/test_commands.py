@@ -43,7 +43,7 @@ def test_mistakes_in_the_config(tmp_path):
     assert "sed: unknown key" in mistake("run", DEMO, "--set", "sed=1", cwd=tmp_path)
     assert "no such config file" in mistake("run", "nowhere.yaml", cwd=tmp_path)
     assert "--set seed" in mistake("run", DEMO, "--set", "seed", cwd=tmp_path)
-    assert "is no model's folder" in mistake("run", DEMO, "--set", "student.model=./nowhere", cwd=tmp_path)
+    assert "is not a model folder" in mistake("run", DEMO, "--set", "student.model=./nowhere", cwd=tmp_path)
     assert "no template found" in mistake("run", DEMO, "--set", "prompts=.", cwd=tmp_path)
     key = ["--set", "llm.teacher.api_key_env=NO_SUCH_KEY"]
     assert "NO_SUCH_KEY is not set" in mistake("run", DEMO, *key, cwd=tmp_path)
@@ -58,7 +58,7 @@ def test_a_backend_that_is_not_installed(tmp_path, setting):
 
 def test_a_cluster_that_is_not_there(tmp_path):
     told = mistake("run", DEMO, cwd=tmp_path, RAY_ADDRESS="127.0.0.1:1")
-    assert "RAY_ADDRESS=127.0.0.1:1: no Ray cluster to connect to" in told
+    assert "RAY_ADDRESS=127.0.0.1:1: cannot connect to a Ray cluster" in told
 
 
 def test_mistakes_in_the_data(tmp_path):
@@ -79,11 +79,11 @@ def test_mistakes_in_the_data(tmp_path):
     config = yaml.safe_load((ROOT / "configs/demo.yaml").read_text())
     config["data"] = {"train": "train.jsonl", "val": "val.jsonl"}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
-    assert "train.jsonl: regime 5 of a file with 2" in mistake(
+    assert "train.jsonl: regime 5 is more than the file's 2" in mistake(
         "run", "mine.yaml", "--set", "data.regime=5", cwd=tmp_path
     )
     assert "nowhere.jsonl" in mistake("run", "mine.yaml", "--set", "data.val=nowhere.jsonl", cwd=tmp_path)
-    assert "the same question stands at train.jsonl" in mistake(
+    assert "the same question is at train.jsonl" in mistake(
         "run", "mine.yaml", "--set", "data.val=train.jsonl", cwd=tmp_path
     )
     (tmp_path / "val.jsonl").write_text(json.dumps(lines[2] | {"answer": "7"}) + "\n")
@@ -117,7 +117,7 @@ def test_doctor(tmp_path):
     told = pada("doctor", DEMO, cwd=tmp_path).stdout
     assert "demo loads: 0.5 M parameters" in told
     assert "train 300, val 500, test 500" in told
-    assert "run: may begin" in told
+    assert "run: can start" in told
     sick = pada("doctor", str(ROOT / "configs/paper/gsm8k.yaml"), cwd=tmp_path, check=False)
     assert sick.returncode == 1
     assert "missing data: " in " ".join(sick.stdout.split())

@@ -33,7 +33,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a run with 10,000 samples, some of them hostile."""
+    """The page of a run with 10,000 samples, some of them hostile."""
     folder = tmp_path_factory.mktemp("run")
     write_run(Folder(str(folder)), samples=MANY, left=True, iterations=1)
     pada("report", str(folder), cwd=folder)
@@ -60,7 +60,7 @@ def sweep_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """A page in the browser, and everything that went wrong in it."""
+    """A page in the browser, with its errors and requests."""
 
     def __init__(self, browser: Any, page: Path, **context: Any):
         self.page = browser.new_context(reduced_motion="reduce", **context).new_page()
@@ -72,9 +72,9 @@ class Opened:
         self.page.goto(page.as_uri())
         self.page.wait_for_selector(".plot .main-svg")
 
-    def tells(self, browser: str, text: str) -> None:
-        """Waits until a list says how much of it is shown."""
-        playwright.expect(self.page.locator(f"#browser-{browser} output")).to_have_text(text)
+    def tells(self, items: str, text: str) -> None:
+        """Waits until a list shows `text` as the number of its entries."""
+        playwright.expect(self.page.locator(f"#items-{items} output")).to_have_text(text)
 
     def lightness(self) -> float:
         """Of the paper, 0 to 255."""
@@ -110,7 +110,7 @@ def test_it_opens_from_disk_without_an_error_or_a_request(browser, run_page, tmp
 
 def test_ten_thousand_samples_are_filtered_and_read(browser, run_page):
     opened = Opened(browser, run_page)
-    form, entries = opened.page.locator("form[data-browser=samples]"), opened.page.locator("#browser-samples li")
+    form, entries = opened.page.locator("form[data-items=samples]"), opened.page.locator("#items-samples li")
     opened.tells("samples", "10,000 of 10,000")
     assert entries.count() == 25
     assert opened.page.evaluate("document.querySelectorAll('*').length") < 5000
@@ -128,20 +128,20 @@ def test_ten_thousand_samples_are_filtered_and_read(browser, run_page):
     opened.tells("samples", "0 of 10,000")
     form.locator("[type=reset]").click()
     form.locator("[name=text]").fill("question 4242 of")
-    playwright.expect(opened.page.locator("#browser-samples output")).to_have_text("1 of 10,000")
+    playwright.expect(opened.page.locator("#items-samples output")).to_have_text("1 of 10,000")
     entries.locator("summary").click()
     playwright.expect(entries).to_contain_text("Seed train-2")
     text = entries.inner_text()
     assert "How many is 2 and 5?" in text
-    assert "score 8.0: adherence 8, utility 8, relevance 8" in text
+    assert "rating 8.0: adherence 8, utility 8, relevance 8" in text
     assert "onerror=" in text  # shown as it was written
     assert opened.wrong == []
 
 
 def test_rejected_drafts_stand_below_the_accepted_one(browser, run_page):
     opened = Opened(browser, run_page)
-    opened.page.locator("form[data-browser=samples] [name=order]").select_option("drafts")
-    first = opened.page.locator("#browser-samples li").first
+    opened.page.locator("form[data-items=samples] [name=order]").select_option("drafts")
+    first = opened.page.locator("#items-samples li").first
     first.locator("summary").click()
     playwright.expect(first.locator("h4")).to_have_count(3)
     assert first.locator("h4").all_inner_texts()[1:] == ["Draft 2, accepted", "Draft 1, rejected: low score"]
@@ -150,13 +150,13 @@ def test_rejected_drafts_stand_below_the_accepted_one(browser, run_page):
 
 def test_pages_of_the_list(browser, run_page):
     opened = Opened(browser, run_page)
-    bar = opened.page.locator("#browser-samples .bar")
+    bar = opened.page.locator("#items-samples .bar")
     assert bar.get_by_text("of 400").is_visible()
     bar.get_by_role("button", name="Next").click()
     bar.get_by_label("Page").fill("400")
     bar.get_by_label("Page").press("Enter")
     playwright.expect(bar.get_by_role("button", name="Next")).to_be_disabled()
-    playwright.expect(opened.page.locator("#browser-samples li").last).to_contain_text("Synthetic question")
+    playwright.expect(opened.page.locator("#items-samples li").last).to_contain_text("Synthetic question")
 
 
 def test_from_a_val_failure_to_its_pattern_and_samples_by_keyboard(browser, run_page):
@@ -164,11 +164,11 @@ def test_from_a_val_failure_to_its_pattern_and_samples_by_keyboard(browser, run_
     page = opened.page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "To the results"
-    page.locator("#browser-val summary").first.focus()
+    page.locator("#items-val summary").first.focus()
     for _ in range(10):
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")  # val-10, which failed and was analysed
-    link = page.locator("#browser-val details[open] a")
+    link = page.locator("#items-val details[open] a")
     assert link.inner_text() == "iteration 1, cluster 0"
     page.keyboard.press("Tab")
     assert link.evaluate("e => e === document.activeElement")
@@ -178,10 +178,10 @@ def test_from_a_val_failure_to_its_pattern_and_samples_by_keyboard(browser, run_
     assert pattern.evaluate("e => e.open")
     assert "3 of its 5 analysed failures are right" in " ".join(pattern.inner_text().split())
     pattern.get_by_role("button", name="synthetic samples").press("Enter")
-    playwright.expect(page.locator("#browser-samples output")).to_have_text("5,000 of 10,000")
+    playwright.expect(page.locator("#items-samples output")).to_have_text("5,000 of 10,000")
     assert page.evaluate("document.activeElement.name") == "text"
     pattern.get_by_role("button", name="val failures").press("Enter")
-    playwright.expect(page.locator("#browser-val output")).to_have_text("5 of 20")
+    playwright.expect(page.locator("#items-val output")).to_have_text("5 of 20")
     assert opened.wrong == []
 
 
@@ -191,8 +191,8 @@ def test_what_the_last_model_gets_wrong_leads_to_its_failures_and_back(browser, 
     page.locator("#pattern-2-0 summary").click()
     page.locator("#pattern-2-0").get_by_role("button", name="Its 3 val failures").click()
     opened.tells("val", "3 of 20")
-    page.locator("#browser-val summary").first.click()
-    assert page.locator("#browser-val details[open] a").last.inner_text() == "iteration 2, cluster 0"
+    page.locator("#items-val summary").first.click()
+    assert page.locator("#items-val details[open] a").last.inner_text() == "iteration 2, cluster 0"
     assert opened.wrong == []
 
 
@@ -200,7 +200,7 @@ def test_what_the_last_model_gets_wrong_leads_to_its_failures_and_back(browser, 
 def test_legible_in_light_and_dark(browser, run_page, scheme):
     opened = Opened(browser, run_page, color_scheme=scheme)
     assert (opened.lightness() > 128) == (scheme == "light")
-    for selector in ("body", ".notes p", ".facts dt", "nav a", "#browser-samples .tag.good", "#browser-val .bad"):
+    for selector in ("body", ".notes p", ".headlines dt", "nav a", "#items-samples .tag.good", "#items-val .bad"):
         assert opened.contrast(selector) >= 4.5, selector
     ticks = opened.page.locator(".plot .xtick text").first.evaluate("e => getComputedStyle(e).fill")
     assert ticks == opened.page.evaluate("getComputedStyle(document.body).color")

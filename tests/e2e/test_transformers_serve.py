@@ -20,14 +20,14 @@ from pydantic import BaseModel
 from pada_ray.config import EndpointConfig, StudentConfig
 from pada_ray.errors import EndpointError, UnreadableReply
 from pada_ray.llm.ask import ask
-from pada_ray.llm.chat import ChatRequest, Experiment
+from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
 from pada_ray.student.model import load_tokenizer, model_location
 
 MODEL = model_location("demo")
-ME = Experiment(name="me")
+ME = Payer(run="me")
 
 
 class Serve:

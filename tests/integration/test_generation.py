@@ -1,23 +1,30 @@
-"""Data generation and quality control: real actors, real Ray Data, a real endpoint."""
+"""Data generation and quality control: real agents, real Ray Data, a real endpoint."""
 
 from __future__ import annotations
 
-import asyncio
+import os
+import signal
+import time
 
 import pytest
 import ray
+from ray.util.state import list_actors
+from screens import Slow
 
 from actors.cast import Cast
-from actors.remote import RemoteAgent
-from pada_ray.agents.quotas import fill_quotas, plan_groups
-from pada_ray.config import check_config
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.quotas import AugmentationJob, plan_groups
+from pada_ray.agents.screening import Screen
+from pada_ray.config import DataGenerationConfig, check_config
 from pada_ray.config.teacher import TeacherSettings
+from pada_ray.errors import BudgetReached, root_cause
 from pada_ray.records import Sample, Seed, Strategy
 from pada_ray.run import run_files
+from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 
 RAW = {
-    "name": "augmentation",
+    "name": "generation",
     "data": {"demo": {}},
     "student": {"model": "demo"},
     "data_generation": {"batch_size": 3},
@@ -41,36 +48,38 @@ def teacher():
         yield running
 
 
-def cast_of(run, teacher) -> Cast:
-    config = check_config(RAW, "test")
-    return Cast(config, run.url, f"{run.url}/replies.sqlite", {"teacher": teacher.url, "judge": teacher.url})
+def cast_of(run, teacher, judge=None, **changes) -> Cast:
+    config = check_config(RAW | changes, "test")
+    addresses = {"teacher": teacher.url, "judge": (judge or teacher).url}
+    return Cast(config, run.url, f"{run.url}/replies.sqlite", addresses)
 
 
-async def _awaited(reference):
-    return await reference
-
-
-def augment(run, quota=24, meanwhile=lambda: None):
-    train = run.read_records(run_files.split("train"), Sample)
+def job_and_screen(run, quota=24, kind=Screen):
+    """Half of the quota is written along a strategy, half from training errors, three samples a call."""
+    samples = run_files.read_samples(run)
+    train = samples["train"]
     errors = [Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in train[:4]]
-    name = run.url.rpartition("/")[2]
-    computation = RemoteAgent(f"{name}: computation")
-
-    async def run_batches(batches):
-        under_way = asyncio.ensure_future(_awaited(computation.augment(batches)))
-        await asyncio.sleep(1.5)
-        meanwhile()
-        return await under_way
-
-    groups = plan_groups([STRATEGY], train, errors, total=quota, error_share=0.5)
-    return asyncio.run(
-        fill_quotas(groups, run_batches, iteration=1, batch_size=3, candidate_budget=3, known=train, seed=0)
+    job = AugmentationJob(
+        run=run.url,
+        iteration=1,
+        groups=plan_groups([STRATEGY], train, errors, total=quota, error_share=0.5),
+        known=train,
+        settings=DataGenerationConfig(batch_size=3),
+        max_regenerations=3,
+        seed=0,
     )
+    guard = LeakGuard(run_files.held_out(samples), train)
+    return job, kind(check_config(RAW, "test").quality_control, train, guard)
+
+
+def begin(run, cast, **kind):
+    """The augmentation, under way in the run's actor for computation."""
+    return cast.computation.augment.remote(*job_and_screen(run, **kind))
 
 
 def test_the_exact_count_is_accepted_judged_and_right(run, teacher):
     cast = cast_of(run, teacher)
-    result = augment(run)
+    result = ray.get(begin(run, cast))
     assert {g.group: (g.accepted, g.shortfall) for g in result.groups} == {"cluster-0": (12, 0), "errors": (12, 0)}
     assert all(c.ratings and c.ratings.overall >= 7 for c in result.accepted)
     assert all((c.ratings.adherence is None) == (c.group == "errors") for c in result.accepted)
@@ -80,21 +89,67 @@ def test_the_exact_count_is_accepted_judged_and_right(run, teacher):
     assert usage["quality_control"] >= 8
 
     calls = sum(usage.values())
-    assert augment(run) == result  # every reply is known by now
+    assert ray.get(begin(run, cast)) == result  # every reply is known by now
     assert sum(u.calls for u in ray.get(cast.gateways[0].usage.remote(run.url))) == calls
+
+
+def agents() -> dict[str, int]:
+    """The processes of the agents in the stages of data generation, by their classes' names."""
+    alive = list_actors(
+        address=ray.get_runtime_context().gcs_address, filters=[("state", "=", "ALIVE")], detail=True, limit=1000
+    )
+    shown = {actor.class_name: actor.pid for actor in alive}
+    return {name: pid for name, pid in shown.items() if "DataGenerationAgent" in name or "QualityControlAgent" in name}
 
 
 def test_agents_that_die_come_back(run, teacher):
     cast = cast_of(run, teacher)
-    expected = augment(run)
-    del cast
+    expected = ray.get(begin(run, cast))
+    cast.close()
     other = type(run)(f"{run.url}-2")
     for split in ("train", "val", "test"):
         other.write_records(run_files.split(split), run.read_records(run_files.split(split), Sample))
-    cast = cast_of(other, teacher)
-
-    def kill():
-        for actor in [cast.gateways[0], cast._computation, *cast._agents]:
+    with start_teacher(TeacherSettings(latency_ms=700)) as slow:
+        cast = cast_of(other, slow)
+        under_way = begin(other, cast)
+        while len(found := agents()) < 2:
+            assert not ray.wait([under_way], timeout=0.2)[0]
+        time.sleep(1)  # calls are under way
+        for pid in found.values():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(1)
+        for actor in (cast.gateways[0], cast.computation):
             ray.kill(actor, no_restart=False)
+        assert ray.get(under_way) == expected
 
-    assert augment(other, meanwhile=kill) == expected
+
+def test_candidates_are_screened_by_two_workers(run, teacher):
+    cast = cast_of(run, teacher)
+    result = ray.get(begin(run, cast, kind=Slow))
+    workers = {c.feedback for c in result.rejected}
+    assert len(workers) == 2  # the screen writes its process there
+    stats = run.read_text(run_files.generation_stats(1))
+    stages = ("ReadAttempts", "MapBatches(DataGenerationAgent)", "MapBatches(screened)")
+    assert all(f"{stage}: " in stats for stage in stages)
+
+
+def test_a_slow_judge_does_not_hold_back_generation(run, tmp_path):
+    asked = {role: str(tmp_path / f"{role}.jsonl") for role in ("teacher", "judge")}
+    with (
+        start_teacher(TeacherSettings(access_log=asked["teacher"])) as teacher,
+        start_teacher(TeacherSettings(access_log=asked["judge"], latency_ms=4000)) as judge,
+    ):
+        cast = cast_of(run, teacher, judge)
+        ray.get(begin(run, cast))
+    judged = [access.time for access in read_access_log(asked["judge"])]  # when each reply went out
+    written = [access.time for access in read_access_log(asked["teacher"])]
+    assert sum(time < min(judged) for time in written) == 24 / 3  # every first draft
+
+
+def test_what_ends_a_run_is_told_as_it_is(run, teacher):
+    cast = cast_of(run, teacher, budget={"tokens": 1})
+    with pytest.raises(ray.exceptions.RayTaskError) as e:
+        ray.get(begin(run, cast))
+    told = root_cause(e.value)
+    assert isinstance(told, BudgetReached)
+    assert "\n" not in str(told)

@@ -15,7 +15,7 @@ from actors.llm_server import serve_model
 from pada_ray.config import EndpointConfig, EvaluationConfig, StudentConfig, VllmServerConfig
 from pada_ray.errors import EndpointError
 from pada_ray.llm.ask import ask
-from pada_ray.llm.chat import ChatRequest, Experiment
+from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
@@ -87,7 +87,7 @@ def test_a_model_that_the_cluster_serves(student, tmp_path):
 
     async def story(address: str):
         gateway = LlmGateway(endpoint, str(tmp_path / "replies.sqlite"), address)
-        llm = GatewayLlm(gateway, Experiment(name="me"), "judge")
+        llm = GatewayLlm(gateway, Payer(run="me"), "judge")
         try:
             await gateway.check()
             request = ChatRequest(messages=[QUESTION], purpose="test", reply_schema=None, temperature=0.0, seed=None)

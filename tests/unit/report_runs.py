@@ -1,4 +1,4 @@
-"""Folders of runs and sweeps as a report finds them, written by hand."""
+"""Folders of finished runs and sweeps, written by hand for tests of reports."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pada_ray.records import (
     Message,
     Pattern,
     Prediction,
-    Sample,
     Ratings,
+    Sample,
     Strategy,
     WrittenMessage,
 )
@@ -57,9 +57,9 @@ def write_run(
 ) -> None:
     """A run whose models get the first items of every split right, as many as their accuracy says.
 
-    With `samples`, iteration 1 has two clusters with a pattern each, and so many synthetic samples, of which every
-    third took a second draft and every tenth never passed; with `left`, the failures of the last model have the same
-    two clusters. `words` stand before every item's text.
+    With `samples`, iteration 1 has two clusters with a pattern each, and that many synthetic samples. Every third was
+    accepted as a second draft; every tenth was never accepted. With `left`, the failures of the last model have the
+    same two clusters. `words` are put before every item's text.
     """
     models = MODELS if accuracies is None else accuracies
     counts = ITEMS | (items or {})
@@ -87,7 +87,7 @@ def write_run(
 
 
 def write_sweep(folder: Folder, cells: dict[str, dict[str, Any]]) -> None:
-    """The list of cells, by name and coordinates; the runs are up to the test."""
+    """Writes the list of cells, by name and coordinates. The test writes the runs."""
     listed = [{"name": name, "coordinates": coordinates} for name, coordinates in cells.items()]
     folder.write_yaml(SWEEP_FILE, {"name": "a sweep", "cells": listed})
 

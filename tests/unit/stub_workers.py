@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from builders import candidate, strategy
 
-from pada_ray.agents.quality_control import as_sample
-from pada_ray.agents.quotas import augment_batch
+from pada_ray.agents.quotas import fill_quotas
+from pada_ray.agents.screening import as_sample
 from pada_ray.orchestrator import Workers
 from pada_ray.records import Analysis, Batch, Pattern, Prediction, Sample
 from pada_ray.storage import Folder
@@ -29,7 +29,7 @@ class StubWorkers:
         return sample.id[1] in "01"
 
     def workers(self) -> Workers:
-        return Workers(self, self, self)
+        return Workers(self, self, judge=self, account=self)
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -75,16 +75,15 @@ class StubWorkers:
         self.patterns += patterns
         return [strategy(p.cluster) for p in patterns]
 
-    async def augment(self, batches):
+    async def augment(self, job, screen):
         self._ask("augment")
-        self.batches += batches
-        return [await augment_batch(b, self, self, 1) for b in batches]
+        return await fill_quotas(job, self.assess)
 
-    async def generate(self, of, feedback, attempt):
-        return [candidate(of, i, attempt=attempt) for i in range(len(of.seeds))]
-
-    async def assess(self, of, candidates):
-        return [c.model_copy(update={"sample": as_sample(c, of.seeds[0].sample)}) for c in candidates]
+    async def assess(self, attempt):
+        self.batches.append(attempt.batch)
+        seeds = attempt.batch.seeds
+        candidates = [candidate(attempt.batch, i, attempt=attempt.number) for i in range(len(seeds))]
+        return [c.model_copy(update={"sample": as_sample(c, seeds[0].sample)}) for c in candidates]
 
     async def usage(self):
         return []

@@ -29,10 +29,9 @@ def refused(nodes=LAPTOP, **sections):
 
 def test_what_is_never_there_is_refused():
     assert refused(fine_tune={"gpus_per_worker": 1}) == (
-        "fine_tune: 1 x (1 CPU, 1 GPU) asked for, and the cluster has 1 x (2 CPU, 0 GPU); ask for less, or add nodes "
-        "first"
+        "fine_tune: 1 x (1 CPU, 1 GPU) needed, but the cluster has 1 x (2 CPU, 0 GPU); ask for less, or add nodes first"
     )
-    assert "fine_tune: 4 x (1 CPU, 0 GPU) asked for" in refused(fine_tune={"workers": 4})
+    assert "fine_tune: 4 x (1 CPU, 0 GPU) needed" in refused(fine_tune={"workers": 4})
     assert "evaluation: 1 x (1 CPU, 1 GPU)" in refused(evaluation={"gpus_per_worker": 1})
     served = {"base_url": "vllm", "vllm": {"cpus_per_engine": 4, "gpus_per_engine": 0}}
     assert "llm.teacher.vllm: 1 x (4 CPU, 0 GPU)" in refused(teacher=served)

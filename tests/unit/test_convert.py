@@ -96,9 +96,12 @@ def test_an_array_and_parquet_are_read_as_well(tmp_path):
         ("{", "not a JSON object"),
         ("[1]", "not a JSON object"),
         (PROMPT, "not in the layout messages"),
-        ({"messages": MESSAGES["messages"][:1]}, "does not end in a question of the user and the assistant's reply"),
-        ({"messages": [*MESSAGES["messages"], {"role": "tool", "content": "x"}]}, "a message is from 'tool'"),
-        ({"messages": [{"role": "user", "content": ["x"]}]}, "a message is no text"),
+        ({"messages": MESSAGES["messages"][:1]}, "does not end in a user's question and the assistant's reply"),
+        (
+            {"messages": [*MESSAGES["messages"], {"role": "tool", "content": "x"}]},
+            "a message has the unknown role 'tool'",
+        ),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "a message is not text"),
         ({"messages": [{"role": "user", "content": " "}]}, "a message is empty"),
         ({**MESSAGES, "answer": "6"}, "the reply does not satisfy its own answer (task math)"),
         ({**MESSAGES, "answer": "six"}, "answer 'six' is not a number"),
@@ -120,7 +123,7 @@ def test_what_is_no_sample_is_dropped_with_its_line_and_reason(tmp_path, bad, wh
 
 def test_a_turn_that_is_no_object_is_told_and_not_passed_over(tmp_path):
     found = read_converted(written(tmp_path, SHAREGPT, {"conversations": ["Hello", *SHAREGPT["conversations"]]}))
-    assert [(d.where, d.why) for d in found.dropped] == [("line 2", "a message is no text")]
+    assert [(d.where, d.why) for d in found.dropped] == [("line 2", "a message is not text")]
 
 
 def test_with_a_task_answers_are_read_and_without_one_they_are_left_out(tmp_path):
@@ -215,8 +218,8 @@ def test_the_command_writes_one_file(tmp_path):
         ([ALPACA], ["--split", "0.8/0.1/0.2"], "shares that add up to 1"),
         ([ALPACA], ["--split", "1/0/0"], "shares that add up to 1"),
         ([ALPACA], ["--split", "0.8/0.1/0.1"], "too few questions (1)"),
-        ([{"text": "x"}], [], "the layout is none of messages, sharegpt, alpaca, prompt_completion; the keys of its"),
-        ([], [], "the layout is none of"),
+        ([{"text": "x"}], [], "unknown layout, none of messages, sharegpt, alpaca, prompt_completion; the keys of its"),
+        ([], [], "unknown layout, none of"),
         ([{**ALPACA, "output": "x"}], ["--task", "math"], "no row can be converted; line 1: no answer can be read"),
     ],
 )
@@ -240,7 +243,7 @@ def test_nothing_is_overwritten(tmp_path):
     for args in ([file], [tmp_path, "--split", "0.8/0.1/0.1"]):
         (tmp_path / "val.jsonl").write_text("mine")
         code, output = pada_convert(file, *args)
-        assert (code, "exists already" in output) == (2, True)
+        assert (code, "already exists" in output) == (2, True)
     assert (tmp_path / "val.jsonl").read_text() == "mine"
 
 

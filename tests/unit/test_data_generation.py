@@ -5,8 +5,7 @@ from builders import ScriptedLlm, batch, strategy
 
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.config import DataGenerationConfig
-from pada_ray.errors import UnreadableReply
-from pada_ray.records import Message, Sample, Seed
+from pada_ray.records import Attempt, Message, Sample, Seed
 
 
 def agent(llm, seed=0):
@@ -27,7 +26,7 @@ def written(*origins):
 
 
 def generate(llm, of, feedback=None, attempt=0):
-    return asyncio.run(agent(llm).generate(of, feedback or {}, attempt))
+    return asyncio.run(agent(llm).generate(Attempt(batch=of, number=attempt, feedback=feedback or {})))
 
 
 def test_candidates_know_their_seed_whatever_the_order():
@@ -81,7 +80,7 @@ def test_feedback_reaches_the_prompt_under_the_example_it_is_about():
 def test_every_attempt_and_every_run_seed_is_a_draw_of_its_own():
     def seed_of(run_seed, name, attempt):
         llm = ScriptedLlm(written("example-1"))
-        asyncio.run(agent(llm, run_seed).generate(batch(1, strategy(), name), {}, attempt))
+        asyncio.run(agent(llm, run_seed).generate(Attempt(batch=batch(1, strategy(), name), number=attempt)))
         return llm.requests[0].seed
 
     draws = [seed_of(0, "a", 0), seed_of(0, "a", 1), seed_of(0, "b", 0), seed_of(1, "a", 0)]
@@ -103,5 +102,4 @@ def test_tests_of_code_are_shown_since_no_reply_tells_them():
 
 
 def test_unreadable_to_the_end():
-    with pytest.raises(UnreadableReply):
-        generate(ScriptedLlm("no"), batch(1, strategy()))
+    assert generate(ScriptedLlm("no"), batch(1, strategy())) == []

@@ -17,8 +17,8 @@ def config(**keys):
 
 
 def test_what_a_run_would_be_refused_for_is_missing():
-    assert doctor._run(config()) == "may begin"
-    with pytest.raises(ConfigError, match=r"^data_generation.ratio: 0.01 of 20"):
+    assert doctor._run(config()) == "can start"
+    with pytest.raises(ConfigError, match=r"^data_generation.ratio: 0.01 x 20"):
         doctor._run(config(data_generation={"ratio": 0.01}))
 
 

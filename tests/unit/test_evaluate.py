@@ -22,7 +22,7 @@ def config(tmp_path, monkeypatch):
 
 
 def test_mistakes_are_told_before_a_model_is_loaded(config, tmp_path):
-    with pytest.raises(ConfigError, match=r"--split tests: there is train, val, test"):
+    with pytest.raises(ConfigError, match=r"--split tests: no such split; use one of train, val, test"):
         evaluate(config, split=["tests"])
     with pytest.raises(ConfigError, match=r"--adapter runs/demo: no adapter here"):
         evaluate(config, adapter="runs/demo")

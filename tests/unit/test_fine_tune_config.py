@@ -44,7 +44,7 @@ def test_a_deepspeed_config_of_ones_own_gets_what_follows_from_other_keys(tmp_pa
 @pytest.mark.parametrize(
     ("fine_tune", "message"),
     [
-        ({"deepspeed": "zero4"}, r"fine_tune.deepspeed: zero4 is no JSON file; give one, or zero1, zero2, zero3, "),
+        ({"deepspeed": "zero4"}, r"fine_tune.deepspeed: zero4: no such JSON file; give one, or zero1, zero2, zero3, "),
         ({"deepspeed": 2}, r"fine_tune.deepspeed: "),
         ({"deepspeed": {"zero_optimization": {"stage": 0}}}, r"fine_tune.deepspeed: zero_optimization: "),
         ({"deepspeed": {"zero_optimization": {"stage": 3}}}, r"stage3_gather_16bit_weights_on_model_save must be true"),
@@ -53,7 +53,7 @@ def test_a_deepspeed_config_of_ones_own_gets_what_follows_from_other_keys(tmp_pa
             r"fine_tune.deepspeed: train_batch_size follows from other keys",
         ),
         ({"deepspeed": "zero2", "workers": [1, 2]}, r"fine_tune: deepspeed needs a fixed number of workers"),
-        ({"workers": [4, 2]}, r"fine_tune\.workers: \[4, 2\]: the fewest come first"),
+        ({"workers": [4, 2]}, r"fine_tune\.workers: \[4, 2\]: put the smaller number first"),
         ({"workers": [1, 3]}, r"fine_tune: batch_size \(8\) must be a multiple of"),
         ({"workers": 0}, r"fine_tune.workers.*: .*greater than 0"),
     ],

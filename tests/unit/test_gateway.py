@@ -10,14 +10,14 @@ from aiohttp import web
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import BudgetReached, ConfigError, EndpointError, UnreadableReply
-from pada_ray.llm.chat import ChatRequest, Experiment
+from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 
-ONE, OTHER = Experiment(name="runs/one"), Experiment(name="runs/other")
+ONE, OTHER = Payer(run="runs/one"), Payer(run="runs/other")
 
 
 class Server:
@@ -113,7 +113,7 @@ def test_equal_requests_are_one_call(tmp_path):
         together = await asyncio.gather(*(ask_one(gateway) for _ in range(5)))
         later = await ask_one(gateway)
         other = await gateway.chat(question(seed=1), ONE, "teacher")
-        return [*together, later, other], await gateway.usage(ONE.name)
+        return [*together, later, other], await gateway.usage(ONE.run)
 
     server, (replies, usage) = run(tmp_path, lambda body, n: completion(), use)
     assert {r.text for r in replies} == {"hello"}
@@ -121,14 +121,14 @@ def test_equal_requests_are_one_call(tmp_path):
     assert [(u.calls, u.prompt_tokens, u.completion_tokens, u.usd) for u in usage] == [(2, 14, 4, None)]
 
 
-def test_experiments_share_replies_and_whoever_asked_first_pays(tmp_path):
+def test_runs_share_replies_and_whoever_asked_first_pays(tmp_path):
     async def use(gateway):
         one, other = GatewayLlm(gateway, ONE, "teacher"), GatewayLlm(gateway, OTHER, "judge")
         await asyncio.gather(one.chat(question("a")), other.chat(question("a")))
         for _ in range(2):
             await other.chat(question("b"))
             await other.chat(question("a"))
-        return await one.usage(), await other.usage(), gateway._account.spent(OTHER.name)
+        return await one.usage(), await other.usage(), gateway._account.spent(OTHER.run)
 
     server, (one, other, spent) = run(
         tmp_path, lambda body, n: completion(), use, price=Price(prompt=1_000_000, completion=10)
@@ -162,24 +162,24 @@ def test_a_call_that_no_one_waits_for_is_stored_and_can_be_waited_for(tmp_path):
         waiting = asyncio.create_task(ask_one(gateway))
         await asyncio.sleep(0.01)
         waiting.cancel()
-        await gateway.finish(OTHER.name)
-        assert await gateway.usage(ONE.name) == []
-        await gateway.finish(ONE.name)
-        assert len(await gateway.usage(ONE.name)) == 1
+        await gateway.finish(OTHER.run)
+        assert await gateway.usage(ONE.run) == []
+        await gateway.finish(ONE.run)
+        assert len(await gateway.usage(ONE.run)) == 1
         return await ask_one(gateway)
 
     server, _ = run(tmp_path, lambda body, n: completion(), use)
     assert len(server.bodies) == 1
 
 
-def test_a_budget_ends_one_experiment_and_no_other(tmp_path):
-    poor = Experiment(name="runs/poor", budget=Budget(tokens=200))
+def test_a_budget_ends_one_run_and_no_other(tmp_path):
+    poor = Payer(run="runs/poor", budget=Budget(tokens=200))
 
     async def use(gateway):
         asked = [gateway.chat(question(str(i)), poor, "teacher") for i in range(40)]
         ends = await asyncio.gather(*asked, return_exceptions=True)
         await gateway.chat(question("another"), OTHER, "teacher")
-        return ends, await gateway.usage(poor.name)
+        return ends, await gateway.usage(poor.run)
 
     _, (ends, usage) = run(tmp_path, lambda body, n: completion(), use, max_tokens=16)
     reached = [e for e in ends if isinstance(e, BudgetReached)]
@@ -191,10 +191,10 @@ def test_a_budget_ends_one_experiment_and_no_other(tmp_path):
 
 def test_a_budget_outlives_the_gateway_and_can_be_raised(tmp_path):
     def reached(usd):
-        experiment = Experiment(name="runs/a", budget=Budget(usd=usd))
+        payer = Payer(run="runs/a", budget=Budget(usd=usd))
 
         async def use(gateway):
-            asked = [gateway.chat(question(str(i)), experiment, "teacher") for i in range(10)]
+            asked = [gateway.chat(question(str(i)), payer, "teacher") for i in range(10)]
             return await asyncio.gather(*asked, return_exceptions=True)
 
         # A call may cost 0.016 USD and costs 0.002.
@@ -217,7 +217,7 @@ def test_no_reply_is_lost_or_paid_for_twice_on_a_bad_day(tmp_path):
         gateway = LlmGateway(endpoint, cache_in(tmp_path), url)
         asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(60)]
         replies = await asyncio.gather(*asked)
-        usage = await gateway.usage(ONE.name)
+        usage = await gateway.usage(ONE.run)
         await gateway.close()
         return replies, usage
 
@@ -406,7 +406,7 @@ def test_a_reply_in_parts_is_put_together(tmp_path):
 def test_tokens_that_the_server_does_not_tell_are_counted(tmp_path):
     async def use(gateway):
         await gateway.chat(question("x" * 400), ONE, "teacher")
-        return await gateway.usage(ONE.name)
+        return await gateway.usage(ONE.run)
 
     def behaviour(body, n):
         message = {"role": "assistant", "content": "y" * 80}

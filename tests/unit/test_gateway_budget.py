@@ -7,13 +7,13 @@ from pada_ray.config import Budget
 from pada_ray.errors import BudgetReached
 from pada_ray.llm.account import Cost
 from pada_ray.llm.budget import BudgetKeeper
-from pada_ray.llm.chat import Experiment
+from pada_ray.llm.chat import Payer
 
 MOST = Cost(100, 0.10)
 
 
 class Spending:
-    """Experiments whose calls reserve 100 tokens, 0.10 USD, and take a second and `cost`."""
+    """Runs whose calls reserve 100 tokens, 0.10 USD, and take a second and `cost`."""
 
     def __init__(self, cost=MOST):
         self.cost = cost
@@ -21,22 +21,22 @@ class Spending:
         self.in_flight = self.most_in_flight = self.calls = 0
         self.keeper = BudgetKeeper(lambda name: self.spent)
 
-    async def call(self, experiment):
-        await self.keeper.reserve(experiment, MOST)
+    async def call(self, payer):
+        await self.keeper.reserve(payer, MOST)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         await asyncio.sleep(1)
         self.spent = self.spent.plus(self.cost)
         self.calls += 1
         self.in_flight -= 1
-        self.keeper.release(experiment, MOST)
+        self.keeper.release(payer, MOST)
 
     def run(self, budget, count):
         """What the calls end with: None or BudgetReached."""
-        experiment = Experiment(name="runs/a", budget=budget)
+        payer = Payer(run="runs/a", budget=budget)
 
         async def main():
-            calls = (self.call(experiment) for _ in range(count))
+            calls = (self.call(payer) for _ in range(count))
             return await asyncio.gather(*calls, return_exceptions=True)
 
         return run_in_virtual_time(main())
@@ -59,13 +59,13 @@ def test_calls_that_cost_less_make_room_for_others():
 
 def test_the_end_comes_only_when_nothing_is_in_flight():
     spending = Spending()
-    experiment = Experiment(name="runs/a", budget=Budget(tokens=150))
+    payer = Payer(run="runs/a", budget=Budget(tokens=150))
 
     async def main():
-        first = asyncio.create_task(spending.call(experiment))
+        first = asyncio.create_task(spending.call(payer))
         await asyncio.sleep(0.5)
         with pytest.raises(BudgetReached):
-            await spending.call(experiment)
+            await spending.call(payer)
         assert first.done()
 
     run_in_virtual_time(main())
@@ -99,7 +99,7 @@ def test_one_budget_is_no_one_elses():
     keeper = BudgetKeeper(lambda name: Cost(0, 0.0))
 
     async def main():
-        await keeper.reserve(Experiment(name="a", budget=Budget(tokens=100)), MOST)
-        await keeper.reserve(Experiment(name="b", budget=Budget(tokens=100)), MOST)
+        await keeper.reserve(Payer(run="a", budget=Budget(tokens=100)), MOST)
+        await keeper.reserve(Payer(run="b", budget=Budget(tokens=100)), MOST)
 
     run_in_virtual_time(main())

@@ -52,8 +52,8 @@ class Simulated:
             raise answer
         return answer
 
-    async def ask(self, experiment="a"):
-        return await self.calls.call(request(), experiment)
+    async def ask(self, run="a"):
+        return await self.calls.call(request(), run)
 
     async def ask_many(self, count):
         return await asyncio.gather(*(self.ask() for _ in range(count)), return_exceptions=True)
@@ -81,7 +81,8 @@ def test_retry_after_is_waited_for():
 
 def test_retries_end():
     server = Simulated(lambda n: CallFailed(Kind.FAULT, "broken"), max_retries=3)
-    with pytest.raises(EndpointError, match=r"http://simulated/v1 \(m\) broken; go on with `pada resume`"):
+    told = r"http://simulated/v1 \(m\) broken; fix it, then continue with `pada resume`"
+    with pytest.raises(EndpointError, match=told):
         run_in_virtual_time(server.ask())
     assert len(server.began) == 4
 
@@ -219,9 +220,9 @@ def test_a_window_that_is_not_given_is_found():
     assert 40 <= server.most_in_flight <= 65
 
 
-def test_experiments_of_any_demand_share_evenly():
-    """200 experiments, some of which want far more than others."""
-    names = [f"experiment-{i}" for i in range(200)]
+def test_runs_of_any_demand_share_evenly():
+    """200 runs, some of which want far more than others."""
+    names = [f"run-{i}" for i in range(200)]
     server = Simulated(requests_per_minute=6000, tokens_per_minute=500_000, max_in_flight=256)
     done = Counter()
     spent = []

@@ -24,7 +24,7 @@ def test_turns_go_round_however_much_one_has_waiting():
     assert Counter(served(filled(many=50, few=5, one=1), 11)) == {"many": 5, "few": 5, "one": 1}
 
 
-def test_an_experiments_items_keep_their_order_and_one_that_comes_back_goes_ahead():
+def test_a_runs_items_keep_their_order_and_one_that_comes_back_goes_ahead():
     queue = filled(a=3)
     queue.push("a", "again", ahead=True)
     assert [queue.pop()[1] for _ in range(4)] == ["again", 0, 1, 2]

@@ -12,6 +12,7 @@ from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.config import GradingConfig, check_config
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointError
+from pada_ray.llm.chat import ChatReply
 from pada_ray.llm.reply_schemas import GradingReply
 from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.prompts import Prompts
@@ -157,6 +158,7 @@ RAW = {
     "name": "a-run",
     "method": "vanilla",
     "data": {"demo": {}},
+    "grading": {"batch_size": 1},
     "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
 }
 
@@ -176,26 +178,28 @@ class World:
         self.evaluated += 1
         folder = Folder(job.run)
         return [
-            prediction(s.id, split=split)
+            prediction(s.id, split=split, reply=f"the reply to item {s.id[1]}")
             for split, file in job.splits.items()
             for s in folder.read_records(file, Sample)
         ]
 
-    async def grade(self, samples, predictions):
-        assert [s.id for s in samples] == [p.id for p in predictions]
+    async def chat(self, request):
+        """As the judge, of one reply a call."""
         if self.die:
             raise EndpointError("the judge is away")
-        return [
-            p.model_copy(update={"failed": None if p.id[1] == "0" else p.id[1] == "1", "rating": 5.0})
-            for p in predictions
-        ]
+        shown = request.messages[0].content
+        if "the reply to item 0" in shown:
+            return ChatReply(text="I would rather not.", cut_off=False)
+        rating = 2 if "the reply to item 1" in shown else 9
+        grade = {"reply_id": "reply-1", "feedback": "", "rating": rating}
+        return ChatReply(text=json.dumps({"grades": [grade]}), cut_off=False)
 
     async def usage(self):
         return []
 
 
 def run(folder: Folder, world: World) -> RunState:
-    workers = Workers(world, world, world, grader=world)
+    workers = Workers(world, world, judge=world, account=world)
     return asyncio.run(Orchestrator(check_config(RAW, "test"), folder.url, workers).run())
 
 

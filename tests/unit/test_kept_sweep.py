@@ -1,4 +1,4 @@
-"""What is kept of a sweep says the same as the sweep."""
+"""A kept sweep gives the same tables as the sweep."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
         status = "done" if name != "vanilla-2" else "running"
         run = cell(folder, name)
         write_run(run, accuracies=accuracies, status=status, samples=10, seed=coordinates["seed"])
-        items = run.read_records(run_files.split("test"), Sample)  # others of the same ids for every seed
+        items = run.read_records(run_files.split("test"), Sample)  # each seed has other items with the same ids
         asked = [Message(role="user", content=f"How many in {coordinates['seed']}?"), items[0].messages[-1]]
         run.write_records(run_files.split("test"), [item.model_copy(update={"messages": asked}) for item in items])
     archive = str(tmp_path / "kept.tar.xz")
@@ -32,7 +32,7 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
     kept = Folder(str(tmp_path / "kept"))
     assert unpack(archive, kept.url) == 5
     assert unpack(archive, kept.url) == 0
-    again = str(tmp_path / "again.tar.xz")  # where a sweep goes on with kept runs, they meet others of the same items
+    again = str(tmp_path / "again.tar.xz")  # a continued sweep compares kept runs with new ones
     assert pack(kept.url, again) == 5
     assert Path(again).read_bytes() == Path(archive).read_bytes()
 
@@ -46,6 +46,6 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
         if folder.exists(file):
             assert kept.read_text(file) == folder.read_text(file), table
     assert kept.exists("report/tables/table1.csv")
-    write_run_report(read_sweep(kept).runs[0], Folder(kept.at("report/cells/pada-0")))  # of what is there
+    write_run_report(read_sweep(kept).runs[0], Folder(kept.at("report/cells/pada-0")))  # without the texts
     texts = [f.read_text() for f in (tmp_path / "kept" / "cells").rglob("*") if f.is_file()]
     assert not any("How many" in text or str(tmp_path) in text for text in texts)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pada_ray.errors import ConfigError
-from pada_ray.findings.lineage import follow, read_lineage, same_from, table3
+from pada_ray.findings.lineage import category_threshold, follow, read_lineage, table3
 from pada_ray.records import Analysis
 from pada_ray.run import run_files
 from pada_ray.run.state import FILE, RunState, Score
@@ -38,8 +38,8 @@ NAMES = {
 
 
 def finished_run(path, *iterations, failures=None, embedding="tfidf", left=0):
-    """A run whose iterations found the given patterns: name in NAMES -> texts of its analyses. `left` of them were
-    found in the last model."""
+    """A run with the given patterns, by iteration: name in NAMES -> texts of its analyses. The last `left` of them
+    belong to the last model."""
     folder = Folder(str(path))
     settings = {"embedding": embedding}
     config = {"data": {"demo": {}}, "pattern_analysis": settings, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
@@ -81,7 +81,7 @@ def test_a_reworded_pattern_stays_one_vanishes_and_one_is_new(tmp_path, embeddin
     assert (dates.name, dates.sizes, dates.first, dates.split_from) == ("Calendar slips", {1: 0, 2: 3}, 2, None)
 
 
-def test_a_split_keeps_the_identity_of_one_part_and_says_where_the_other_comes_from(tmp_path):
+def test_in_a_split_one_part_keeps_the_category_and_the_other_names_its_origin(tmp_path):
     folder = finished_run(
         tmp_path,
         {"units": UNITS, "signs": SIGNS},
@@ -92,7 +92,7 @@ def test_a_split_keeps_the_identity_of_one_part_and_says_where_the_other_comes_f
     assert (new.first, new.split_from) == (2, units.id)
 
 
-def test_what_merges_says_into_what(tmp_path):
+def test_a_merged_category_names_the_one_it_merged_into(tmp_path):
     folder = finished_run(
         tmp_path,
         {"metres": [UNITS[0], UNITS[2]], "hours": UNITS[1:], "signs": SIGNS},
@@ -120,14 +120,14 @@ def test_estimates_are_scaled_to_all_val_failures(tmp_path):
     assert lineage.categories[1].estimates == {1: 30, 2: 7.5, 3: 0}
 
 
-def test_failures_that_nobody_analysed_belong_to_no_category(tmp_path):
+def test_failures_that_were_not_analysed_belong_to_no_category(tmp_path):
     folder = finished_run(tmp_path, {"units": UNITS}, failures=[30, 20])
     lineage = read_lineage(folder)
     assert [b.analysed for b in lineage.bars] == [3, 0]
     assert lineage.categories[0].sizes == {1: 3}
 
 
-def test_where_no_pattern_could_be_read_nobody_knows_what_was_there(tmp_path):
+def test_an_iteration_without_readable_patterns_has_no_sizes(tmp_path):
     folder = finished_run(tmp_path, {"units": UNITS}, {"signs": SIGNS})
     folder.write_yaml(run_files.patterns(2), [])
     assert read_lineage(folder).categories[0].sizes == {1: 3}
@@ -166,15 +166,17 @@ def test_table_3_of_one_iteration_shows_it_once(tmp_path):
     assert len(table3(finished_run(tmp_path, {"units": UNITS, "signs": SIGNS}))) == 2
 
 
-def test_the_threshold_lies_between_what_differs_and_what_is_the_same():
+def test_the_threshold_lies_between_different_and_equal_patterns():
     east, north, between = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.6, 0.8])
     pure, mixed = np.array([east, east]), np.array([east, between])
-    assert same_from([[pure, np.array([north, north])]]) == pytest.approx((0 + 1) / 2)
-    assert same_from([[pure, np.array([between, between])], [pure]]) == pytest.approx((0.6 + 1) / 2)
-    assert same_from([[mixed], [pure]]) == pytest.approx((0.6 + 1) / 2 / 2)  # one pattern each: nothing differs
+    assert category_threshold([[pure, np.array([north, north])]]) == pytest.approx((0 + 1) / 2)
+    assert category_threshold([[pure, np.array([between, between])], [pure]]) == pytest.approx((0.6 + 1) / 2)
+    assert category_threshold([[mixed], [pure]]) == pytest.approx(
+        (0.6 + 1) / 2 / 2
+    )  # one pattern per iteration: no two differ
 
 
-def test_what_is_too_unlike_does_not_sway_the_assignment():
+def test_pairs_below_the_threshold_do_not_affect_the_assignment():
     # Pairing both, 0.6 + 0.59, would beat the one good pair, 0.9, if pairs below the threshold counted.
     before = np.array([[0.9, 0.1, 0.0], [0.6, 0.0, 0.0]])
     after = np.array([[1.0, 0.0, 0.0], [0.0, 5.9, 0.0]])

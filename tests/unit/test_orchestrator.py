@@ -7,8 +7,7 @@ import yaml
 from builders import math_sample, strategy
 from stub_workers import StubWorkers
 
-from pada_ray.agents.leak_guard import LeakGuard
-from pada_ray.agents.redaction import redact_pattern, redact_strategy
+from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached
 from pada_ray.orchestrator import Orchestrator

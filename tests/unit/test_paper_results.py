@@ -40,8 +40,8 @@ def test_every_figure_has_its_section():
 
 
 def test_relative_gains_fit_the_average_that_the_paper_quotes():
-    """Four datasets have 1000 samples; HellaSwag's two accuracies are in the text, the other three must make up the
-    rest of +32.0 on average."""
+    """Four datasets have 1000 samples and gain +32.0 on average. The text gives HellaSwag's accuracies; the other three
+    datasets must account for the rest."""
     new, old = (paper_accuracy("hellaswag", 1000, method) for method in ("pada", "vanilla"))
     average = next(g.gain for g in paper_results().gains if g.regime == 1000)
     others = (4 * average - relative_gain(new, old)) / 3

@@ -287,9 +287,9 @@ def test_a_folder_without_the_files(tmp_path):
             {"dataset": "gsm9k"},
             r"data\.dataset: 'gsm9k' is unknown; .* gsm8k, .*, humaneval",
         ),
-        ({"dataset": "gsm8k", "demo": {}}, "give either `demo` or the files"),
-        ({"dataset": "gsm8k", "train": "a", "val": "b"}, "or `dataset`, not two"),
-        ({"demo": {}, "folder": "x"}, "name it with `dataset`"),
+        ({"dataset": "gsm8k", "demo": {}}, "give only one of `demo`, `dataset` and the files"),
+        ({"dataset": "gsm8k", "train": "a", "val": "b"}, "give only one of `demo`, `dataset` and the files"),
+        ({"demo": {}, "folder": "x"}, "name the dataset with `dataset`"),
         ({}, "or `dataset: gsm8k`"),
     ],
 )
@@ -303,5 +303,5 @@ def test_the_key_of_0_1_is_read():
 
 
 def test_a_dataset_has_its_own_task():
-    with pytest.raises(ConfigError, match=r"data\.task: a dataset of the paper has a task of its own"):
+    with pytest.raises(ConfigError, match=r"data\.task: a dataset of the paper has its own task"):
         read_data(config(dataset="gsm8k", folder="x", task="math"))

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from jobs.local.progress import Progress
 from jobs.local.runner import RunFailed
-from jobs.sweep import _told
+from jobs.sweep import _as_one
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointError
 
@@ -32,12 +32,12 @@ def test_a_paused_run_is_no_failed_one():
 
 
 def test_a_sweep_with_only_paused_runs_is_paused():
-    told = _told([PAUSED, PAUSED], 5)
+    told = _as_one([PAUSED, PAUSED], 5)
     assert told.exit_code == BudgetReached.exit_code == 3
     assert "2 of 5 runs are paused, the others are done" in str(told)
 
 
 def test_a_sweep_with_a_failed_run_has_failed():
-    told = _told([PAUSED, FAILED], 5)
+    told = _as_one([PAUSED, FAILED], 5)
     assert isinstance(told, RunFailed)
     assert "1 of 5 runs failed, 1 are paused, the others are done; the first: http://x (m) is down" in str(told)

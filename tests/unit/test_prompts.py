@@ -53,7 +53,7 @@ def test_data_cannot_close_its_tag():
 def test_a_value_that_is_not_there_is_told_before_anything_is_spent(tmp_path):
     mine = tmp_path / "strategy_drafting.jinja"
     mine.write_text("{% for p in patterns %}{{ p | json }}{% endfor %}{{ pattern | json }}")
-    with pytest.raises(ConfigError, match=rf"^prompts: {mine}: there is no pattern; prompts have .*patterns"):
+    with pytest.raises(ConfigError, match=rf"^prompts: {mine}: unknown value pattern; prompts have .*patterns"):
         Prompts(str(tmp_path))
     mine.write_text("{{ patterns[0].nme | json }}")
     with pytest.raises(ConfigError, match=r"^prompts: strategy_drafting.jinja: .* no attribute 'nme'"):
@@ -82,7 +82,7 @@ def test_own_templates_replace_the_shipped_ones(tmp_path):
     ("template", "message"),
     [
         ("{% if %}", r"error_analysis\.jinja:1: "),
-        ("{{ nothing_known }}", "error_analysis.jinja: there is no nothing_known"),
+        ("{{ nothing_known }}", "error_analysis.jinja: unknown value nothing_known"),
     ],
 )
 def test_a_broken_template_is_named(tmp_path, template, message):

@@ -1,9 +1,9 @@
 import pytest
-from builders import batch, candidate, math_sample, strategy
+from builders import batch, candidate, strategy
 
 from pada_ray.errors import DataError
 from pada_ray.findings.lineage import Category, Lineage
-from pada_ray.findings.provenance import SyntheticTrace, ValTrace, trace, trace_sample, turnover, what_is_left
+from pada_ray.findings.provenance import trace, turnover, what_is_left
 from pada_ray.records import Analysis, Pattern, Prediction
 from pada_ray.run import run_files
 from pada_ray.run.state import FILE, RunState, Score
@@ -43,7 +43,6 @@ def folder(tmp_path):
     folder.write_yaml(run_files.CONFIG, config)
     scores = {m: {"val": Score(samples=8, failures=len(f), truncated=0)} for m, f in FAILED.items()}
     folder.write_text(FILE, RunState(name="a", scores=scores).model_dump_json())
-    folder.write_records(run_files.split("train"), [math_sample(f"train-{i}") for i in range(2)])
     for model, failed in FAILED.items():
         replies = [
             Prediction(id=i, split="val", reply=f"{i} by {model}", failed=i in failed, truncated=False)
@@ -72,37 +71,37 @@ def test_from_a_cluster_to_what_became_of_it(folder):
     assert (first.failures, first.fixed, first.fixed_share) == (["a", "b"], ["a"], 0.5)
     assert (first.pattern, first.strategy) == (pattern(0, 2), strategy(0))
     assert (first.accepted, first.rejected) == (["along-0-0"], 3)
-    assert (first.category, first.kind_before, first.kind_after) == (7, 2.5, 0)
+    assert (first.category, first.estimate_before, first.estimate_after) == (7, 2.5, 0)
     assert (second.failures, second.fixed, second.strategy, second.accepted) == (["c"], ["c"], None, [])
-    assert (third.pattern, third.category, third.kind_before, third.kind_after) == (None, None, None, None)
+    assert (third.pattern, third.category, third.estimate_before, third.estimate_after) == (None, None, None, None)
     assert third.fixed == ["d"]
 
 
-def test_a_last_model_that_was_not_analysed_has_no_kinds_but_its_items_are_known(folder):
+def test_a_last_model_that_was_not_analysed_has_no_estimates_but_its_items_are_known(folder):
     outcomes = trace(folder, 2, lineage(clusters={2: 0}, sizes={2: 2}, estimates={2: 2.0}))
     assert [(o.failures, o.fixed) for o in outcomes] == [(["b", "e"], ["b", "e"]), (["f"], ["f"])]
-    assert (outcomes[0].kind_before, outcomes[0].kind_after) == (2, None)
+    assert (outcomes[0].estimate_before, outcomes[0].estimate_after) == (2, None)
 
 
 def test_what_is_left_of_the_last_model(folder):
     config = folder.read_yaml(run_files.CONFIG)
-    folder.write_yaml(run_files.CONFIG, config | {"iterations": 1})  # so that iteration 2 only analyses
+    folder.write_yaml(run_files.CONFIG, config | {"iterations": 1})  # iteration 2 only analyses
     first, second = what_is_left(folder, lineage(clusters={2: 0}, sizes={2: 2}, estimates={2: 2.0}))
     assert (first.iteration, first.cluster, first.pattern) == (2, 0, pattern(0, 2))
-    assert (first.failures, first.kind, second.failures, second.kind) == (["b", "e"], 2, ["f"], None)
+    assert (first.failures, first.estimate, second.failures, second.estimate) == (["b", "e"], 2, ["f"], None)
     folder.write_yaml(run_files.CONFIG, config)
     assert what_is_left(folder, lineage()) == []
 
 
-def test_a_kind_that_merged_into_another_is_counted_nowhere(folder):
-    assert trace(folder, 1, lineage(merged_into=3))[0].kind_after is None
+def test_a_category_that_merged_into_another_has_no_estimate_after(folder):
+    assert trace(folder, 1, lineage(merged_into=3))[0].estimate_after is None
 
 
-def test_the_lineage_is_worked_out_where_it_is_not_given(folder):
+def test_the_lineage_is_computed_if_not_given(folder):
     outcome = trace(folder, 1)[0]
     assert outcome.category == 0
     # 2 of the 4 analysed, 5 failures in all; then 2 of 3, and all 3 are analysed
-    assert (outcome.kind_before, outcome.kind_after) == (2.5, 2)
+    assert (outcome.estimate_before, outcome.estimate_after) == (2.5, 2)
 
 
 def test_the_baseline(folder):
@@ -128,7 +127,6 @@ def test_what_is_unscored_is_neither_fixed_nor_broken(folder):
     folder.write_records(file, replies)
     assert (turnover(folder, 1).fixed, turnover(folder, 1).broken) == (2, 0)
     assert trace(folder, 1, lineage())[0].fixed == []
-    assert trace_sample(folder, "a").steps[2].failed is None
     # The next iteration begins with two failures, b and e, and four passes, c, d, g and h.
     assert (turnover(folder, 2).failures, turnover(folder, 2).passes) == (2, 4)
 
@@ -139,40 +137,3 @@ def test_an_iteration_that_is_not_finished(folder, iteration):
         turnover(folder, iteration)
     with pytest.raises(DataError, match=f"iteration {iteration} is not finished"):
         trace(folder, iteration, lineage())
-
-
-def test_a_val_item_through_all_models(folder):
-    found = trace_sample(folder, "b")
-    assert isinstance(found, ValTrace)
-    steps = [(s.model, s.failed, s.cluster, s.pattern.category_name if s.pattern else None) for s in found.steps]
-    assert steps == [
-        ("base", True, None, None),
-        ("iteration-0", True, 0, "category 0"),
-        ("iteration-1", True, 0, "category 0"),
-        ("iteration-2", False, None, None),
-    ]
-    assert found.steps[1].reply == "b by iteration-0"
-
-
-def test_a_failure_that_was_not_drawn_has_no_cluster(folder):
-    step = trace_sample(folder, "e").steps[1]
-    assert (step.failed, step.cluster, step.pattern) == (True, None, None)
-
-
-@pytest.mark.parametrize("name", ["along-0-0", "along-2-1"])  # accepted, and turned down at the last attempt
-def test_a_synthetic_sample_back_to_the_val_failures(folder, name):
-    found = trace_sample(folder, name)
-    assert isinstance(found, SyntheticTrace)
-    assert (found.iteration, found.candidate.id) == (1, name)
-    assert found.seed.id == found.candidate.seed_id
-    assert (found.strategy, found.pattern, found.val_failures) == (strategy(0), pattern(0, 2), ["a", "b"])
-
-
-def test_a_sample_of_the_error_branch_has_no_val_failure_behind_it(folder):
-    found = trace_sample(folder, "errors-0-0")
-    assert (found.seed.id, found.strategy, found.pattern, found.val_failures) == ("train-0", None, None, [])
-
-
-def test_an_unknown_id_is_named(folder):
-    with pytest.raises(DataError, match="'train-0'"):
-        trace_sample(folder, "train-0")

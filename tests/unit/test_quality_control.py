@@ -5,6 +5,7 @@ from builders import ScriptedLlm, batch, candidate, math_sample, strategy
 
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quality_control import QualityControlAgent
+from pada_ray.agents.screening import Screen
 from pada_ray.config import QualityControlConfig
 from pada_ray.records import Candidate, Ratings, WrittenMessage
 
@@ -26,10 +27,9 @@ def ratings(*values, adherence=True):
 
 def assess(llm, of, candidates, **settings):
     train = [s.sample for s in of.seeds]
-    agent = QualityControlAgent(
-        llm, QualityControlConfig(**settings), None, 1, train=train, guard=LeakGuard([HELD_OUT], train)
-    )
-    return asyncio.run(agent.assess(of, candidates))
+    settings = QualityControlConfig(**settings)
+    screened = Screen(settings, train, LeakGuard([HELD_OUT], train)).screen(of, candidates)
+    return asyncio.run(QualityControlAgent(llm, settings, None, 1).assess(of, screened))
 
 
 def test_scores_are_averaged_and_held_against_the_threshold_sample_by_sample():

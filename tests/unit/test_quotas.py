@@ -4,10 +4,17 @@ import random
 import pytest
 from builders import batch, candidate, math_sample, strategy
 
-from pada_ray.agents.quotas import augment_batch, even_shares, fill_quotas, plan_groups, share_of_errors
+from pada_ray.agents.quotas import (
+    AugmentationJob,
+    augment_batch,
+    even_shares,
+    fill_quotas,
+    plan_groups,
+    share_of_errors,
+)
+from pada_ray.config import DataGenerationConfig
 from pada_ray.data.samples import question_key
-from pada_ray.errors import UnreadableReply
-from pada_ray.records import BatchOutcome, Sample, Seed
+from pada_ray.records import Sample, Seed
 
 
 def with_sample(c):
@@ -16,37 +23,30 @@ def with_sample(c):
     return c.model_copy(update={"sample": sample})
 
 
-class Generator:
-    """A candidate per seed; records what it was asked."""
+class Assess:
+    """A candidate per seed, of which those of the seeds named for an attempt are turned down; records what it was
+    asked."""
 
-    def __init__(self, unreadable_attempts=()):
+    def __init__(self, rejects=None, unreadable_attempts=()):
         self.calls = []
+        self.rejects = rejects or {}
         self.unreadable_attempts = unreadable_attempts
 
-    async def generate(self, of, feedback, attempt):
-        self.calls.append(([s.sample.id for s in of.seeds], dict(feedback), attempt))
-        if attempt in self.unreadable_attempts:
-            raise UnreadableReply("nothing")
-        return [with_sample(candidate(of, i, attempt=attempt)) for i in range(len(of.seeds))]
-
-
-class Judge:
-    """Turns down the seeds named for an attempt."""
-
-    def __init__(self, rejects):
-        self.rejects = rejects
-
-    async def assess(self, of, candidates):
-        down = self.rejects.get(candidates[0].attempt, ())
+    async def __call__(self, attempt):
+        of = attempt.batch
+        self.calls.append(([s.sample.id for s in of.seeds], attempt.feedback, attempt.number))
+        if attempt.number in self.unreadable_attempts:
+            return []
+        written = [with_sample(candidate(of, i, attempt=attempt.number)) for i in range(len(of.seeds))]
+        down = self.rejects.get(attempt.number, ())
         update = {"rejected": "low score", "feedback": "vary more"}
-        return [c.model_copy(update=update) if c.seed_id in down else c for c in candidates]
+        return [c.model_copy(update=update) if c.seed_id in down else c for c in written]
 
 
 def test_what_is_turned_down_is_regenerated_with_its_feedback():
-    generator = Generator()
-    judge = Judge({0: {"train-0", "train-2"}, 1: {"train-2"}})
-    outcome = asyncio.run(augment_batch(batch(3, strategy()), generator, judge, max_regenerations=3))
-    assert generator.calls == [
+    assess = Assess({0: {"train-0", "train-2"}, 1: {"train-2"}})
+    outcome = asyncio.run(augment_batch(batch(3, strategy()), assess, max_regenerations=3))
+    assert assess.calls == [
         (["train-0", "train-1", "train-2"], {}, 0),
         (["train-0", "train-2"], {"train-0": "vary more", "train-2": "vary more"}, 1),
         (["train-2"], {"train-2": "vary more"}, 2),
@@ -56,17 +56,15 @@ def test_what_is_turned_down_is_regenerated_with_its_feedback():
 
 
 def test_regeneration_ends_and_what_falls_short_is_kept_apart():
-    generator = Generator()
-    always = {attempt: {"train-0"} for attempt in range(9)}
-    outcome = asyncio.run(augment_batch(batch(1, strategy()), generator, Judge(always), max_regenerations=3))
-    assert len(generator.calls) == 4
+    assess = Assess({attempt: {"train-0"} for attempt in range(9)})
+    outcome = asyncio.run(augment_batch(batch(1, strategy()), assess, max_regenerations=3))
+    assert len(assess.calls) == 4
     assert outcome.accepted == []
     assert len(outcome.rejected) == 4
 
 
 def test_an_unreadable_reply_counts_as_unwritten_and_is_tried_again():
-    generator = Generator(unreadable_attempts={0})
-    outcome = asyncio.run(augment_batch(batch(2), generator, Judge({}), max_regenerations=1))
+    outcome = asyncio.run(augment_batch(batch(2), Assess(unreadable_attempts={0}), max_regenerations=1))
     assert outcome.unwritten == 2
     assert len(outcome.accepted) == 2
 
@@ -120,34 +118,30 @@ def test_the_share_of_training_errors(setting, clusters, train_error, val_error,
     assert share_of_errors(setting, clusters, train_error, val_error) == pytest.approx(share)
 
 
-def run_fill(groups, accept, *, budget=3.0, known=(), seed=0, shuffle=False, batch_size=4):
-    """`accept(batch, seed index)` tells whether a draft passes."""
+def job_of(groups, *, batch_size=4, budget=3.0, known=(), seed=0):
+    return AugmentationJob(
+        run="run",
+        iteration=1,
+        groups=groups,
+        known=known,
+        settings=DataGenerationConfig(batch_size=batch_size, candidate_budget=budget),
+        max_regenerations=0,
+        seed=seed,
+    )
+
+
+def run_fill(groups, accept, *, arrival=lambda batch: 0.0, **settings):
+    """`accept(batch, seed index)` tells whether a draft passes, `arrival` how long a batch is on its way (seconds)."""
     seen = []
 
-    async def run_batches(batches):
-        seen.append(batches)
-        outcomes = []
-        for b in batches:
-            drafts = [with_sample(candidate(b, i)) for i in range(len(b.seeds))]
-            good = [c for i, c in enumerate(drafts) if accept(b, i)]
-            bad = [c.model_copy(update={"rejected": "low score"}) for i, c in enumerate(drafts) if not accept(b, i)]
-            outcomes.append(BatchOutcome(batch=b.id, accepted=good, rejected=bad))
-        if shuffle:
-            random.shuffle(outcomes)
-        return outcomes
+    async def assess(attempt):
+        b = attempt.batch
+        seen.append(b)
+        await asyncio.sleep(arrival(b))
+        drafts = [with_sample(candidate(b, i)) for i in range(len(b.seeds))]
+        return [c if accept(b, i) else c.model_copy(update={"rejected": "low score"}) for i, c in enumerate(drafts)]
 
-    result = asyncio.run(
-        fill_quotas(
-            groups,
-            run_batches,
-            iteration=1,
-            batch_size=batch_size,
-            candidate_budget=budget,
-            known=known,
-            seed=seed,
-        )
-    )
-    return result, seen
+    return asyncio.run(fill_quotas(job_of(groups, **settings), assess)), seen
 
 
 def groups_of(quota=10, errors=3):
@@ -175,18 +169,39 @@ def test_a_group_that_yields_nothing_stops_at_its_budget_and_is_reported():
 
 def test_no_seed_twice_in_a_batch_even_with_few_errors():
     _, seen = run_fill(groups_of(30, errors=3), lambda b, i: True)
-    for b in seen[0]:
+    for b in seen:
         ids = [s.sample.id for s in b.seeds]
         assert len(set(ids)) == len(ids)
         if b.group == "errors":
             assert len(ids) <= 3
-    assert {s.sample.id for b in seen[0] if b.group == "errors" for s in b.seeds} == {"train-0", "train-1", "train-2"}
+    assert {s.sample.id for b in seen if b.group == "errors" for s in b.seeds} == {"train-0", "train-1", "train-2"}
 
 
 def test_the_order_of_arrival_does_not_matter():
     calm, _ = run_fill(groups_of(30), lambda b, i: i != 1)
     for _ in range(3):
-        assert run_fill(groups_of(30), lambda b, i: i != 1, shuffle=True)[0] == calm
+        assert run_fill(groups_of(30), lambda b, i: i != 1, arrival=lambda b: random.uniform(0, 0.02))[0] == calm
+
+
+def test_no_group_waits_for_another():
+    slow = {"cluster-0": 0.3, "cluster-1": 0.0}
+    _, seen = run_fill(groups_of(24, errors=0), lambda b, i: i % 2 == 0, arrival=lambda b: slow[b.group])
+    order = [b.group for b in seen]
+    second_draw = next(i for i, b in enumerate(seen) if b.group == "cluster-0" and "round-1" in b.id)
+    assert order[:second_draw].count("cluster-1") == order.count("cluster-1") > order[:second_draw].count("cluster-0")
+
+
+def test_of_two_groups_that_wrote_one_question_the_later_one_draws_again():
+    async def assess(attempt):
+        b = attempt.batch
+        same = "Who has 4 nuts and 5 more?" if b.id.endswith("round-0-0") else ""
+        return [with_sample(candidate(b, i, question=same if i == 0 else "")) for i in range(len(b.seeds))]
+
+    result = asyncio.run(fill_quotas(job_of(groups_of(8, errors=0)), assess))
+    assert {g.group: (g.accepted, g.drafted) for g in result.groups} == {"cluster-0": (4, 4), "cluster-1": (4, 5)}
+    assert [(c.group, c.rejected) for c in result.rejected] == [("cluster-1", "duplicate")]
+    keys = [question_key(c.sample) for c in result.accepted]
+    assert len(set(keys)) == len(keys) == 8
 
 
 def test_another_seed_draws_other_samples():

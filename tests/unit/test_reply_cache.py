@@ -76,7 +76,7 @@ def test_limits_and_prices_do_not_make_replies_invalid():
     assert request_key(ENDPOINT, request()) == request_key(ENDPOINT.model_copy(update=changed), request())
 
 
-def test_the_account_is_by_experiment_role_and_purpose(tmp_path):
+def test_the_account_is_by_run_role_and_purpose(tmp_path):
     account = Account(open_database(str(tmp_path / "r.sqlite")))
     account.pay("a", "teacher", request(purpose="x"), "1", completion(), 0.5)
     account.pay("a", "teacher", request(purpose="x"), "2", completion(), 0.25)

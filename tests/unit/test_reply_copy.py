@@ -1,17 +1,19 @@
 import asyncio
+import json
 import uuid
 
 import pytest
 
 from pada_ray.config import EndpointConfig, Price
 from pada_ray.errors import StorageError
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Experiment
+from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Payer
 from pada_ray.llm.gateway import LlmGateway
+from pada_ray.llm.reply_cache import request_key
 from pada_ray.records import Message
 from pada_ray.storage import Folder
 
 ENDPOINT = EndpointConfig(base_url="http://127.0.0.1:9/v1", model="m", price=Price(prompt=1, completion=1))
-MINE = Experiment(name="memory://runs/mine")
+MINE = Payer(run="memory://runs/mine")
 
 
 def request(text):
@@ -79,13 +81,38 @@ def test_a_new_machine_has_every_reply_and_the_whole_account(tmp_path, copy, ser
     assert len(copy.names()) < 30  # replies that come together go together
 
     async def spent(gateway):
-        return [(u.role, u.purpose, u.calls, u.prompt_tokens, u.usd) for u in await gateway.usage(MINE.name)]
+        return [(u.role, u.purpose, u.calls, u.prompt_tokens, u.usd) for u in await gateway.usage(MINE.run)]
 
     account = on_machine(tmp_path / "two", copy, server, spent)
     assert account == [("teacher", "test", 30, 300, pytest.approx(450 / 1e6))]
     assert on_machine(tmp_path / "two", copy, server, asking(*texts)) == first
     assert len(server.asked) == 30
     assert on_machine(tmp_path / "two", copy, server, spent) == account
+
+
+def test_a_line_of_an_older_run_is_read_and_new_lines_keep_its_keys(tmp_path, copy, server):
+    on_machine(tmp_path / "one", copy, server, asking("a"))
+    (file,) = copy.names()
+    old = {
+        "key": request_key(ENDPOINT, request("b")),
+        "experiment": MINE.run,
+        "role": "judge",
+        "request": request("b").model_dump(),
+        "reply": {"text": "an old reply", "cut_off": False},
+        "prompt_tokens": 7,
+        "completion_tokens": 2,
+        "usd": 0.5,
+    }
+    assert list(json.loads(copy.read_text(file))) == list(old)
+    copy.write_text("old.jsonl", json.dumps(old) + "\n")
+
+    async def story(gateway):
+        return await asking("b")(gateway), [(u.role, u.calls, u.usd) for u in await gateway.usage(MINE.run)]
+
+    replies, usage = on_machine(tmp_path / "two", copy, server, story)
+    assert replies == ["an old reply"]
+    assert ("judge", 1, 0.5) in usage
+    assert server.asked == ["a"]
 
 
 def test_nobody_sees_a_reply_before_the_copy_has_it(tmp_path, copy, server):

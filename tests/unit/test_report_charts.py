@@ -31,7 +31,7 @@ def category(number, sizes, **links):
 
 @pytest.fixture
 def evidence():
-    """Category 0 stays, 1 vanishes into 0, 2 is new; one failure in five has no pattern."""
+    """Category 0 stays, 1 merges into 0, 2 is new; one failure in five has no pattern."""
     bars = [
         Bar(iteration=1, model="iteration-0", failures=50, analysed=25),
         Bar(iteration=2, model="iteration-1", failures=30, analysed=15),

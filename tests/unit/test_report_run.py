@@ -14,7 +14,7 @@ from report_runs import HOSTILE, cell, write_run, write_sweep
 from jobs.report import report
 from pada_ray.errors import ConfigError
 from pada_ray.findings.stability import read_stability
-from pada_ray.report.items import read_browsed
+from pada_ray.report.items import read_items
 from pada_ray.report.page import CHART_LIBRARY
 from pada_ray.report.results import read_run
 from pada_ray.report.write import is_current
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, and the content of its scripts."""
+    """A page as a browser parses it: its elements, and the content of its scripts."""
 
     def __init__(self, text):
         super().__init__()
@@ -43,7 +43,6 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag == "script":
             self.scripts.append("")
-
             self.in_script = True
 
     def handle_endtag(self, tag):
@@ -110,7 +109,7 @@ def test_replies_without_a_rating_are_counted_and_left_out(folder):
     assert "unscored" in folder.read_text("report/index.html")
 
 
-def test_clusters_that_come_out_again_are_not_warned_of(folder):
+def test_stable_clusters_get_no_warning(folder):
     text = written(folder, samples=30)
     (row,) = table(folder, "stability")
     assert (row["iteration"], row["analyses"], row["clusters"]) == ("1", "10", "2")
@@ -119,7 +118,7 @@ def test_clusters_that_come_out_again_are_not_warned_of(folder):
     assert "do not support" not in text
 
 
-def test_clusters_that_the_data_do_not_support_are_warned_of(folder):
+def test_clusters_that_the_data_do_not_support_get_a_warning(folder):
     write_run(folder, samples=30)
     analysed = folder.read_yaml(run_files.clusters(1))
     folder.write_yaml(run_files.clusters(1), {name: i // 5 for i, name in enumerate(analysed)})  # causes alternate
@@ -133,13 +132,13 @@ def test_clusters_that_the_data_do_not_support_are_warned_of(folder):
     assert warning in folder.read_text("report/index.html")
 
 
-def test_what_came_of_patterns(folder):
+def test_the_outcome_of_patterns(folder):
     written(folder, samples=30)
     first, _ = table(folder, "patterns")
     assert (first["failures"], first["fixed"], first["samples"]) == ("5", "3", "15")
     assert float(first["of all, %"]) == 50
-    assert float(first["kind before"]) == 5
-    assert "kind after" not in first  # the last model's failures were not analysed
+    assert float(first["category before"]) == 5
+    assert "category after" not in first  # the last model's failures were not analysed
     (turnover,) = table(folder, "turnover")
     assert (turnover["failures before"], turnover["fixed"], turnover["broken"]) == ("10", "5", "0")
     assert [row["category"] for row in table(folder, "figure8")] == ["Category 0 ", f"Category 1 {HOSTILE}"]
@@ -150,14 +149,14 @@ def test_what_came_of_patterns(folder):
 def test_what_the_last_model_still_gets_wrong(folder):
     written(folder, samples=30, left=True, iterations=1)
     first, second = table(folder, "patterns")
-    assert [float(row["kind after"]) for row in (first, second)] == [3, 2]
+    assert [float(row["category after"]) for row in (first, second)] == [3, 2]
     assert {row["iteration"] for row in table(folder, "table3")} == {"1"}
     columns = ["category", "vanilla fine-tuning", "pada iteration 1"]
     assert [list(row)[:3] for row in table(folder, "figure8")] == [columns] * 2
     page = folder.read_text("report/index.html")
     assert {"pattern-1-0", "pattern-2-0", "pattern-2-1"} <= Page(page).ids
     assert "an estimated 3 of the 5 that are left" in " ".join(page.split())
-    item = next(entry for entry in read_browsed(read_run(folder)).val if entry.id == "val-15")
+    item = next(entry for entry in read_items(read_run(folder)).val if entry.id == "val-15")
     assert (item.steps[-1].iteration, item.steps[-1].cluster) == (2, 0)
 
 
@@ -175,12 +174,12 @@ def test_tokens_and_time_per_stage(folder):
 
 def test_each_sample_stands_beside_its_seed_with_all_its_drafts(folder):
     write_run(folder, samples=30)
-    browsed = read_browsed(read_run(folder))
-    by_first = {entry.versions[0].id: entry for entry in browsed.samples}
+    items = read_items(read_run(folder))
+    by_first = {entry.versions[0].id: entry for entry in items.samples}
     assert len(by_first) == 30
     regenerated = by_first["draft-2-0"]
     assert [(v.attempt, v.overall, v.rejected) for v in regenerated.versions] == [(0, 5, "low score"), (1, 9, None)]
-    assert browsed.seeds[regenerated.seed][0].content.startswith("How many is 2")
+    assert items.seeds[regenerated.seed][0].content.startswith("How many is 2")
     assert [v.rejected for v in by_first["draft-9-0"].versions] == ["low score", "low score"]
     assert by_first["draft-7-0"].wrong_reply == "reply 7"  # seed train-7 was a failure of the model before
     assert by_first["draft-0-0"].wrong_reply is None
@@ -188,7 +187,7 @@ def test_each_sample_stands_beside_its_seed_with_all_its_drafts(folder):
 
 def test_a_val_item_leads_to_its_cluster(folder):
     write_run(folder, samples=30)
-    item = next(entry for entry in read_browsed(read_run(folder)).val if entry.id == "val-12")
+    item = next(entry for entry in read_items(read_run(folder)).val if entry.id == "val-12")
     assert [(s.model, s.failed, s.iteration, s.cluster) for s in item.steps] == [
         ("base", True, None, None),
         ("iteration-0", True, 1, 0),
@@ -201,8 +200,8 @@ def test_what_models_wrote_is_text(folder):
     text = written(folder, samples=30)
     page = Page(text)
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
-    charts, browsed = map(json.loads, page.scripts[:2])
-    assert HOSTILE in browsed["samples"][0]["versions"][0]["messages"][0]["content"]
+    charts, items = map(json.loads, page.scripts[:2])
+    assert HOSTILE in items["samples"][0]["versions"][0]["messages"][0]["content"]
     names = [trace["name"] for trace in charts["figure8"][""]["data"]]
     assert not any("<img" in name for name in names)  # the chart library would read it as HTML
 
@@ -231,7 +230,7 @@ def test_the_chart_library_is_the_published_one():
 
 def test_a_run_that_is_under_way(folder):
     text = written(folder, accuracies={"base": 0.1, "iteration-0": 0.5}, status="running")
-    assert "what follows is what there is so far" in text
+    assert "the report covers what is done so far" in text
     assert not folder.exists("report/tables/comparisons.csv")
     assert [row.get("remark", "") for row in table(folder, "accuracy")] == ["", ""]
     assert "samples" not in Page(text).ids
@@ -239,7 +238,7 @@ def test_a_run_that_is_under_way(folder):
 
 def test_a_run_that_has_not_begun(folder):
     text = written(folder, accuracies={}, status="running")
-    assert "Nothing was spent yet." in text
+    assert "Nothing has been spent yet." in text
     folder.remove("state.json")
     report(folder.url)
     assert "Status: <b>prepared</b>" in folder.read_text("report/index.html")
@@ -270,12 +269,12 @@ def test_other_methods_have_no_patterns_but_items_fixed_and_broken(folder):
     assert "errors" not in Page(folder.read_text("report/index.html")).ids
 
 
-def test_the_papers_figures_stand_beside_a_run_on_its_benchmark(folder):
+def test_the_papers_figures_stand_beside_a_run_on_its_dataset(folder):
     written(folder, data={"dataset": "hellaswag", "folder": "x", "regime": 1000})
     assert [row["paper, test"] for row in table(folder, "accuracy")] == ["", "24.2", "51.2"]
 
 
-def test_the_cells_of_a_sweep_get_pages_that_are_kept_while_they_hold(folder, tmp_path):
+def test_the_cells_of_a_sweep_get_pages_that_are_kept_while_they_are_current(folder, tmp_path):
     write_run(cell(folder, "a"))
     write_sweep(folder, {"a": {"seed": 0}, "b": {"seed": 1}})
     out = tmp_path / "elsewhere"
@@ -302,10 +301,10 @@ def test_the_config_is_there_in_full(folder):
     assert yaml.safe_load(shown.replace("&#39;", "'").replace("&#34;", '"'))["iterations"] == 2
 
 
-def test_a_page_of_an_earlier_state_is_not_current_however_late_it_was_written(folder):
+def test_a_page_of_an_earlier_state_is_not_current_even_if_written_later(folder):
     write_run(folder)
     earlier = read_run(folder)
-    os.utime(folder.at(FILE), (time.time() - 60,) * 2)  # as if it had been written a minute ago, but after the reading
+    os.utime(folder.at(FILE), (time.time() - 60,) * 2)  # as if written a minute ago, but after it was read
     out = Folder(folder.at("report"))
     write_page(earlier, out)
     assert not is_current(read_run(folder), out)

@@ -8,7 +8,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Prediction
 from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
-from pada_ray.report.headline import Fact, sweep_facts
+from pada_ray.report.headline import Headline, sweep_headlines
 from pada_ray.report.results import MissingRun, read_run, read_sweep
 from pada_ray.report.write import write_sweep as write_report
 from pada_ray.run.state import FILE, RunState
@@ -33,7 +33,7 @@ def add(folder, cells, method, seed, accuracies, dataset="hellaswag", regime=100
 
 
 def grid(folder, seeds=(0, 1, 2)):
-    """pada is ahead of everything but its own ablation; each seed differs a little."""
+    """pada is ahead of all methods but its own ablation; seeds differ a little."""
     cells = {}
     for seed in seeds:
         for method, accuracies in (
@@ -126,7 +126,7 @@ def test_gaps_and_accuracy_after_every_iteration(folder):
     assert ("pada", "base model", "train") not in iterations
 
 
-def test_what_is_missing_is_said(folder):
+def test_missing_runs_are_listed(folder):
     cells = grid(folder)
     write_run(cell(folder, "method-auggpt_seed-1"), accuracies=VANILLA, status="running", items=MANY)
     cell(folder, "method-auggpt_seed-2").write_text("config.yaml", "nonsense: 1")
@@ -158,8 +158,8 @@ def test_a_comparison_that_cannot_be_made_says_why(folder):
     add(folder, cells, "llm2llm", 0, BEHIND, words="Other words. ")
     write_sweep(folder, cells)
     auggpt, llm2llm = compare_methods(read_sweep(folder).runs, "pada", ["auggpt", "llm2llm"])
-    assert auggpt.problem == "no seed in which both pada and auggpt are done"
-    assert llm2llm.problem == "seed 0: other test items than pada's"
+    assert auggpt.problem == "no seed with finished runs of both pada and auggpt"
+    assert llm2llm.problem == "seed 0: test items differ from pada's"
     assert not auggpt.significant
     report(folder)
     assert table(folder, "comparisons")[0]["over"] == auggpt.problem
@@ -189,7 +189,7 @@ def test_a_method_that_beats_the_reference_is_bold(folder):
     report(folder, against="auggpt")
     line = next(line for line in folder.read_text("report/tables/results.md").splitlines() if "| pada |" in line)
     assert "**91.0**" in line
-    with pytest.raises(ConfigError, match="--against padda: no run of this method; give one of vanilla, auggpt"):
+    with pytest.raises(ConfigError, match="--against padda: no run of this method; use one of vanilla, auggpt"):
         report(folder, against="padda")
 
 
@@ -228,7 +228,7 @@ def test_seeds_alone_make_a_sweep(folder):
     assert (row["method"], row["seeds"], "setting" in row) == ("pada", "2", False)
 
 
-def test_off_the_papers_benchmarks_nothing_is_said_of_the_paper(folder):
+def test_on_other_datasets_nothing_is_said_of_the_paper(folder):
     for method in ("pada", "vanilla", "pada -quality"):
         write_run(cell(folder, method), data={"demo": {}, "regime": 1000})
     write_sweep(folder, {method: {"method": method} for method in ("pada", "vanilla", "pada -quality")})
@@ -283,11 +283,11 @@ def test_paused_runs_are_counted_apart_from_failed_ones(folder):
         cells[f"seed-{seed}"] = {"seed": seed}
         write_run(cell(folder, f"seed-{seed}"), accuracies=VANILLA, status=status, items=MANY)
     write_sweep(folder, cells)
-    assert sweep_facts(read_sweep(folder))[0] == Fact("Runs done", "1 of 3", "1 paused, 1 failed")
+    assert sweep_headlines(read_sweep(folder))[0] == Headline("Runs done", "1 of 3", "1 paused, 1 failed")
 
 
 def bold_rows(folder, name):
-    """The second cells of the rows that have something bold."""
+    """The second cells of the rows with a bold cell."""
     lines = [line for line in folder.read_text(f"report/tables/{name}.md").splitlines() if line.startswith("|")]
     return [line.split(" | ")[1] for line in lines if "**" in line]
 
@@ -319,12 +319,12 @@ def test_a_lead_over_some_of_the_methods_is_not_bold(folder):
 
 
 def use(folder, *usage, **changes):
-    """Writes what a run took, and what else is given, into its state."""
+    """Writes `usage` and `changes` into a run's state."""
     state = RunState.model_validate_json(folder.read_text(FILE))
     folder.write_text(FILE, state.model_copy(update={"usage": list(usage)} | changes).model_dump_json())
 
 
-def test_tokens_are_means_of_what_the_runs_took_and_the_generators_are_apart(folder):
+def test_tokens_are_means_per_run_and_the_generators_are_apart(folder):
     cells = {}
     for seed in (0, 1, 2):
         add(folder, cells, "pada", seed, AHEAD)
@@ -349,7 +349,7 @@ def test_tokens_are_means_of_what_the_runs_took_and_the_generators_are_apart(fol
     assert "USD" not in results and "USD" not in tokens
 
 
-def test_dollars_are_told_where_every_call_has_a_price(folder):
+def test_dollars_are_shown_where_every_call_has_a_price(folder):
     cells = {}
     priced = Usage(role="teacher", purpose="rephrasing", calls=1, prompt_tokens=1, completion_tokens=1, usd=0.5)
     for method, seed in (("auggpt", 0), ("auggpt", 1), ("pada", 0), ("pada", 1)):
@@ -376,7 +376,7 @@ def test_a_method_that_has_not_begun_is_not_beaten(folder):
     assert "**90.0**" not in with_another and "90.0" in with_another
 
 
-def test_what_the_final_models_were_trained_on_shows_where_sizes_do_not_match(folder):
+def test_the_training_samples_of_final_models_show_where_sizes_do_not_match(folder):
     cells = {}
     for method, samples in (("pada", 12), ("auggpt", 11)):
         add(folder, cells, method, 0, AHEAD)

@@ -6,6 +6,7 @@ import pytest
 from pada_ray.report.tables import (
     Column,
     Table,
+    for_terminal,
     groups_of_rows,
     text_of,
     to_csv,
@@ -94,6 +95,25 @@ def test_a_column_of_which_nothing_is_known_is_left_out():
     assert [column.title for column in table.columns] == ["b", "d"]
     assert table.rows == [[1, "a"], [2, "b"]]
     assert table.bold == {(1, 1)}
+
+
+def test_the_terminal_gathers_counts_and_leaves_out_what_is_for_the_page():
+    columns = [
+        Column("group"),
+        Column("gap", "signed", page_only=True),
+        Column("wrong", "count", gathered="rejected"),
+        Column("leak", "count", gathered="rejected"),
+        Column("calls", "count"),
+    ]
+    rows = [["a", 1.5, 2, 1, 7], ["b", 2.5, 0, 0, 8]]
+    table = for_terminal(Table("t", "T", columns, rows, [], bold=frozenset({(0, 1), (1, 2), (1, 4)})))
+    assert [(column.title, column.kind) for column in table.columns] == [
+        ("group", "text"),
+        ("rejected", "text"),
+        ("calls", "count"),
+    ]
+    assert table.rows == [["a", "2 wrong, 1 leak", 7], ["b", "none", 8]]
+    assert table.bold == {(1, 2)}
 
 
 def test_groups_of_rows():

@@ -33,7 +33,7 @@ def test_limits_may_change_on_resume(run):
 @pytest.mark.parametrize("override", ["seed=1", "data.regime=30", "iterations=5"])
 def test_the_experiment_may_not_change_on_resume(run, override):
     before = read_config(Folder(run))
-    with pytest.raises(ConfigError, match="its own settings; only llm, budget and shared_disk may change"):
+    with pytest.raises(ConfigError, match="keeps its settings; only llm, budget and shared_disk may change"):
         change_config(run, [override])
     assert read_config(Folder(run)) == before
 
@@ -56,7 +56,7 @@ def test_a_part_of_val_is_held_apart_from_the_agents():
     assert not ids["val"] & ids["val_apart"]
     assert ids["val"] | ids["val_apart"] == {s.id for s in whole["val"]}
     assert parts["test"] == whole["test"]
-    with pytest.raises(ConfigError, match=r"data\.val_apart: 0\.01 of 20 samples leaves a part empty"):
+    with pytest.raises(ConfigError, match=r"data\.val_apart: 0\.01 of 20 val samples leaves one part empty"):
         read_data(check_config({"data": data | {"val_apart": 0.01}, "llm": llm}, "test"))
 
 
@@ -102,7 +102,7 @@ def test_a_question_that_val_has_twice_is_on_one_side_of_the_part_held_apart(tmp
 def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
     data = {"demo": {}, "regime": 4, "eval_samples": 5}
     raw = {"runs": str(tmp_path), "data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
-    with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 of 4 training samples are none to add"):
+    with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 x 4 training samples rounds to 0 new samples"):
         prepare(check_config(raw | {"data_generation": {"ratio": 0.1}}, "test"))
     assert list(tmp_path.iterdir()) == []
 
@@ -114,11 +114,11 @@ def test_a_run_that_has_begun_keeps_its_data_and_prompts(run, tmp_path):
     lay_out(config, samples, folder)
     folder.write_text("state.json", "{}")
     lay_out(config, samples, folder)
-    with pytest.raises(ConfigError, match=rf"^{run}/data/val.jsonl: the run began with another content"):
+    with pytest.raises(ConfigError, match=rf"^{run}/data/val.jsonl: the run started with different content"):
         lay_out(config, fewer, folder)
     (tmp_path / "grading.jinja").write_text("{{ replies }}")
     own = config.model_copy(update={"prompts": str(tmp_path)})
-    with pytest.raises(ConfigError, match=rf"^{run}/prompts/grading.jinja: the run began with another content"):
+    with pytest.raises(ConfigError, match=rf"^{run}/prompts/grading.jinja: the run started with different content"):
         lay_out(own, samples, folder)
     assert len(folder.read_text("data/val.jsonl").splitlines()) == 5
 

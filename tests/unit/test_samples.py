@@ -75,7 +75,7 @@ REPLY = {"role": "assistant", "content": "#### 4"}
         (item("b", label="x"), "`label`: extra inputs"),
         (item("b", answer=3), "`answer"),
         (item("b", task="maths"), "task 'maths' is unknown"),
-        (item("a"), "id 'a' also stands at"),
+        (item("a"), "id 'a' is also at"),
         (item("b", answer="5"), "does not satisfy `answer`"),
         (item("b", answer="four"), "not a number"),
         (item("b", answer=""), "non-empty"),
@@ -111,7 +111,7 @@ def test_regimes_are_nested(tmp_path):
     assert (len(whole), len(sixty), len(thirty)) == (100, 60, 30)
     assert whole[:60] == sixty and sixty[:30] == thirty
     assert load_splits(train, val, regime=30, seed=8)["train"] != thirty
-    with pytest.raises(DataError, match="regime 101 of a file with 100"):
+    with pytest.raises(DataError, match="regime 101 is more than the file's 100"):
         load_splits(train, val, regime=101)
 
 
@@ -136,11 +136,11 @@ def test_a_question_in_two_splits_is_an_error(tmp_path):
     train = write(tmp_path / "train.jsonl", item("a"), item("b", "How many eggs -- 12, or 13?"))
     val = write(tmp_path / "val.jsonl", item("c", "how many EGGS: 12 or 13"))
     other = write(tmp_path / "other.jsonl", item("d"))
-    with pytest.raises(DataError, match=f"{val}:1: the same question stands at {train}:2"):
+    with pytest.raises(DataError, match=f"{val}:1: the same question is at {train}:2"):
         load_splits(train, val)
-    with pytest.raises(DataError, match=f"{val}:1: the same question stands at {train}:2"):
+    with pytest.raises(DataError, match=f"{val}:1: the same question is at {train}:2"):
         load_splits(train, other, val)
-    with pytest.raises(DataError, match=f"{val}:1: the same question stands at {val}:1"):
+    with pytest.raises(DataError, match=f"{val}:1: the same question is at {val}:1"):
         load_splits(other, val, val)
 
 

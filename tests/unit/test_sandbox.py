@@ -276,7 +276,7 @@ def test_switches_that_are_off_are_named(only, monkeypatch, tmp_path):
 
 def test_a_machine_that_runs_nothing_is_an_error(only):
     only(BASIC._replace(command=("sh", "-c", "echo 'no Python for you' >&2")))
-    with pytest.raises(PadaError, match="no program runs in any sandbox of this machine: limits: no Python for you"):
+    with pytest.raises(PadaError, match="no sandbox works on this machine: limits: no Python for you"):
         run_python("assert True")
 
 

@@ -2,8 +2,10 @@ import asyncio
 
 import pytest
 
-from pada_ray.run.shared_stages import StageClaims, StageStore, content_hash, model_files
-from pada_ray.run.state import StateKeeper, read_state
+from pada_ray.run.shared_stages import StageClaims, StageStore
+from pada_ray.run.sharing import content_hash, model_files
+from pada_ray.run.stages import StageKeeper
+from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 
 
@@ -26,7 +28,7 @@ class Runs:
                 raise RuntimeError("out of memory")
             return f"made by {run}"
 
-        keeper = StateKeeper(folder, run, self.store)
+        keeper = StageKeeper(folder, run, self.store)
         return await keeper.stage(
             "a stage",
             "model/adapter",

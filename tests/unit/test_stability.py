@@ -19,7 +19,7 @@ CAUSES = {
 
 
 def around(*centres, each=12, spread=0.05):
-    """Unit vectors near the given directions, `each` for one."""
+    """Unit vectors near the given axes, `each` for every axis."""
     noise = np.random.default_rng(0)
     points = np.array([np.eye(8)[c] + noise.normal(0, spread, 8) for c in centres for _ in range(each)])
     return points / np.linalg.norm(points, axis=1, keepdims=True)
@@ -29,7 +29,7 @@ def labelled(*clusters, each=12):
     return [c for c in clusters for _ in range(each)]
 
 
-def test_clusters_that_stand_apart_come_out_again():
+def test_clusters_that_stand_apart_are_stable():
     found = assess(1, around(0, 1, 2), labelled(0, 1, 2), SETTINGS, seed=0)
     assert (found.ari_over_seeds, found.ari_over_subsamples) == (1, 1)
     assert found.chosen == {3: REPEATS}
@@ -60,7 +60,7 @@ def test_analyses_that_have_nothing_in_common():
     assert "each analysis is a cluster of its own" in found.warning
 
 
-def test_a_single_cluster_has_nothing_to_be_told_from():
+def test_a_single_cluster_has_no_silhouette():
     found = assess(1, np.array([[1.0, 0.0]] * 5), [0] * 5, SETTINGS, seed=0)
     assert (found.clusters, found.silhouette, found.warning) == (1, None, None)
 

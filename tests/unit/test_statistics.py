@@ -8,7 +8,7 @@ from pada_ray.findings.statistics import compare, holm, interval, mcnemar, relat
 
 
 def pairs(both=0, only_a=0, only_b=0, neither=0):
-    """What two models got right on as many items of each kind."""
+    """Two models' results on the given numbers of items: right or wrong for each."""
     a = [True] * (both + only_a) + [False] * (only_b + neither)
     b = [True] * both + [False] * only_a + [True] * only_b + [False] * neither
     return a, b
@@ -148,7 +148,7 @@ def test_without_a_discordant_item_nothing_is_found_and_little_could_be():
     same, _ = pairs(both=70, neither=30)
     got = compare([same] * 3, [same] * 3, crossed=True, seed=0)
     assert (got.difference, got.low, got.high, got.p, got.mcnemar_p) == (0, 0, 0, 1, 1)
-    assert got.detectable == pytest.approx(6)  # items in one direction, of 100
+    assert got.detectable == pytest.approx(6)  # six of 100 items, in one direction
 
 
 def test_the_seed_decides_every_draw():
@@ -159,7 +159,7 @@ def test_the_seed_decides_every_draw():
     assert compare(a, b, crossed=False, seed=4).low != compare(a, b, crossed=False, seed=5).low
 
 
-def test_test_sets_of_the_seeds_own_may_differ_in_size():
+def test_the_test_sets_of_seeds_may_differ_in_size():
     a, b = zip(pairs(only_a=30, both=70), pairs(only_a=100, both=100), strict=True)
     got = compare(a, b, crossed=False, seed=0)
     assert got.items == 300

@@ -158,7 +158,7 @@ def test_a_store_that_is_not_there(s3, monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     type(s3).clear_instance_cache()
     try:
-        with pytest.raises(StorageError, match=r"s3://pada/runs: .*check that the store is there") as told:
+        with pytest.raises(StorageError, match=r"s3://pada/runs: .*check that the store exists") as told:
             Folder("s3://pada/runs").names()
         assert "a-secret" not in str(told.value)
     finally:

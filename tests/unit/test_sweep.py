@@ -83,7 +83,7 @@ def test_no_part_of_the_grid(tmp_path):
         ({"data.regimen": [300]}, r"cell regimen-300: data.regimen: unknown key; allowed here: "),
         ({"method": ["padda"]}, r"cell method-padda: method: "),
         ({"seed": 3}, r"grid.*an axis is a list of values"),
-        ({"seed.x": [1]}, r"grid: seed.x: seed is no section"),
+        ({"seed.x": [1]}, r"grid: seed.x: seed is not a section"),
         ({"method": {"a b": {}, "a-b": {}}}, r"two cells are called method-a-b"),
     ],
 )

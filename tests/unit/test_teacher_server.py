@@ -234,6 +234,6 @@ def alive(pid: int) -> bool:
 
 def test_a_taken_port_is_an_error_in_one_line(teacher, capfd):
     port = int(teacher.url.split(":")[2].removesuffix("/v1"))
-    with pytest.raises(EndpointError, match="ended at its start"):
+    with pytest.raises(EndpointError, match=r"exited with code \d+ at its start"):
         start_teacher(port=port)
     assert f"cannot listen on 127.0.0.1:{port}" in capfd.readouterr().err

@@ -36,8 +36,7 @@ def test_later_stages_are_taken_to_last_as_long_as_the_last_of_their_kind():
 
 
 def test_judged_replies_are_graded_after_each_evaluation():
-    data = {"train": "a", "val": "b", "task": "judged"}
-    assert planned_stages(config(method="vanilla", data=data)) == [
+    assert planned_stages(VANILLA, judged=True) == [
         "base: evaluation",
         "base: grading",
         "iteration-0: fine-tuning",
@@ -69,7 +68,7 @@ def test_judged_replies_are_graded_after_each_evaluation():
 )
 def test_the_stages_of_each_method(values, later):
     analysis = {"of_last_model": False} | values.pop("pattern_analysis", {})
-    stages = planned_stages(config(iterations=1, pattern_analysis=analysis, **values))
+    stages = planned_stages(config(iterations=1, pattern_analysis=analysis, **values), judged=False)
     assert stages == [
         "base: evaluation",
         "iteration-0: fine-tuning",
@@ -80,4 +79,4 @@ def test_the_stages_of_each_method(values, later):
 
 def test_the_last_models_failures_are_analysed_at_the_end():
     last = ["iteration-2: error analysis", "iteration-2: clustering", "iteration-2: pattern categorization"]
-    assert planned_stages(config(iterations=1))[-4:] == ["iteration-1: evaluation", *last]
+    assert planned_stages(config(iterations=1), judged=False)[-4:] == ["iteration-1: evaluation", *last]

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the figures of the data in the colours of the reader's theme, and again when the theme changes.
+// Draws the charts in the colours of the reader's theme, and again when the theme changes.
 (() => {
   const PALETTE = 8;
   const charts = JSON.parse(document.getElementById("data-charts").textContent);
@@ -8,7 +8,7 @@
   const value = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colourOf = (n) => value(n < 0 ? "--neutral" : `--series-${n % PALETTE}`);
 
-  // A colour that comes again carries stripes, or as a line dashes.
+  // A colour that is used again gets stripes in a bar, dashes in a line.
   const stripes = (n) => (n < PALETTE ? "" : ["/", "\\", "x", "-", "|", "+", "."][Math.floor(n / PALETTE - 1) % 7]);
 
   function dress(trace) {

@@ -1,10 +1,10 @@
 "use strict";
-// The browsers of synthetic samples and of val items. Only one page of a list is in the document at a time, and an
-// entry's texts come in when it is opened. What a model wrote is set as text, never as HTML.
+// The lists of synthetic samples and of val items. The document holds one page of a list at a time, and an entry's texts
+// only once it is opened. What a model wrote is set as text, never as HTML.
 (() => {
   const PER_PAGE = 25;
   const TYPING = 150; // milliseconds to wait for the next key
-  const source = document.getElementById("data-browsed");
+  const source = document.getElementById("data-items");
   if (!source) return;
   const data = JSON.parse(source.textContent);
 
@@ -19,8 +19,8 @@
   const question = (messages) => messages.filter((m) => m.role === "user").at(-1)?.content ?? messages[0]?.content ?? "";
   const said = (messages) => messages.map((m) => el("p", "message", el("span", "role", m.role), m.content));
 
-  function browser(name, entries, { test, order, line, detail, haystack }) {
-    const form = document.querySelector(`form[data-browser="${name}"]`);
+  function listItems(name, entries, { test, order, line, detail, haystack }) {
+    const form = document.querySelector(`form[data-items="${name}"]`);
     if (!form) return null;
     const texts = new Map();
     let found = entries;
@@ -37,7 +37,7 @@
     back.type = onward.type = "button";
     const list = el("ul", "entries");
     const bar = el("div", "bar", told, back, el("label", "", "Page ", number), pages, onward);
-    document.getElementById(`browser-${name}`).append(bar, list);
+    document.getElementById(`items-${name}`).append(bar, list);
 
     function textOf(entry) {
       if (!texts.has(entry)) texts.set(entry, haystack(entry).join("\n").toLowerCase());
@@ -97,7 +97,7 @@
       choose(values) {
         form.reset();
         for (const [key, value] of Object.entries(values)) form.elements[key].value = value;
-        // After the reset has had its turn.
+        // Runs after the filter that the reset has scheduled.
         setTimeout(() => { filter(); form.parentElement.scrollIntoView(); form.elements.text.focus({ preventScroll: true }); });
       },
     };
@@ -117,8 +117,8 @@
 
   function ratings(version) {
     if (!version.ratings) return "not rated";
-    const each = Object.entries(version.ratings).filter(([, score]) => score !== null);
-    return `score ${version.overall.toFixed(1)}: ${each.map(([name, score]) => `${name} ${score}`).join(", ")}`;
+    const each = Object.entries(version.ratings).filter(([, rating]) => rating !== null);
+    return `rating ${version.overall.toFixed(1)}: ${each.map(([name, rating]) => `${name} ${rating}`).join(", ")}`;
   }
 
   function draft(version, count) {
@@ -135,36 +135,36 @@
     );
   }
 
-  const samples = browser("samples", data.samples, {
+  const samples = listItems("samples", data.samples, {
     haystack: (entry) => [
       entry.seed, entry.group, entry.strategy ?? "",
       ...entry.versions.flatMap((v) => [v.id, v.feedback, ...v.messages.map((m) => m.content)]),
       ...(data.seeds[entry.seed] ?? []).map((m) => m.content),
     ],
     test(entry, wanted) {
-      const score = latest(entry).overall;
+      const rating = latest(entry).overall;
       return (
         (!wanted.status || status(entry) === wanted.status) &&
         (!wanted.rejected || entry.versions.some((v) => v.rejected === wanted.rejected)) &&
         (!wanted.iteration || String(entry.iteration) === wanted.iteration) &&
         (!wanted.group || entry.group === wanted.group) &&
         (!wanted.strategy || entry.strategy === wanted.strategy) &&
-        (!wanted.from || (score !== null && score >= Number(wanted.from))) &&
-        (!wanted.to || (score !== null && score <= Number(wanted.to)))
+        (!wanted.from || (rating !== null && rating >= Number(wanted.from))) &&
+        (!wanted.to || (rating !== null && rating <= Number(wanted.to)))
       );
     },
     order(found, { order }) {
-      const score = (entry) => latest(entry).overall;
-      const rated = (sign) => (a, b) =>
-        score(a) === null || score(b) === null ? (score(a) === null) - (score(b) === null) : sign * (score(a) - score(b));
-      const orders = { low: rated(1), high: rated(-1), drafts: (a, b) => b.versions.length - a.versions.length };
+      const rating = (entry) => latest(entry).overall;
+      const byRating = (sign) => (a, b) =>
+        rating(a) === null || rating(b) === null ? (rating(a) === null) - (rating(b) === null) : sign * (rating(a) - rating(b));
+      const orders = { low: byRating(1), high: byRating(-1), drafts: (a, b) => b.versions.length - a.versions.length };
       return orders[order] ? [...found].sort(orders[order]) : found;
     },
     line: (entry) => [
       el("span", "line", question(latest(entry).messages)),
       el("span", "tag place", `iteration ${entry.iteration}, ${entry.group}`),
       el("span", `tag ${latest(entry).rejected ? "bad" : "good"}`, STATUS[status(entry)]),
-      el("span", "score", latest(entry).overall?.toFixed(1) ?? "–"),
+      el("span", "rating", latest(entry).overall?.toFixed(1) ?? "–"),
     ],
     detail(entry) {
       const seed = data.seeds[entry.seed];
@@ -176,7 +176,7 @@
           el("h4", "", "Seed ", el("span", "", entry.seed)),
           ...(seed ? said(seed) : [el("p", "verdict", "not among the training samples")]),
           entry.wrong_reply === null ? null
-            : el("p", "message", el("span", "role bad", "the model's reply then, wrong"), entry.wrong_reply),
+            : el("p", "message", el("span", "role bad", "wrong reply of the previous model"), entry.wrong_reply),
           entry.strategy ? el("p", "verdict", `Strategy: ${entry.strategy}`) : null,
         ),
         el("div", "", ...versions.map((version) => draft(version, versions.length))),
@@ -184,7 +184,7 @@
     },
   });
   if (samples) {
-    const { iteration, group, strategy, rejected } = document.querySelector('form[data-browser="samples"]').elements;
+    const { iteration, group, strategy, rejected } = document.querySelector('form[data-items="samples"]').elements;
     offer(iteration, data.samples.map((entry) => entry.iteration));
     offer(group, data.samples.map((entry) => entry.group));
     offer(strategy, data.samples.map((entry) => entry.strategy).filter(Boolean));
@@ -223,7 +223,7 @@
     );
   }
 
-  const val = browser("val", data.val, {
+  const val = listItems("val", data.val, {
     haystack: (entry) => [entry.id, ...entry.messages.map((m) => m.content), ...entry.steps.flatMap((s) => [s.reply, s.cause ?? ""])],
     test: (entry, wanted) =>
       (!wanted.outcome || outcome(entry) === wanted.outcome) &&
@@ -244,7 +244,7 @@
     ),
   });
 
-  // From a pattern to what was made from it and what it was found in, and from a val item to its pattern
+  // Links from a pattern to its samples and its val items, and from a val item to its pattern
 
   for (const button of document.querySelectorAll("button[data-show]")) {
     const { show, ...values } = button.dataset;

@@ -1,6 +1,6 @@
 "use strict";
-// Headers of longer tables become buttons that sort: ascending, descending, and back to the order of the file. Rows stay
-// in their group. Long tables have a field that leaves only the rows with a text, in the row or its group's name.
+// Headers of longer tables become buttons that sort: ascending, descending, and back to the original order. Rows stay in
+// their group. Long tables have a search field that matches the row and the name of its group.
 (() => {
   const ORDERS = ["none", "ascending", "descending"];
 

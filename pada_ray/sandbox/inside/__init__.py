@@ -1,5 +1,5 @@
-"""What runs inside the sandbox. It imports the standard library and itself, nothing else.
+"""What runs inside the sandbox. It imports only the standard library and itself.
 
-Two processes share a sandbox: one loads the program and answers calls, the other, which started it, runs
-the tests and alone can say that they passed.
+Two processes share a sandbox. One loads the program and answers calls. The other started it, runs the tests,
+and is the only one that can report that they passed.
 """

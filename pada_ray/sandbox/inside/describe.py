@@ -1,10 +1,10 @@
-"""One line about an error in a text that was run."""
+"""One line about an error in source text that was run."""
 
 from __future__ import annotations
 
 
 def describe(error: BaseException, source: str, file: str) -> str:
-    """The error, and the line of `source` in which it arose, if it was compiled as `file` and is in its trace."""
+    """The error and its line of `source`, if code compiled as `file` is in the traceback."""
     if isinstance(error, SystemExit):
         return "the program exited before its end"
     try:

@@ -1,8 +1,8 @@
-"""The first process in a sandbox: closes it behind itself, starts the program's process, and runs the tests.
+"""The first process in a sandbox: locks it, starts the program's process, and runs the tests.
 
-Standard input holds two `marshal` dumps: the settings, and a tuple of the program and its tests, which is
-read only when the program's process is there, so that nothing of the tests is in its memory. One line goes
-back through the file descriptor `verdict`: "+", or "-" and why the tests did not reach their end. Then it
+Standard input holds two `marshal` dumps: the settings, then a tuple of the program and its tests. The second
+is read after the program's process has started, so its memory holds nothing of the tests. One line goes back
+through the file descriptor `verdict`: "+", or "-" and why the tests did not reach their end. Then the process
 waits to be killed.
 """
 
@@ -21,7 +21,7 @@ from .root import enter_root
 from .system import adopt_orphans, drop_powers, hide
 from .tests import Tests
 
-TYPE_CHECKING = False  # as in `typing`, which takes a third of the time that a sandbox takes to start
+TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
     from typing import NoReturn
 
@@ -52,7 +52,7 @@ def main() -> None:
 
     def say(verdict: str) -> NoReturn:
         os.write(settings["verdict"], (verdict + "\n").encode(errors="replace"))
-        # Orphans stay below this process, where they are found, until all are killed from outside.
+        # Orphans stay below this process, so that they are found and killed from outside.
         while True:
             time.sleep(60)
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _keep_only(*kept: int) -> None:
-    """Closes what the program must not reach, and leaves it output and an empty input."""
+    """Closes all descriptors but `kept` and output, and empties the input."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     for fd in range(3, os.sysconf("SC_OPEN_MAX")):

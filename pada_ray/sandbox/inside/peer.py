@@ -1,4 +1,4 @@
-"""Calls between the two processes, in either direction, one at a time."""
+"""Calls between the two processes, in both directions, one at a time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import suppress
 from .proxy import Proxy
 from .values import Values
 
-TYPE_CHECKING = False  # as in `typing`, which takes a third of the time that a sandbox takes to start
+TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-# What may be asked of an object of the other side.
+# What may be done with an object of the other side.
 OPERATIONS: dict[str, Callable[..., object]] = {
     "call": lambda called, *args, **kwargs: called(*args, **kwargs),
     "get": getattr,
@@ -34,15 +34,15 @@ SAID = "_said_in_the_other_process"  # the attribute of an error with the other 
 
 
 class Peer:
-    """The other process, asked through one pipe and heard through another.
+    """The other process. Requests go through one pipe and replies come through another.
 
-    A list, dict, set or bytearray that is given as an argument and changed by the call is changed here too.
-    An error comes back as an error of the same kind.
+    If a call changes a list, dict, set or bytearray that is its argument, the change is made here too. An error
+    comes back as an error of the same kind.
 
     Args:
         operations: what the other side may ask for, by name.
-        describe: one line about an error that arose here.
-        lost: called when the other side has ended or sent what is no message; it must not return.
+        describe: one line about an error raised here.
+        lost: called when the other side has ended or sent an invalid message; it must not return.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Peer:
         self.values = Values({"object": lambda number: Proxy(self.ask), "coroutine": self._coroutine})
 
     def ask(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        """Has the other side do something, and answers its own questions until it is done."""
+        """Asks the other side for an operation, and answers its requests until the result arrives."""
         self._send(self.values.write(("ask", operation, args, kwargs)))
         while True:
             match self._receive():
@@ -81,13 +81,13 @@ class Peer:
                     self._lost()
 
     def serve(self) -> None:
-        """Answers questions until there is no other side any more."""
+        """Answers requests until the other side has ended."""
         while True:
             _, operation, args, kwargs = self._receive()
             self._answer(operation, args, kwargs)
 
     def print(self, text: str) -> None:
-        """Has the other side print something."""
+        """Makes the other side print `text`."""
         self._send(self.values.write(("print", text)))
 
     def _answer(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _changeable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 
 
 def _change(values: list[Any], changes: Any) -> None:
-    for value, new in zip(values, changes or (), strict=False):  # whatever the other side has sent
+    for value, new in zip(values, changes or (), strict=False):  # the other side may have sent anything
         if type(value) is type(new):
             value.clear()
             (value.extend if isinstance(value, list | bytearray) else value.update)(new)

@@ -1,4 +1,4 @@
-"""The process of the program: it loads the source text, and answers what the tests ask of it."""
+"""The program's process: loads the source text and answers the requests of the tests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import types
 from .describe import describe
 from .peer import OPERATIONS, Peer
 
-TYPE_CHECKING = False  # as in `typing`, which takes a third of the time that a sandbox takes to start
+TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
 class _Printed(io.RawIOBase):
-    """Hands what the program prints to the tests, which may want to read it."""
+    """Sends what the program prints to the tests, which may read it."""
 
     def __init__(self, peer: Peer):
         self._peer = peer
@@ -31,16 +31,16 @@ class _Printed(io.RawIOBase):
 
 
 class Program:
-    """A program to be loaded, and its names."""
+    """A program and its names."""
 
     def __init__(self) -> None:
-        # A module of its own: `dataclass` and `pickle` look one up. As in the HumanEval harness its name is
-        # not __main__, so that demonstrations under `if __name__ == "__main__"` stay out.
+        # Its own module, because `dataclass` and `pickle` look one up. As in the HumanEval harness its name is
+        # not __main__, so that code under `if __name__ == "__main__"` does not run.
         self._module = sys.modules["program"] = types.ModuleType("program")
         self._source = ""
 
     def serve(self, read_fd: int, write_fd: int) -> None:
-        """Answers until the tests are over. Does not return."""
+        """Answers until the tests have ended. Does not return."""
         operations = {**OPERATIONS, "load": self._load, "names": self._names}
         peer = Peer(
             read_fd, write_fd, operations, lambda e: describe(e, self._source, "<program>"), lambda: os._exit(0)
@@ -52,7 +52,7 @@ class Program:
             return asyncio.run(peer.values.own(number))
 
         operations["await"] = await_
-        # Messages so small that the system writes them whole, also where several processes print.
+        # Small messages, which the system writes whole even if several processes print.
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Printed(peer), 2048), "utf-8", "backslashreplace")
         peer.serve()
 

@@ -1,18 +1,18 @@
-"""An object of the other process, seen from this one."""
+"""Stands for an object of the other process."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as in `typing`, which takes a third of the time that a sandbox takes to start
+TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
 
 class Proxy:
-    """Passes on what a test does with an object, but never a comparison or arithmetic.
+    """Passes on what a test does with an object, except comparisons and arithmetic.
 
-    Those would let the tested code say what its own results are equal to: `==` is identity here, and the
-    other operators are Python's TypeError. The values that calls, attributes and items give are copies.
+    With those, the tested code could decide what its own results are equal to. So `==` is identity here, and
+    other operators raise TypeError. Calls, attributes and items return copies.
     """
 
     __slots__ = ("__ask",)

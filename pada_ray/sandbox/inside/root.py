@@ -1,4 +1,4 @@
-"""A root folder of its own for a process that has a mount namespace: what bubblewrap does, where it is missing."""
+"""Gives a process in a mount namespace its own root folder. Replaces bubblewrap where that is missing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _DETACH = 2
 
 
 def enter_root(folder: str, shown: list[str], links: list[tuple[str, str]], work: str, disk: int) -> None:
-    """Replaces the root by one that holds what is shown, read-only, and empty temporary folders.
+    """Replaces the root by one with the paths in `shown`, read-only, and empty temporary folders.
 
     Args:
         folder: an empty folder to mount the new root on.
-        shown: paths of files and folders that stay where they are.
+        shown: paths of files and folders to keep.
         links: path and target of symbolic links.
-        work: a folder to make below /tmp.
-        disk: bytes that the temporary folders may hold, each.
+        work: a folder to create below /tmp.
+        disk: bytes that each temporary folder may hold.
     """
     _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "size=1m,mode=755")
     for path in ("/tmp", "/dev/shm"):
@@ -35,7 +35,7 @@ def enter_root(folder: str, shown: list[str], links: list[tuple[str, str]], work
         os.makedirs(os.path.dirname(folder + path), exist_ok=True)
         os.symlink(target, folder + path)
     os.chdir(folder)
-    # The old root comes to lie on the new one, from where it is taken away.
+    # This mounts the old root over the new one, so the next call can unmount it.
     call("syscall", ctypes.c_long(_PIVOT_ROOT[os.uname().machine]), b".", b".")
     call("umount2", b".", _DETACH)
     os.chdir("/")
@@ -59,7 +59,7 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
 
 
 def _make_read_only(path: str, recursive: bool) -> None:
-    """Needs Linux 5.12. `mount` could do it for one mount alone, and not for those below."""
+    """Needs Linux 5.12. `mount` cannot make the mounts below a mount read-only."""
     attributes = (ctypes.c_uint64 * 4)(1 | _NOSUID, 0, 0, 0)
     flags = 0x8000 if recursive else 0
     call("syscall", ctypes.c_long(_MOUNT_SETATTR), -100, os.fsencode(path), flags, attributes, ctypes.c_size_t(32))

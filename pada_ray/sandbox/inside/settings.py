@@ -1,4 +1,4 @@
-"""What a sandbox is told before it starts."""
+"""The settings of a sandbox."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, TypedDict
 
 class Settings(TypedDict):
     verdict: int
-    """The file descriptor."""
+    """A file descriptor."""
     limits: list[tuple[str, int]]
-    """By the names of module `resource`."""
+    """Names in module `resource`, and values."""
     packages: list[str]
     """Folders of installed packages."""
     user: int | None
     """The user to become, if any."""
     root: dict[str, Any] | None
-    """Arguments of `enter_root`, if that is still to be done."""
+    """Arguments of `enter_root`, or None if it need not be called."""
     folder: str
-    """Where the program works, empty."""
+    """The program's working folder, empty."""

@@ -1,4 +1,4 @@
-"""Calls of the C library, and the powers that a process gives up."""
+"""Calls to the C library, and how a process drops its privileges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 
 
 def call(name: str, *arguments: object) -> int:
-    """Calls a function that returns -1 and sets errno if it fails, and raises OSError then."""
+    """Calls a function. Raises OSError if it returns -1, by errno."""
     result = getattr(_library, name)(*arguments)
     if result == -1:
         error = ctypes.get_errno()
@@ -21,23 +21,23 @@ def call(name: str, *arguments: object) -> int:
 
 
 def drop_powers(user: int | None) -> None:
-    """Becomes `user` if one is given, and gives up whatever root may do beyond other users, for good."""
+    """Becomes `user`, if given, and drops all capabilities of root for good."""
     call("prctl", _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     for capability in range(64):
-        with suppress(OSError):  # past the last one, or nothing to drop
+        with suppress(OSError):  # past the last capability, or nothing to drop
             call("prctl", _CAPBSET_DROP, capability, 0, 0, 0)
     call("capset", (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)())
 
 
 def hide() -> None:
-    """Keeps other processes of this user from this one's memory and open files."""
+    """Keeps other processes of this user out of this one's memory and open files."""
     call("prctl", _SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
-    """Has descendants stay below this process when their parents end, so that they are found."""
+    """Keeps descendants below this process when their parents end, so that they are found."""
     call("prctl", _SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""The process of the tests: it runs them against the program and says what came of it."""
+"""The tests' process: runs the tests against the program and reports the verdict."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import suppress
 from .describe import describe
 from .peer import OPERATIONS, SAID, Peer
 
-TYPE_CHECKING = False  # as in `typing`, which takes a third of the time that a sandbox takes to start
+TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Tests:
-    """The tests, and the program that they ask.
+    """The tests and the connection to the program.
 
     Args:
-        say: takes the verdict, "+" or "-" and the reason, and ends the process.
+        say: reports the verdict, "+" or "-" and the reason, and does not return.
     """
 
     def __init__(self, read_fd: int, write_fd: int, say: Callable[[str], None]):
@@ -33,13 +33,13 @@ class Tests:
         )
 
     def run(self, program: str, tests: str) -> None:
-        """Loads the program, runs the tests to their end, and says so. Does not return."""
+        """Loads the program, runs the tests, and reports the verdict. Does not return."""
         try:
             module = types.ModuleType("tests")
             sys.modules["tests"] = module
             loaded = self._peer.ask("load", program)
             code = compile(tests, "<tests>", "exec", dont_inherit=True)
-            # A program that redefines `len` does so for itself.
+            # A program's own `len` does not replace the one that the tests use.
             names = sorted(name for name in _names(code) if not hasattr(builtins, name))
             module.__dict__.update(self._peer.ask("names", names) if names else {})
             module.__dict__["program"] = loaded
@@ -53,7 +53,7 @@ class Tests:
         self._say(verdict)
 
     def _of_own(self, operation: str) -> Callable[..., object]:
-        """The operation, for objects that a test gave to the program and not for their private parts."""
+        """The operation, allowed only on objects that a test gave to the program, without private attributes."""
 
         def operate(target: object, *args: object, **kwargs: object) -> object:
             private = operation in ("get", "set") and str(args[0]).startswith("_")

@@ -1,8 +1,8 @@
-"""What crosses between the two processes: plain values as copies, everything else as a number to ask about.
+"""What passes between the two processes: plain values as copies, every other object as a number.
 
-The reader trusts nothing. It lets pickle build Python's plain values and not one class. What else it knows
-by name (`Decimal`, `deque`, exceptions, ...) it builds itself from plain values, so that a value's `==` is
-always Python's own and never one that came along.
+The reader trusts nothing. It lets pickle build plain Python values but no class. The other types that it
+knows by name (`Decimal`, `deque`, exceptions, ...) it builds itself from plain values. So the `==` of a value
+is always Python's and never the other side's.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import builtins
 import importlib
 import io
 import types
-from _pickle import Pickler, Unpickler  # `pickle` imports `re` as well, a quarter of the time to start
+from _pickle import Pickler, Unpickler  # `pickle` also imports `re`, a quarter of the start time
 
-TYPE_CHECKING = False  # as in `typing`, which takes a third of the time that a sandbox takes to start
+TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 _PLAIN: tuple[Callable[[Any], object], ...] = (int, float, str, bytes, bytearray, tuple, list, dict, set, frozenset)
 _EXACTLY_PLAIN = frozenset([type(None), bool, *_PLAIN])
-# By the module and the name of the type: what its constructor is called with.
+# (module, name) of a type: the arguments of its constructor.
 _STANDARD: dict[tuple[str, str], Callable[[Any], tuple[object, ...]]] = {
     ("builtins", "complex"): lambda v: (v.real, v.imag),
     ("builtins", "range"): lambda v: (v.start, v.stop, v.step),
@@ -37,21 +37,21 @@ _STANDARD: dict[tuple[str, str], Callable[[Any], tuple[object, ...]]] = {
 
 
 class Values:
-    """One side's writer and reader, with the objects that the two sides know by number.
+    """One side's writer and reader, with the objects that both sides know by number.
 
     Args:
-        make: what stands here for the other side's object of a number, by "object" and "coroutine".
+        make: for "object" and "coroutine", makes the stand-in for the other side's object of a number.
     """
 
     def __init__(self, make: dict[str, Callable[[int], object]]):
         self._make = make
-        self._own: list[Any] = []  # kept for good, so that no id is given twice
+        self._own: list[Any] = []  # kept for good, so that Python reuses no id
         self._own_number: dict[int, int] = {}
         self._other: dict[int, object] = {}
         self._other_number: dict[int, int] = {}
 
     def is_own(self, value: object) -> bool:
-        """Whether the other side was given this object by number."""
+        """Whether the other side got this object by number."""
         return id(value) in self._own_number
 
     def own(self, number: int) -> Any:
@@ -63,7 +63,7 @@ class Values:
         return buffer.getvalue()
 
     def read(self, data: bytes) -> Any:
-        """What the other side's `write` was given. Bytes that it did not write may raise anything."""
+        """Reverses the other side's `write`. Any other bytes may raise any error."""
         return _Reader(io.BytesIO(data), self._build).load()
 
     def _describe(self, value: Any) -> tuple[object, ...] | None:
@@ -143,7 +143,7 @@ class _Reader(Unpickler):
 
 
 def _rebuild(what: str, *given: Any) -> object:
-    """A value from its description, all of whose parts are plain or rebuilt themselves."""
+    """A value from its description, whose parts are plain or rebuilt already."""
     if what == "standard":
         (module, name), arguments = given
         if (module, name) not in _STANDARD:

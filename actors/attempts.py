@@ -1,0 +1,53 @@
+"""The rows of data generation: an attempt, its candidates so far, and the error that stopped it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from pada_ray.errors import PadaError, root_cause
+from pada_ray.records import Attempt, Candidate
+
+_CANDIDATES = TypeAdapter(list[Candidate])
+
+Rows = dict[str, Any]
+"""Columns: id, attempt and candidates as JSON, error pickled (empty where there is none)."""
+
+
+def row_of(attempt: Attempt) -> dict[str, Any]:
+    """The row that an attempt begins with."""
+    return {"id": attempt.id, "attempt": attempt.model_dump_json(), "candidates": "[]", "error": b""}
+
+
+def outcome_of(row: dict[str, Any]) -> list[Candidate]:
+    """The candidates of a row that has been through all stages. Raises the PadaError that stopped it."""
+    if row["error"]:
+        error: PadaError = pickle.loads(row["error"])
+        raise error
+    return _CANDIDATES.validate_json(row["candidates"])
+
+
+async def through(rows: Rows, work: Callable[[Attempt, list[Candidate]], Awaitable[list[Candidate]]]) -> Rows:
+    """The rows after a stage's work. A PadaError becomes part of its row: Ray Data would add words of its own to it."""
+    done = [await _one_through(row, work) for row in _each(rows)]
+    return {column: [row[column] for row in done] for column in rows}
+
+
+async def _one_through(
+    row: dict[str, Any], work: Callable[[Attempt, list[Candidate]], Awaitable[list[Candidate]]]
+) -> dict[str, Any]:
+    if row["error"]:
+        return row
+    try:
+        candidates = await work(Attempt.model_validate_json(row["attempt"]), outcome_of(row))
+    except PadaError as e:
+        return row | {"error": pickle.dumps(root_cause(e))}
+    return row | {"candidates": _CANDIDATES.dump_json(candidates).decode()}
+
+
+def _each(rows: Rows) -> Sequence[dict[str, Any]]:
+    columns = list(rows)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*rows.values(), strict=True)]

@@ -1,0 +1,257 @@
+"""Data generation by Ray Data (section A.5 batches it): attempts stream through the stages generate, screen and judge.
+
+What quality control sends back goes into the same stream again, while other batches are still on their way, so no batch
+waits for another. A dataset of its own for every attempt would start the agents' processes anew each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data.block import BlockMetadata
+from ray.data.datasource import Datasource, ReadTask
+
+from actors.agents import DataGenerationAgent, QualityControlAgent
+from actors.attempts import outcome_of, row_of, through
+from actors.remote import NODE_ID, on_this_node
+from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
+from pada_ray.agents.screening import Screen
+from pada_ray.config import Config
+from pada_ray.errors import PadaError
+from pada_ray.llm.client import GatewayLlm
+from pada_ray.records import Attempt, Candidate
+from pada_ray.resources import all_nodes, cores
+from pada_ray.run import run_files
+from pada_ray.sandbox import check_level
+from pada_ray.sandbox.launch import Level
+from pada_ray.student.evaluation_job import LOST_WORKERS
+
+_CALLS_AT_A_TIME = 64  # enough that the gateway's limits are what holds calls back
+
+
+def augment(
+    job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm
+) -> tuple[Augmentation, str]:
+    """𝒟_syn of the job, and Ray Data's account of the stages' work. Blocks until the quotas are filled."""
+    stream = AttemptStream(job, screen, config, teacher, judge)
+    try:
+        return asyncio.run(_fill(job, stream)), stream.stats()
+    finally:
+        stream.end()
+
+
+async def _fill(job: AugmentationJob, stream: AttemptStream) -> Augmentation:
+    stream.begin(asyncio.get_running_loop())
+    augmentation = await fill_quotas(job, stream.assess)
+    await stream.close()
+    return augmentation
+
+
+class AttemptLog:
+    """The attempts of an iteration in the order in which they were made. A reader that died begins at the first one
+    again, as Ray expects of it."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any] | None] = []
+        self._grown = asyncio.Condition()
+
+    async def append(self, row: dict[str, Any] | None) -> None:
+        """None says that there are no more."""
+        async with self._grown:
+            self._rows.append(row)
+            self._grown.notify_all()
+
+    async def at(self, position: int) -> dict[str, Any] | None:
+        """The row there, as soon as there is one."""
+        async with self._grown:
+            await self._grown.wait_for(lambda: len(self._rows) > position)
+            return self._rows[position]
+
+
+AttemptLogActor = ray.remote(num_cpus=0)(AttemptLog)
+
+
+class AttemptStream:
+    """The stages as one dataset, which is read while its source is still being written to."""
+
+    def __init__(self, job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm):
+        self._log = AttemptLogActor.options(**on_this_node()).remote()
+        self._waiting: dict[str, asyncio.Future[list[Candidate]]] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._dataset = _dataset(self._log, job, screen, config, teacher, judge)
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Starts the stages. Outcomes are handed over in `loop`."""
+        self._loop = loop
+        self._reader.start()
+
+    async def assess(self, attempt: Attempt) -> list[Candidate]:
+        """The candidates of an attempt, each with its verdict. Raises the PadaError of a stage, and what Ray raises."""
+        outcome = asyncio.get_running_loop().create_future()
+        self._waiting[attempt.id] = outcome
+        await self._log.append.remote(row_of(attempt))
+        return await outcome
+
+    async def close(self) -> None:
+        """There are no more attempts: the stages end."""
+        await self._log.append.remote(None)
+        await asyncio.to_thread(self._reader.join)
+
+    def stats(self) -> str:
+        """What each stage did: tasks, workers, seconds."""
+        stats: str = self._dataset.stats()
+        return stats
+
+    def end(self) -> None:
+        """Ends the stages, whatever they are at."""
+        ray.kill(self._log)
+
+    def _read(self) -> None:
+        try:
+            # Without prefetching: an outcome would wait until the next one arrives.
+            for batch in self._dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+                for row in batch.to_pylist():
+                    self._hand_over(row)
+        except BaseException as e:
+            self._call(self._fail_all, e)
+
+    def _hand_over(self, row: dict[str, Any]) -> None:
+        outcome = self._waiting.pop(row["id"])
+        try:
+            candidates = outcome_of(row)
+        except Exception as e:
+            self._call(_fail, outcome, e)
+        else:
+            self._call(_succeed, outcome, candidates)
+
+    def _call(self, function: Any, *args: Any) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def _fail_all(self, e: BaseException) -> None:
+        for outcome in self._waiting.values():
+            _fail(outcome, e)
+
+
+def _succeed(outcome: asyncio.Future[list[Candidate]], candidates: list[Candidate]) -> None:
+    if not outcome.done():
+        outcome.set_result(candidates)
+
+
+def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
+    if not outcome.done():
+        outcome.set_exception(e)
+
+
+def _dataset(
+    log: Any, job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm
+) -> Any:
+    llm = config.llm
+    # Beside the driver and without a CPU: an autoscaler would keep a worker, which may have a GPU, to wait for LLMs.
+    beside: dict[str, Any] = {"num_cpus": 0, **on_this_node()}
+    place, at_a_time = _screening_place(screen, config)
+    rows = (
+        ray.data.read_datasource(Attempts(log), override_num_blocks=1, ray_remote_args=beside)
+        .map_batches(
+            DataGenerationAgent,
+            fn_constructor_args=(teacher, config.data_generation, config.prompts, llm.max_reasks, config.seed),
+            batch_size=1,
+            compute=_one_agent(llm.teacher.max_in_flight),
+            **beside,
+            **LOST_WORKERS,
+        )
+        .map_batches(
+            screened, fn_args=([ray.put(screen)],), batch_size=1, compute=ray.data.TaskPoolStrategy(at_a_time), **place
+        )
+    )
+    if config.quality_control.enabled and any(group.reviewed for group in job.groups):
+        rows = rows.map_batches(
+            QualityControlAgent,
+            fn_constructor_args=(judge, config.quality_control, config.prompts, llm.max_reasks),
+            batch_size=1,
+            compute=_one_agent(llm.judge.max_in_flight),
+            **beside,
+            **LOST_WORKERS,
+        )
+    rows.set_name(f"{run_files.run_name(job.run)}: data generation")
+    rows.context.target_max_block_size = 1  # a row is passed on as soon as it is there, and not with others
+    return rows
+
+
+def _one_agent(calls: int | None) -> Any:
+    """One actor that has so many calls under way."""
+    most = calls or _CALLS_AT_A_TIME
+    return ray.data.ActorPoolStrategy(size=1, max_tasks_in_flight_per_actor=most, max_concurrent_calls_per_actor=most)
+
+
+class Attempts(Datasource):
+    """The rows of an `AttemptLog`, as they come."""
+
+    def __init__(self, log: Any):
+        self._log = log
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        return None
+
+    def get_read_tasks(self, parallelism: int, *args: Any, **kwargs: Any) -> list[ReadTask]:
+        log = self._log
+
+        def read() -> Iterator[pa.Table]:
+            for position in itertools.count():
+                row = ray.get(log.at.remote(position))
+                if row is None:
+                    return
+                yield pa.Table.from_pylist([row])
+
+        return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
+
+
+def screened(rows: dict[str, Any], screen: list[Any]) -> dict[str, Any]:
+    async def work(attempt: Attempt, candidates: list[Candidate]) -> list[Candidate]:
+        return _fetched(*screen).screen(attempt.batch, candidates)
+
+    return asyncio.run(through(rows, work))
+
+
+@functools.lru_cache(maxsize=1)  # a process screens many batches by the same screen, and it can be large
+def _fetched(screen: Any) -> Screen:
+    fetched: Screen = ray.get(screen)
+    return fetched
+
+
+def _screening_place(screen: Screen, config: Config) -> tuple[dict[str, Any], int]:
+    """Where screening runs, as options of its tasks, and how many of these at a time: spread over the cluster, or on
+    this node alone where an autoscaler would keep or start others for it.
+
+    They ask for no CPU, since they are short, and would else wait for another run's training to end. Code is executed
+    on nodes alone whose sandbox has been found to be as strong as the config asks.
+    """
+    nodes = all_nodes()
+    if nodes is None or len(nodes) == 1:
+        return {"num_cpus": 0, **on_this_node(must=screen.runs_code)}, cores()
+    place: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": "SPREAD"}
+    if screen.runs_code:
+        required = config.sandbox.require
+        held = ray.get([_sandbox_holds.options(label_selector={NODE_ID: n["NodeID"]}).remote(required) for n in nodes])
+        nodes = [node for node, holds in zip(nodes, held, strict=True) if holds]
+        place = {"num_cpus": 0, "label_selector": {NODE_ID: f"in({','.join(node['NodeID'] for node in nodes)})"}}
+    return place, max(1, sum(int(node["Resources"].get("CPU", 0)) for node in nodes))
+
+
+@ray.remote(num_cpus=0)
+def _sandbox_holds(required: Level) -> bool:
+    """Whether the sandbox of the node where this runs is as strong as required."""
+    try:
+        check_level(required)
+    except PadaError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""When two runs have a stage in common: one hash for all that the stage's result depends on.
+
+The orchestrator shares stages by it, and a plan counts what is shared by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pada_ray.config import Config
+from pada_ray.records import Analysis, Sample
+from pada_ray.storage import as_lines
+
+
+def fine_tuning_content(config: Config, training_set: Iterable[Sample], previous: str | None = None) -> str:
+    """Of an adapter: student, settings, seed, training set, and with `restart: previous` the content of the adapter
+    that it goes on from."""
+    settings = config.fine_tune.model_dump_json()
+    return content_hash(_student_content(config), config.seed, settings, as_lines(training_set), previous)
+
+
+def evaluation_content(config: Config, adapter: str | None, samples: Iterable[Sample]) -> str:
+    """Of the replies to `samples` of the model with an adapter of content `adapter`, or of the base model.
+
+    They are the same for any number of workers.
+    """
+    settings = config.evaluation.model_dump_json(exclude={"workers", "cpus_per_worker", "gpus_per_worker"})
+    return content_hash(_student_content(config), adapter, settings, *(s.model_dump_json() for s in samples))
+
+
+def clustering_content(config: Config, analyses: Iterable[Analysis]) -> str:
+    """Of the clusters of `analyses`."""
+    settings = config.pattern_analysis.what_findings_depend_on()
+    return content_hash(settings, config.seed, *(a.model_dump_json() for a in analyses))
+
+
+def findings_content(config: Config, adapter: str) -> str:
+    """Of what pattern analysis asks about the model with an adapter of content `adapter`."""
+    return content_hash(adapter, config.pattern_analysis.what_findings_depend_on())
+
+
+def grading_content(config: Config, adapter: str) -> str:
+    """Of what the judge is asked about the replies of the model with an adapter of content `adapter`."""
+    return content_hash(adapter, config.grading.model_dump_json())
+
+
+def _student_content(config: Config) -> str:
+    return content_hash(config.student.model_dump_json(), *model_files(config.student.model))
+
+
+def content_hash(*parts: object) -> str:
+    """The hash of the parts' texts."""
+    return hashlib.sha256(repr([str(part) for part in parts]).encode()).hexdigest()[:32]
+
+
+def model_files(model: str) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time of change in ns of each file of a model's folder, which tell one model of this path
+    from another; nothing for what is no folder here, such as an id of the Hub."""
+    folder = Path(model).expanduser()
+    found = [(file, file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
+    return [(str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for file, stat in found]

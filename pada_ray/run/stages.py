@@ -1,0 +1,140 @@
+"""Stages, which a run does once: what is finished is read back, what is not is done and written down."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+from pada_ray.errors import BudgetReached, one_line, root_cause
+from pada_ray.records import Record
+from pada_ray.run.event_log import Event, EventLog, EventName
+from pada_ray.run.shared_stages import StageStore
+from pada_ray.run.state import FILE, FinishedStage, RunState, read_state
+from pada_ray.storage import Folder
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+
+class StageKeeper:
+    """Keeps the state of the run in `folder`, and writes it after every change. With a `store`, what another run has
+    done is taken from there. `notice` is told every event of the run."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        name: str,
+        store: StageStore | None = None,
+        notice: Callable[[Event], None] = lambda event: None,
+    ):
+        self.folder = folder
+        self._store = store
+        self._log = EventLog(folder, notice)
+        self._known = folder.exists(FILE)
+        self.state = read_state(folder) if self._known else RunState(name=name)
+        self.stage_began = time.time()
+
+    def begin(self) -> None:
+        """The run goes on from wherever it stands."""
+        self._transition(status="running", error=None)
+        if self._known:
+            self.tell("run resumed", finished_stages=len(self.state.finished))
+        else:
+            self.tell("run began")
+
+    def stop(self, error: BaseException) -> None:
+        """The run cannot go on: it has failed, or it is paused because its budget is reached."""
+        root = root_cause(error)
+        told = one_line(root, most=2000)
+        paused = isinstance(root, BudgetReached)
+        self._transition(status="paused" if paused else "failed", error=told)
+        self.tell("run paused" if paused else "run failed", error=told)
+
+    def end(self, best: str) -> None:
+        self._transition(status="done", stage="done", best=best)
+        self.tell("run ended", best=best)
+
+    def tell(self, event: EventName, **figures: Any) -> None:
+        """Puts an event into the run's log."""
+        self._log.add(event, self.state.stage, **figures)
+
+    def count(self, model: str, **counts: int) -> None:
+        """Writes counts of a model's iteration into the state."""
+        self.state.counts.setdefault(model, {}).update(counts)
+        self.write()
+
+    async def stage(
+        self,
+        name: str,
+        output: str,
+        work: Callable[[], Awaitable[T]],
+        save: Callable[[T], None],
+        load: Callable[[], T],
+        content: str | None = None,
+    ) -> T:
+        """What stage `name` gives: loaded if it is finished, else worked out, saved, and marked as finished.
+
+        `save` writes `output`, a file or folder beside which it writes nothing that `load` needs. A run that dies
+        before the mark does the stage again. `content` is the hash of all that the result depends on (`sharing.py`),
+        for stages that runs may have in common.
+        """
+        if name in self.state.finished:
+            return load()
+        self._transition(stage=name)
+        self.tell("stage began")
+        async with self._shared(content, output) as there:
+            if there:
+                result = load()
+            else:
+                result = await work()
+                save(result)
+            seconds = round(time.time() - self.stage_began, 2)
+            self.state.finished[name] = FinishedStage(output=output, seconds=seconds, shared=there)
+            self.write()
+        self.tell("stage ended", seconds=seconds, shared=there)
+        return result
+
+    async def stage_of_records(
+        self,
+        name: str,
+        file: str,
+        kind: type[R],
+        work: Callable[[], Awaitable[list[R]]],
+        content: str | None = None,
+    ) -> list[R]:
+        """A stage whose output is one file of records, JSON lines or YAML by its name."""
+
+        def save(records: list[R]) -> None:
+            if file.endswith(".yaml"):
+                self.folder.write_yaml(file, [r.model_dump(mode="json") for r in records])
+            else:
+                self.folder.write_records(file, records)
+
+        def load() -> list[R]:
+            if file.endswith(".yaml"):
+                return [kind.model_validate(value) for value in self.folder.read_yaml(file) or []]
+            return self.folder.read_records(file, kind)
+
+        return await self.stage(name, file, work, save, load, content)
+
+    @contextlib.asynccontextmanager
+    async def _shared(self, content: str | None, output: str) -> AsyncIterator[bool]:
+        """Whether another run's output is there already; if not, what the block makes is stored for others."""
+        if self._store is None or content is None:
+            yield False
+        elif await self._store.fetch(content, self.folder, output):
+            yield True
+        else:
+            async with self._store.working_on(content, self.folder, output):
+                yield False
+
+    def _transition(self, **changes: Any) -> None:
+        for field, value in changes.items():
+            setattr(self.state, field, value)
+        self.stage_began = time.time()
+        self.write()
+
+    def write(self) -> None:
+        self.folder.write_text(FILE, self.state.model_dump_json(indent=1))
