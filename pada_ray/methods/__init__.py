@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pada_ray.methods import auggpt, controls, llm2llm, llms_as_instructors, pada, vanilla
+import pkgutil
+
 from pada_ray.methods.method import Method
 
 __all__ = ["INSTRUCTIONS", "METHODS", "Method"]
 
-METHODS: dict[str, Method] = {
-    "pada": pada.METHOD,
-    "vanilla": vanilla.METHOD,
-    "auggpt": auggpt.METHOD,
-    "llms_as_instructors": llms_as_instructors.LE,
-    "llms_as_instructors_lec": llms_as_instructors.LEC,
-    "llm2llm": llm2llm.METHOD,
-    "similar": controls.SIMILAR,
-    "more_steps": controls.MORE_STEPS,
+_RECORDS = {
+    "pada": "pada_ray.methods.pada:METHOD",
+    "vanilla": "pada_ray.methods.vanilla:METHOD",
+    "auggpt": "pada_ray.methods.auggpt:METHOD",
+    "llms_as_instructors": "pada_ray.methods.llms_as_instructors:LE",
+    "llms_as_instructors_lec": "pada_ray.methods.llms_as_instructors:LEC",
+    "llm2llm": "pada_ray.methods.llm2llm:METHOD",
+    "similar": "pada_ray.methods.controls:SIMILAR",
+    "more_steps": "pada_ray.methods.controls:MORE_STEPS",
 }
+
+METHODS: dict[str, Method] = {name: pkgutil.resolve_name(record) for name, record in _RECORDS.items()}
 
 INSTRUCTIONS: tuple[str, ...] = tuple(dict.fromkeys(i for m in METHODS.values() for i in m.instructions))
 """The prompts by which new samples are written."""

@@ -6,7 +6,7 @@ Test is evaluated along with the other splits, for the report alone.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Sequence
 
 from pada_ray.records import Prediction, Sample, Split
@@ -15,11 +15,11 @@ from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.tasks import get_task
 
 BACKENDS = {
-    "transformers": "pada_ray.student.evaluation_transformers",
-    "vllm": "pada_ray.student.evaluation_vllm",
+    "transformers": "pada_ray.student.evaluation_transformers:replies",
+    "vllm": "pada_ray.student.evaluation_vllm:replies",
 }
-"""By the name in `evaluation.backend`, the module whose `replies(job, samples)` gives an EvaluationReply to each
-sample, in order. It is imported when it is needed, since each brings heavy packages."""
+"""By the name in `evaluation.backend`, the function that gives an EvaluationReply to each sample of a job, in order. It
+is imported when it is needed, since each brings heavy packages."""
 
 
 def evaluate(job: EvaluationJob) -> list[Prediction]:
@@ -29,8 +29,8 @@ def evaluate(job: EvaluationJob) -> list[Prediction]:
     samples: list[tuple[Split, Sample]] = [
         (split, sample) for split, file in job.splits.items() for sample in run.read_records(file, Sample)
     ]
-    backend = importlib.import_module(BACKENDS[job.settings.backend])
-    replies = backend.replies(job, [sample for _, sample in samples])
+    replies_to = pkgutil.resolve_name(BACKENDS[job.settings.backend])
+    replies = replies_to(job, [sample for _, sample in samples])
     failed = fails_all([r.text for r in replies], [sample for _, sample in samples])
     return [
         Prediction(id=sample.id, split=split, reply=reply.text, failed=verdict, truncated=reply.truncated)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 
 from pada_ray.errors import ConfigError
 from pada_ray.tasks.base import Check, Task
-from pada_ray.tasks.code import Code
-from pada_ray.tasks.extractive_qa import ExtractiveQA
-from pada_ray.tasks.judged import Judged
-from pada_ray.tasks.math import Math
-from pada_ray.tasks.multiple_choice import MultipleChoice
 
 __all__ = ["TASKS", "Check", "Task", "get_task"]
 
-TASKS: dict[str, type[Task]] = {
-    "math": Math,
-    "multiple_choice": MultipleChoice,
-    "extractive_qa": ExtractiveQA,
-    "code": Code,
-    "judged": Judged,
+TASKS = {
+    "math": "pada_ray.tasks.math:Math",
+    "multiple_choice": "pada_ray.tasks.multiple_choice:MultipleChoice",
+    "extractive_qa": "pada_ray.tasks.extractive_qa:ExtractiveQA",
+    "code": "pada_ray.tasks.code:Code",
+    "judged": "pada_ray.tasks.judged:Judged",
 }
 ENTRY_POINTS = "pada_ray.tasks"  # the group in which an installed package names its tasks
 
@@ -32,9 +27,7 @@ def get_task(name: str) -> Task:
     Raises:
         ConfigError: no such task, or the class cannot be imported or is not a Task.
     """
-    if name in TASKS:
-        return TASKS[name]()
-    if name not in _installed() and ":" not in name:
+    if name not in TASKS and ":" not in name and name not in _installed():
         known = ", ".join([*TASKS, *_installed()])
         raise ConfigError(f"task {name!r} is unknown; use one of {known}, or module:Class")
     try:
@@ -50,13 +43,12 @@ def get_task(name: str) -> Task:
     return task
 
 
+@functools.cache  # called for every line of a file
 def _found(name: str) -> object:
-    if name in _installed():
-        return _installed()[name].load()
-    module_name, class_name = name.split(":", 1)
-    return getattr(importlib.import_module(module_name), class_name)
+    place = TASKS.get(name, name)
+    return pkgutil.resolve_name(place) if ":" in place else _installed()[name].load()
 
 
-@functools.cache  # called for every line of a file; a scan of all packages is slow
+@functools.cache  # a scan of all packages is slow
 def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
