@@ -4,10 +4,12 @@ takes seconds."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import ray
 import ray.data
 
-from actors.generation import augment
+from actors.generation import READERS, AttemptStream, augment
 from actors.metrics import ComputationMetrics
 from actors.remote import ACTOR_OPTIONS
 from pada_ray.agents.quotas import Augmentation, AugmentationJob
@@ -31,6 +33,7 @@ class Computation:
         self._config = config
         self._teacher = teacher
         self._judge = judge
+        self._stream: AttemptStream | None = None
         self._metrics = ComputationMetrics()
         # Else Ray Data tells that its worker failed, and not of what.
         ray.data.DataContext.get_current().raise_original_map_exception = True
@@ -58,9 +61,14 @@ class Computation:
         return predictions
 
     def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation:
-        augmentation, stats = augment(job, screen, self._config, self._teacher, self._judge)
-        Folder(job.run).write_text(run_files.generation_stats(job.iteration), stats)
+        self._stream = AttemptStream(job, screen, self._config, self._teacher, self._judge)
+        augmentation = augment(job, self._stream)
+        Folder(job.run).write_text(run_files.generation_stats(job.iteration), self._stream.stats())
         return augmentation
 
+    def attempt_at(self, position: int) -> dict[str, Any] | None:
+        """For the workers of `augment`: a row of its log."""
+        return self._stream.log.at(position) if self._stream else None
 
-ComputationActor = ray.remote(**ACTOR_OPTIONS)(Computation)
+
+ComputationActor = ray.remote(**ACTOR_OPTIONS, concurrency_groups={READERS: 2})(Computation)

@@ -1,4 +1,4 @@
-"""The gateway to an LLM endpoint, as an actor: one per endpoint, for all experiments and their agents."""
+"""The gateway to an LLM endpoint, as an actor: one per endpoint, for all runs and their agents."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ waits for another. A dataset of its own for every attempt would start the agents
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import threading
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from actors.agents import DataGenerationAgent, QualityControlAgent
-from actors.attempts import outcome_of, row_of, through
+from actors.agents import DataGenerationAgent, QualityControlAgent, screened
+from actors.attempts import outcome_of, row_of
 from actors.remote import NODE_ID, on_this_node
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
@@ -34,25 +33,24 @@ from pada_ray.sandbox import check_level
 from pada_ray.sandbox.launch import Level
 from pada_ray.student.evaluation_job import LOST_WORKERS
 
+READERS = "readers"  # the concurrency group of an actor that holds an AttemptLog, which is read while it is at work
 _CALLS_AT_A_TIME = 64  # enough that the gateway's limits are what holds calls back
 
 
-def augment(
-    job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm
-) -> tuple[Augmentation, str]:
-    """𝒟_syn of the job, and Ray Data's account of the stages' work. Blocks until the quotas are filled."""
-    stream = AttemptStream(job, screen, config, teacher, judge)
+def augment(job: AugmentationJob, stream: AttemptStream) -> Augmentation:
+    """𝒟_syn of the job. Blocks until the quotas are filled, or as many as the candidate budget yields."""
+
+    async def fill() -> Augmentation:
+        stream.begin(asyncio.get_running_loop())
+        augmentation = await fill_quotas(job, stream.assess)
+        stream.log.append(None)
+        await asyncio.to_thread(stream.join)
+        return augmentation
+
     try:
-        return asyncio.run(_fill(job, stream)), stream.stats()
+        return asyncio.run(fill())
     finally:
-        stream.end()
-
-
-async def _fill(job: AugmentationJob, stream: AttemptStream) -> Augmentation:
-    stream.begin(asyncio.get_running_loop())
-    augmentation = await fill_quotas(job, stream.assess)
-    await stream.close()
-    return augmentation
+        stream.log.append(None)  # also after an error, so that its reader ends
 
 
 class AttemptLog:
@@ -61,59 +59,55 @@ class AttemptLog:
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any] | None] = []
-        self._grown = asyncio.Condition()
+        self._grown = threading.Condition()
 
-    async def append(self, row: dict[str, Any] | None) -> None:
+    def append(self, row: dict[str, Any] | None) -> None:
         """None says that there are no more."""
-        async with self._grown:
+        with self._grown:
             self._rows.append(row)
             self._grown.notify_all()
 
-    async def at(self, position: int) -> dict[str, Any] | None:
+    def at(self, position: int) -> dict[str, Any] | None:
         """The row there, as soon as there is one."""
-        async with self._grown:
-            await self._grown.wait_for(lambda: len(self._rows) > position)
+        with self._grown:
+            self._grown.wait_for(lambda: len(self._rows) > position)
             return self._rows[position]
 
 
-AttemptLogActor = ray.remote(num_cpus=0)(AttemptLog)
-
-
 class AttemptStream:
-    """The stages as one dataset, which is read while its source is still being written to."""
+    """The stages as one dataset, which is read while its source is still being written to.
+
+    Ray's workers read the `log` by `attempt_at(position)` of the actor that this is made in.
+    """
 
     def __init__(self, job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm):
-        self._log = AttemptLogActor.options(**on_this_node()).remote()
+        self.log = AttemptLog()
         self._waiting: dict[str, asyncio.Future[list[Candidate]]] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._dataset = _dataset(self._log, job, screen, config, teacher, judge)
+        here = ray.get_runtime_context().current_actor
+        self._dataset = _dataset(here, job, screen, config, teacher, judge)
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts the stages. Outcomes are handed over in `loop`."""
         self._loop = loop
         self._reader.start()
 
+    def join(self) -> None:
+        """Waits for the stages to end."""
+        self._reader.join()
+
     async def assess(self, attempt: Attempt) -> list[Candidate]:
         """The candidates of an attempt, each with its verdict. Raises the PadaError of a stage, and what Ray raises."""
         outcome = asyncio.get_running_loop().create_future()
         self._waiting[attempt.id] = outcome
-        await self._log.append.remote(row_of(attempt))
+        self.log.append(row_of(attempt))
         return await outcome
-
-    async def close(self) -> None:
-        """There are no more attempts: the stages end."""
-        await self._log.append.remote(None)
-        await asyncio.to_thread(self._reader.join)
 
     def stats(self) -> str:
         """What each stage did: tasks, workers, seconds."""
         stats: str = self._dataset.stats()
         return stats
-
-    def end(self) -> None:
-        """Ends the stages, whatever they are at."""
-        ray.kill(self._log)
 
     def _read(self) -> None:
         try:
@@ -153,14 +147,14 @@ def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
 
 
 def _dataset(
-    log: Any, job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm
+    here: Any, job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm
 ) -> Any:
     llm = config.llm
     # Beside the driver and without a CPU: an autoscaler would keep a worker, which may have a GPU, to wait for LLMs.
     beside: dict[str, Any] = {"num_cpus": 0, **on_this_node()}
     place, at_a_time = _screening_place(screen, config)
     rows = (
-        ray.data.read_datasource(Attempts(log), override_num_blocks=1, ray_remote_args=beside)
+        ray.data.read_datasource(Attempts(here), override_num_blocks=1, ray_remote_args=beside)
         .map_batches(
             DataGenerationAgent,
             fn_constructor_args=(teacher, config.data_generation, config.prompts, llm.max_reasks, config.seed),
@@ -194,38 +188,25 @@ def _one_agent(calls: int | None) -> Any:
 
 
 class Attempts(Datasource):
-    """The rows of an `AttemptLog`, as they come."""
+    """The rows of the log that an actor holds, as they come."""
 
-    def __init__(self, log: Any):
-        self._log = log
+    def __init__(self, holder: Any):
+        self._holder = holder
 
     def estimate_inmemory_data_size(self) -> int | None:
         return None
 
     def get_read_tasks(self, parallelism: int, *args: Any, **kwargs: Any) -> list[ReadTask]:
-        log = self._log
+        attempt_at = self._holder.attempt_at.options(concurrency_group=READERS)
 
         def read() -> Iterator[pa.Table]:
             for position in itertools.count():
-                row = ray.get(log.at.remote(position))
+                row = ray.get(attempt_at.remote(position))
                 if row is None:
                     return
                 yield pa.Table.from_pylist([row])
 
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
-
-
-def screened(rows: dict[str, Any], screen: list[Any]) -> dict[str, Any]:
-    async def work(attempt: Attempt, candidates: list[Candidate]) -> list[Candidate]:
-        return _fetched(*screen).screen(attempt.batch, candidates)
-
-    return asyncio.run(through(rows, work))
-
-
-@functools.lru_cache(maxsize=1)  # a process screens many batches by the same screen, and it can be large
-def _fetched(screen: Any) -> Screen:
-    fetched: Screen = ray.get(screen)
-    return fetched
 
 
 def _screening_place(screen: Screen, config: Config) -> tuple[dict[str, Any], int]:

@@ -1,9 +1,9 @@
-"""The gateway beside other clients on one endpoint, and shared by 200 experiments.
+"""The gateway beside other clients on one endpoint, and shared by 200 runs.
 
     python benchmarks/gateway.py --out benchmarks/results/gateway.md
 
 The endpoint is the offline teacher behind real HTTP, with latency and faults; each client has a process of its own.
-distilabel and curator are measured where the interpreter that is named for them has them. The 200 experiments ask a
+distilabel and curator are measured where the interpreter that is named for them has them. The 200 runs ask a
 simulated endpoint on a simulated clock.
 """
 
@@ -265,8 +265,8 @@ def _version(package: str, python: str) -> str:
     return subprocess.run([python, "-c", ask], capture_output=True, text=True).stdout.strip()
 
 
-def share(experiments: int, minutes: int) -> list[str]:
-    """Markdown: experiments with very different demands on one endpoint with limits, on a simulated clock."""
+def share(runs: int, minutes: int) -> list[str]:
+    """Markdown: runs with very different demands on one endpoint with limits, on a simulated clock."""
     sys.path.append(str(ROOT / "tests" / "unit"))
     from virtual_time import run_in_virtual_time
 
@@ -305,7 +305,7 @@ def share(experiments: int, minutes: int) -> list[str]:
         calls = Calls(limits, complete, TokenEstimate(limits.max_tokens))
         workers = [
             asyncio.create_task(worker(calls, f"run {i}", "long" if i % 2 else "short"))
-            for i in range(experiments)
+            for i in range(runs)
             for _ in range(8 + i % 57)
         ]
         await asyncio.sleep(60)  # by when all have begun
@@ -319,9 +319,9 @@ def share(experiments: int, minutes: int) -> list[str]:
     cpu = _cpu_seconds()
     shares = run_in_virtual_time(main())
     cpu = _cpu_seconds() - cpu
-    fair = sum(shares.values()) / experiments
+    fair = sum(shares.values()) / runs
     return [
-        f"{experiments} experiments with 8 to 64 calls at a time each, half of them with calls twice as long, for "
+        f"{runs} runs with 8 to 64 calls at a time each, half of them with calls twice as long, for "
         f"{minutes} simulated minutes; {len(started):,} calls, {cpu / len(started) * 1000:.2f} ms of CPU each, the "
         "simulation included.",
         "",
@@ -333,7 +333,7 @@ def share(experiments: int, minutes: int) -> list[str]:
         f"| {sum(t for _, t in started) / (minutes + 1):,.0f} |",
         f"| calls in flight | {limits.max_in_flight} | {most_in_flight} | |",
         "",
-        f"Tokens of an experiment, as a share of an even split: {min(shares.values()) / fair:.3f} to "
+        f"Tokens of a run, as a share of an even split: {min(shares.values()) / fair:.3f} to "
         f"{max(shares.values()) / fair:.3f}.",
     ]
 
@@ -361,8 +361,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--experiments", type=int, default=200)
-    parser.add_argument("--minutes", type=int, default=10, help="simulated, for the experiments")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--minutes", type=int, default=10, help="simulated, for the runs")
     parser.add_argument("--distilabel", default=sys.executable, help="an interpreter that has it")
     parser.add_argument("--curator", default=sys.executable, help="an interpreter that has it")
     parser.add_argument("--out", help="a Markdown file")
@@ -378,7 +378,7 @@ def main() -> None:
         "# The LLM gateway",
         "",
         *compare(pythons, options.calls, options.in_flight, options.repeats),
-        *share(options.experiments, options.minutes),
+        *share(options.runs, options.minutes),
         "",
         f"{os.cpu_count()} cores; Python {sys.version.split()[0]}, aiohttp {importlib.metadata.version('aiohttp')}."
         f"{_precedence()}",

@@ -1,8 +1,8 @@
-"""Eight experiments, four at a time, beside the same eight one after another, on an endpoint that takes its time.
+"""Eight runs, four at a time, beside the same eight one after another, on an endpoint that takes its time.
 
     RAY_worker_niceness=0 python benchmarks/sweep.py --out benchmarks/results/sweep.md
 
-The endpoint is the offline teacher behind real HTTP with latency; the experiments are small ones of the demo domain.
+The endpoint is the offline teacher behind real HTTP with latency; the runs are small ones of the demo domain.
 What they take of the machine is read from their processes, so that other programs do not count.
 """
 
@@ -115,7 +115,7 @@ def _title(command: list[str]) -> str:
 
 
 def run_sweep(parallel: int, options: argparse.Namespace) -> Taken:
-    """The eight experiments, so many at a time, from nothing."""
+    """The eight runs, so many at a time, from nothing."""
     with tempfile.TemporaryDirectory() as folder:
         raw: dict[str, Any] = yaml.safe_load((ROOT / "configs/demo.yaml").read_text())
         raw |= {"name": "sweep", "parallel": parallel, "iterations": 1, "grid": {"method": METHODS, "seed": SEEDS}}
@@ -155,7 +155,7 @@ def tell(taken: dict[int, Taken], options: argparse.Namespace) -> list[str]:
     most = next(iter(taken))
     lines = [
         f"{len(METHODS)} methods ({', '.join(METHODS)}) with {len(SEEDS)} seeds: {len(METHODS) * len(SEEDS)} "
-        f"experiments of the demo domain, {options.regime} training samples, {options.eval_samples} in val and test, "
+        f"runs of the demo domain, {options.regime} training samples, {options.eval_samples} in val and test, "
         f"one iteration; {LATENCY_MS} ms latency.",
         "",
         "| at a time | wall s | CPU s | CPU s / cores to be had | wall over that | CPU s of other programs | idle "
@@ -189,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regime", type=int, default=60)
     parser.add_argument("--eval-samples", type=int, default=30)
-    parser.add_argument("--parallel", type=int, nargs="+", default=[4, 1], help="experiments at a time, each in turn")
+    parser.add_argument("--parallel", type=int, nargs="+", default=[4, 1], help="runs at a time, each in turn")
     parser.add_argument("--out", help="a Markdown file")
     options = parser.parse_args()
     taken: dict[int, Taken] = {}

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from actors.cast import Cast
 
 POLL_SECONDS = 1.0
-_STOPPED = "stopped; go on with `pada resume`, or a sweep with the same `pada sweep`"
+_STOPPED = "stopped; continue with `pada resume`, or a sweep with the same `pada sweep`"
 
 
 class RunFailed(PadaError, RuntimeError):
-    """A run that ended before its end: what, where its logs are, and that it can be gone on with."""
+    """A run that failed: why, where its logs are, how to continue."""
 
     exit_code = 1
 
@@ -129,6 +129,6 @@ def _explained(e: BaseException, run: str) -> PadaError:
     if isinstance(root, PadaError):
         return root
     return RunFailed(
-        f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; go on with "
+        f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; continue with "
         f"`pada resume {run}`"
     )

@@ -129,7 +129,7 @@ def write_sweep(sweep: Sweep) -> None:
     folder = Folder(sweep.url)
     for cell in sweep.cells:
         run = sweep.folder(cell)
-        if run.exists(run_files.CONFIG) and _experiment(read_config(run)) != _experiment(cell.config):
+        if run.exists(run_files.CONFIG) and _what_is_done(read_config(run)) != _what_is_done(cell.config):
             raise ConfigError(
                 f"{run.url}: this cell was run with another config; give the sweep another name (--set name=...)"
             )
@@ -137,7 +137,7 @@ def write_sweep(sweep: Sweep) -> None:
     folder.write_yaml(FILE, {"name": sweep.name, "cells": listed})
 
 
-def _experiment(config: Config) -> dict[str, Any]:
+def _what_is_done(config: Config) -> dict[str, Any]:
     """What is done, wherever its files lie, however its models are called and whatever it may spend."""
     done = config.model_dump(exclude={"runs", "shared_stages", *CHANGEABLE})
     return done | {"teacher": config.llm.teacher.model, "judge": config.llm.judge.model}

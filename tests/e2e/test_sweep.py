@@ -1,4 +1,4 @@
-"""A grid of experiments by the real command: shared stages, several at a time, killed and gone on with."""
+"""A grid of runs by the real command: shared stages, several at a time, killed and resumed."""
 
 from __future__ import annotations
 

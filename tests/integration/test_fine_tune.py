@@ -12,7 +12,7 @@ from pada_ray.config import FineTuneConfig
 from pada_ray.records import Message, Sample
 from pada_ray.run import run_files
 from pada_ray.student import fine_tune as module
-from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneJob, fine_tune
+from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneJob, fine_tune, forget_checkpoints
 from pada_ray.student.model import Student, load_model
 
 
@@ -45,6 +45,17 @@ def test_trains_an_adapter_that_plain_peft_loads_and_that_acts(run, student):
     kinds = {name.split(".")[-3] for name in weights(adapter)}
     assert kinds == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     Student(student, adapter)  # raises if the adapter leaves the logits as they are
+
+
+def test_a_job_that_was_done_and_not_marked_goes_on_from_its_last_checkpoint(run, student):
+    done = job(run, student)
+    report = fine_tune(done)
+    before = weights(run.at(run_files.adapter(0)))
+    run.remove(run_files.adapter(0))
+    assert fine_tune(done) == report
+    after = weights(run.at(run_files.adapter(0)))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    forget_checkpoints(done)
     assert not run.exists(f"{CHECKPOINTS}/iteration-0")
 
 

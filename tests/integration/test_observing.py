@@ -6,17 +6,20 @@ import contextlib
 import re
 import time
 import urllib.request
+from typing import Any
 
 import pytest
 import ray
 from ray.util.state import list_actors
 
 from actors.cast import Cast
-from actors.remote import RemoteAgent
-from pada_ray.config import check_config
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.quotas import AugmentationJob, Group
+from pada_ray.agents.screening import Screen
+from pada_ray.config import DataGenerationConfig, check_config
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo.domain import splits
-from pada_ray.records import Batch, Sample, Seed
+from pada_ray.records import Sample, Seed
 from pada_ray.run import run_files
 from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
@@ -53,6 +56,7 @@ def cast(tmp_path_factory, names):
             with contextlib.suppress(OSError):  # it is not there yet
                 metrics = scraped()
                 names.update(tags["dataset"] for tags, _ in metrics.get("ray_data_output_rows", []))
+                names.update(actor.class_name for actor in alive())
                 names.update(tags["ray_train_run_name"] for tags, _ in metrics.get("ray_train_controller_state", []))
         ray.get(work)
 
@@ -67,17 +71,27 @@ def cast(tmp_path_factory, names):
             dict.fromkeys(("teacher", "judge"), teacher.url),
         )
         wait_for(cast.start())
-        seeds = [
-            Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in folder.read_records("data/train.jsonl", Sample)
-        ]
-        batches = [
-            Batch(id=f"b{i}", group="errors", instruction="error_generation", strategy=None, seeds=seeds[i : i + 2])
-            for i in range(0, 16, 2)
-        ]
-        wait_for(RemoteAgent("seen: computation").augment(batches))
+        samples = run_files.read_samples(folder)
+        seeds = [Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in samples["train"]]
+        job = AugmentationJob(
+            run=folder.url,
+            iteration=1,
+            groups=[Group(name="errors", instruction="error_generation", pool=seeds, quota=16)],
+            known=samples["train"],
+            settings=DataGenerationConfig(batch_size=2),
+            max_regenerations=1,
+            seed=0,
+        )
+        guard = LeakGuard(run_files.held_out(samples), samples["train"])
+        screen = Screen(check_config(RAW, "test").quality_control, samples["train"], guard)
+        wait_for(cast.computation.augment.remote(job, screen))
         wait_for(ray.remote(num_cpus=0)(lambda: time.sleep(EXPORT_EVERY)).remote())
         yield cast
         cast.close()
+
+
+def alive() -> list[Any]:
+    return list_actors(address=ray.get_runtime_context().gcs_address, filters=[("state", "=", "ALIVE")], limit=1000)
 
 
 def scraped() -> dict[str, list[tuple[dict[str, str], float]]]:
@@ -147,16 +161,15 @@ def test_stages(cast):
 
 
 @pytest.mark.slow
-def test_actors_have_the_names_of_the_run_and_of_the_agents(cast):
-    alive = list_actors(address=ray.get_runtime_context().gcs_address, filters=[("state", "=", "ALIVE")])
-    shown = {actor.name: actor.class_name for actor in alive if actor.name}
+def test_actors_have_the_names_of_the_run_and_of_the_agents(cast, names):
+    shown = {actor.name: actor.class_name for actor in alive() if actor.name}
     assert {name: kind for name, kind in shown.items() if name.startswith("seen: ")} == {
         "seen: orchestrator": "Orchestrator",
         "seen: computation": "Computation",
         "seen: pattern analysis": "PatternAnalysisAgent",
-        "seen: data generation": "DataGenerationAgent",
-        "seen: quality control": "QualityControlAgent",
     }
+    stages = {f"MapWorker(MapBatches({agent}))" for agent in ("DataGenerationAgent", "QualityControlAgent")}
+    assert stages <= names
     assert {kind for name, kind in shown.items() if name.startswith("gateway to a at offline")} == {"LlmGateway"}
 
 
