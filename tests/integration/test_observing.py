@@ -48,7 +48,13 @@ def names() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def cast(tmp_path_factory, names):
+def folder(tmp_path_factory) -> Folder:
+    """The run's folder."""
+    return Folder(str(tmp_path_factory.mktemp("observed") / "seen"))
+
+
+@pytest.fixture(scope="module")
+def cast(folder, names):
     """The actors of a run that has ended, after which they wrote some data."""
 
     def wait_for(work):
@@ -60,7 +66,6 @@ def cast(tmp_path_factory, names):
                 names.update(tags["ray_train_run_name"] for tags, _ in metrics.get("ray_train_controller_state", []))
         ray.get(work)
 
-    folder = Folder(str(tmp_path_factory.mktemp("observed") / "seen"))
     for split, samples in splits(seed=0, train_size=16, eval_size=8).items():
         folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in samples])
     with start_teacher(TeacherSettings(latency_ms=100, faults={"server_error": 0.3})) as teacher:
@@ -120,9 +125,9 @@ def of_run(metrics, name, *tags):
 
 
 @pytest.mark.slow
-def test_tokens_are_those_of_the_account(cast):
+def test_tokens_are_those_of_the_account(cast, folder):
     expected = {}
-    for use in ray.get(cast.gateways[0].usage.remote(cast._folder)):
+    for use in ray.get(cast.gateways[0].usage.remote(folder.url)):
         expected[use.role, use.purpose, "prompt"] = use.prompt_tokens
         expected[use.role, use.purpose, "completion"] = use.completion_tokens
     assert {role for role, _, _ in expected} == {"teacher", "judge"}
@@ -130,8 +135,8 @@ def test_tokens_are_those_of_the_account(cast):
 
 
 @pytest.mark.slow
-def test_calls_waits_and_retries(cast):
-    calls = sum(use.calls for use in ray.get(cast.gateways[0].usage.remote(cast._folder)))
+def test_calls_waits_and_retries(cast, folder):
+    calls = sum(use.calls for use in ray.get(cast.gateways[0].usage.remote(folder.url)))
 
     def read(metrics):
         retries = sum(of_run(metrics, "llm_retries_total", "role", "purpose").values())
@@ -144,8 +149,8 @@ def test_calls_waits_and_retries(cast):
 
 
 @pytest.mark.slow
-def test_stages(cast):
-    finished = {(name,): stage.seconds for name, stage in read_state(Folder(cast._folder)).finished.items()}
+def test_stages(cast, folder):
+    finished = {(name,): stage.seconds for name, stage in read_state(folder).finished.items()}
     stages = ["base: evaluation", "iteration-0: fine-tuning", "iteration-0: evaluation"]
     assert list(finished) == [(name,) for name in stages]
     eventually(lambda metrics: of_run(metrics, "stage_seconds_total", "stage"), finished)

@@ -54,9 +54,9 @@ def test_above_the_limit_the_largest_are_named(folder, monkeypatch):
     assert read_package().size < 5000
 
 
-def test_a_folder_that_was_never_meant_is_not_read_to_its_end(folder, monkeypatch):
-    monkeypatch.setattr(packages, "LIMIT", 2)
-    monkeypatch.setattr(packages, "_ENOUGH", 2)
+def test_a_folder_that_was_never_meant_is_not_read_to_its_end(folder):
+    with (folder / "disk.img").open("wb") as file:
+        file.truncate(100 * packages.LIMIT)  # takes no room
     with pytest.raises(ConfigError, match="more than"):
         read_package()
 

@@ -1,6 +1,9 @@
 """Workers, DeepSpeed and quantization in the config."""
 
 import json
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ from pada_ray.config import Config, check_config, dump_config
 from pada_ray.config.deepspeed import SHIPPED
 from pada_ray.errors import ConfigError
 from pada_ray.student import fine_tune as module
-from pada_ray.student.fine_tune_worker import FineTuneJob, _arguments
+from pada_ray.student.fine_tune_worker import FineTuneJob, train_on_worker
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 
@@ -115,6 +118,18 @@ def test_what_is_there_is_enough(check):
     check(student=FOUR_BITS, gpu=None)  # a cluster's GPUs may come when they are asked for
 
 
+@pytest.fixture
+def on_a_worker(monkeypatch):
+    """What a worker gets from Ray Train, here the only worker, without Ray."""
+    ray, train, callbacks = (ModuleType(name) for name in ("ray", "ray.train", "ray.train.huggingface.transformers"))
+    train.get_context = lambda: SimpleNamespace(get_world_size=lambda: 1, get_world_rank=lambda: 0)
+    ray.train, callbacks.RayTrainReportCallback = train, object
+    for stub in (ray, train, ModuleType("ray.train.huggingface"), callbacks):
+        stub.__path__, stub.__spec__ = [], ModuleSpec(stub.__name__, None, is_package=True)
+        monkeypatch.setitem(sys.modules, stub.__name__, stub)
+
+
+@pytest.mark.usefixtures("on_a_worker")
 def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     wrong = config(student={"model": "demo", "dtype": "bfloat16"}, deepspeed="zero2")
@@ -129,4 +144,4 @@ def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch,
         seed=0,
     )
     with pytest.raises(ConfigError, match=r"student\.dtype: bfloat16 with fine_tune\.deepspeed needs a GPU"):
-        _arguments(job, str(tmp_path), passes=1, workers=1, rank=0)
+        train_on_worker({"job": job.model_dump_json()})

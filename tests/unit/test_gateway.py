@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 from aiohttp import web
+from stub_endpoint import StubEndpoint, completion, failure
 
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
@@ -20,63 +21,6 @@ from pada_ray.teacher.process import start_teacher
 ONE, OTHER = Payer(run="runs/one"), Payer(run="runs/other")
 
 
-class Server:
-    """A chat endpoint that answers `behaviour(request body, number of the request)`."""
-
-    def __init__(self, behaviour):
-        self.behaviour = behaviour
-        self.bodies = []
-        self.headers = []
-        self.in_flight = self.most_in_flight = 0
-
-    async def __aenter__(self):
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_get("/v1/models", self._models)
-        self.runner = web.AppRunner(app)
-        await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"
-        return self
-
-    async def __aexit__(self, *_):
-        await self.runner.cleanup()
-
-    async def _models(self, request):
-        return failure(404)
-
-    async def _chat(self, request):
-        self.bodies.append(await request.json())
-        self.headers.append(request.headers)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            await asyncio.sleep(0.02)
-            return self.behaviour(self.bodies[-1], len(self.bodies))
-        finally:
-            self.in_flight -= 1
-
-
-def completion(text="hello", finish_reason="stop"):
-    return web.json_response(
-        {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "m",
-            "choices": [
-                {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text}}
-            ],
-            "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
-        }
-    )
-
-
-def failure(status, message="no", headers=None, param=None):
-    return web.json_response({"error": {"message": message, "param": param}}, status=status, headers=headers)
-
-
 def question(text="hi", seed=None):
     return ChatRequest(
         messages=[Message(role="user", content=text)],
@@ -89,7 +33,7 @@ def question(text="hi", seed=None):
 
 def run(tmp_path, behaviour, use, **endpoint):
     async def main():
-        async with Server(behaviour) as server:
+        async with StubEndpoint(behaviour) as server:
             settings = EndpointConfig(base_url="offline", model="m", **endpoint)
             gateway = LlmGateway(settings, cache_in(tmp_path), server.url)
             try:
@@ -128,9 +72,12 @@ def test_runs_share_replies_and_whoever_asked_first_pays(tmp_path):
         for _ in range(2):
             await other.chat(question("b"))
             await other.chat(question("a"))
-        return await one.usage(), await other.usage(), gateway._account.spent(OTHER.run)
+        poor = Payer(run=OTHER.run, budget=Budget(tokens=10))
+        with pytest.raises(BudgetReached, match="9 of 10 tokens are spent"):  # of its own budget
+            await gateway.chat(question("c"), poor, "judge")
+        return await one.usage(), await other.usage()
 
-    server, (one, other, spent) = run(
+    server, (one, other) = run(
         tmp_path, lambda body, n: completion(), use, price=Price(prompt=1_000_000, completion=10)
     )
     assert len(server.bodies) == 2
@@ -140,7 +87,7 @@ def test_runs_share_replies_and_whoever_asked_first_pays(tmp_path):
         ("judge", "test", 1, True),
     ]
     assert {u.prompt_tokens for u in other} == {7}
-    assert spent.tokens == 9  # of its own budget
+    assert sum(u.prompt_tokens + u.completion_tokens for u in other if not u.shared) == 9
     assert one[0].usd == pytest.approx(7 + 2 * 10 / 1e6)
 
 
@@ -241,7 +188,7 @@ def test_a_reply_that_arrived_outlives_the_gateway(tmp_path):
         return reply
 
     async def again():
-        async with Server(lambda body, n: completion("first")) as server:
+        async with StubEndpoint(lambda body, n: completion("first")) as server:
             first = await ask_at(server.url)
         # The server is gone, and the address another: what was paid for is still known.
         return first, await ask_at("http://127.0.0.1:1/v1")

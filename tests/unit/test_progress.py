@@ -2,13 +2,15 @@
 
 import io
 
+import pytest
+import yaml
 from rich.console import Console
 
+from jobs import sweep
 from jobs.local.progress import Progress
 from jobs.local.runner import RunFailed
-from jobs.sweep import _as_one
 from pada_ray.config import check_config
-from pada_ray.errors import BudgetReached, EndpointError
+from pada_ray.errors import BudgetReached, EndpointError, PadaError
 
 RAW = {
     "data": {"demo": {}},
@@ -31,13 +33,30 @@ def test_a_paused_run_is_no_failed_one():
     assert lines[2].startswith("third: done | 3 of 3 runs ended, 1 failed, 1 paused")
 
 
-def test_a_sweep_with_only_paused_runs_is_paused():
-    told = _as_one([PAUSED, PAUSED], 5)
-    assert told.exit_code == BudgetReached.exit_code == 3
-    assert "2 of 5 runs are paused, the others are done" in str(told)
+@pytest.fixture
+def told(monkeypatch, tmp_path):
+    """What a sweep of five runs raises, some of which end with `problems`."""
+
+    def of(*problems: PadaError) -> PadaError:
+        grid = {"seed": [1, 2, 3, 4, 5]}
+        file = tmp_path / "sweep.yaml"
+        file.write_text(yaml.safe_dump(RAW | {"name": "table", "runs": str(tmp_path), "grid": grid}))
+        monkeypatch.setattr(sweep, "drive_all", lambda runs, *_: dict(zip(runs, problems, strict=False)))
+        with pytest.raises(PadaError) as raised:
+            sweep.sweep(str(file))
+        return raised.value
+
+    return of
 
 
-def test_a_sweep_with_a_failed_run_has_failed():
-    told = _as_one([PAUSED, FAILED], 5)
-    assert isinstance(told, RunFailed)
-    assert "1 of 5 runs failed, 1 are paused, the others are done; the first: http://x (m) is down" in str(told)
+def test_a_sweep_with_only_paused_runs_is_paused(told):
+    ended = told(PAUSED, PAUSED)
+    assert isinstance(ended, BudgetReached)
+    assert ended.exit_code == BudgetReached.exit_code == 3
+    assert "2 of 5 runs are paused, the others are done" in str(ended)
+
+
+def test_a_sweep_with_a_failed_run_has_failed(told):
+    ended = told(PAUSED, FAILED)
+    assert isinstance(ended, RunFailed)
+    assert "1 of 5 runs failed, 1 are paused, the others are done; the first: http://x (m) is down" in str(ended)

@@ -3,10 +3,11 @@ import json
 import uuid
 
 import pytest
+from stub_endpoint import StubEndpoint, completion
 
 from pada_ray.config import EndpointConfig, Price
 from pada_ray.errors import StorageError
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Payer
+from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.llm.reply_cache import request_key
 from pada_ray.records import Message
@@ -22,21 +23,14 @@ def request(text):
     )
 
 
-class Server:
-    """Answers in place of an endpoint, and counts."""
-
-    def __init__(self):
-        self.asked = []
-
-    async def complete(self, asked):
-        await asyncio.sleep(0)
-        self.asked.append(asked.messages[0].content)
-        return Completion(ChatReply(text=f"reply to {self.asked[-1]}", cut_off=False), 10, 5)
-
-
 @pytest.fixture
 def server():
-    return Server()
+    """The endpoint, which all machines ask."""
+
+    def reply(body, n):
+        return completion(f"reply to {body['messages'][0]['content']}", prompt_tokens=10, completion_tokens=5)
+
+    return StubEndpoint(reply)
 
 
 @pytest.fixture
@@ -50,12 +44,12 @@ def on_machine(place, copy, server, story):
     """Runs `story(gateway)` with a gateway whose own disk is the folder `place`."""
 
     async def run():
-        gateway = LlmGateway(ENDPOINT, str(place / "replies.sqlite"), copy=copy.url)
-        gateway._calls._complete = server.complete
-        try:
-            return await story(gateway)
-        finally:
-            await gateway.close()
+        async with server:
+            gateway = LlmGateway(ENDPOINT, str(place / "replies.sqlite"), server.url, copy=copy.url)
+            try:
+                return await story(gateway)
+            finally:
+                await gateway.close()
 
     return asyncio.run(run())
 

@@ -198,6 +198,27 @@ def only(monkeypatch):
     levels.standing.cache_clear()
 
 
+@pytest.fixture
+def system(monkeypatch):
+    """The system's switches and a container's marks that this machine has: path -> text. A test fills it."""
+    files: dict[str, str] = {}
+    read_text, exists = Path.read_text, Path.exists
+
+    def is_here(path: Path) -> bool:
+        if str(path).startswith(("/proc/sys/", "/.dockerenv", "/run/.containerenv")):
+            return str(path) in files
+        return exists(path)
+
+    def read(path: Path, *args: str, **kwargs: str) -> str:
+        if not is_here(path):
+            raise FileNotFoundError(path)
+        return files[str(path)] if str(path) in files else read_text(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "exists", is_here)
+    monkeypatch.setattr(Path, "read_text", read)
+    return files
+
+
 def strong(*command: str) -> Launch:
     return Launch("strong", "bubblewrap", command, own_user=False, counted_apart=False)
 
@@ -260,16 +281,13 @@ def test_what_the_machine_cannot_hold_is_said_with_what_to_install(only, monkeyp
     assert "apt install bubblewrap" in said
 
 
-def test_switches_that_are_off_are_named(only, monkeypatch, tmp_path):
-    switch, mark = tmp_path / "max_user_namespaces", tmp_path / ".dockerenv"
-    switch.write_text("0\n")
-    mark.touch()
-    monkeypatch.setattr(levels, "_SWITCHES", {str(switch): ("0", "sysctl the switch")})
-    monkeypatch.setattr(levels, "_CONTAINER_MARKS", (str(mark),))
+def test_switches_that_are_off_are_named(only, system):
+    switch = "/proc/sys/user/max_user_namespaces"
+    system |= {switch: "0\n", "/.dockerenv": ""}
     only(strong("false"), BASIC)
     said = levels.standing().why_not_strong
-    assert "sysctl the switch" in said and "--security-opt" in said
-    switch.write_text("1\n")
+    assert "sysctl user.max_user_namespaces=" in said and "--security-opt" in said
+    system[switch] = "1\n"
     only(strong("false"), BASIC)
     assert "sysctl" not in levels.standing().why_not_strong
 

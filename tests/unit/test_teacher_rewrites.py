@@ -9,7 +9,7 @@ import pytest
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.records import Sample
 from pada_ray.tasks import get_task
-from pada_ray.teacher import forms, names
+from pada_ray.teacher import forms
 from pada_ray.teacher.diagnose import analyse_failures
 from pada_ray.teacher.judge import examine
 from pada_ray.teacher.names import exchange_names
@@ -177,7 +177,10 @@ def test_names_are_exchanged_everywhere_alike():
 
 
 def test_more_names_than_there_are_others_for():
-    everyone = [{"role": "user", "content": " ".join(names._FEMALE)}]
+    anna = [{"role": "user", "content": "Anna"}]
+    others = {exchange_names(anna, random.Random(seed))[0]["content"] for seed in range(2000)}
+    assert len(others) > 50
+    everyone = [{"role": "user", "content": " ".join(["Anna", *sorted(others)])}]
     assert exchange_names(everyone, random.Random(0)) == everyone
 
 
