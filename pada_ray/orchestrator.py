@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
-from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
-from pada_ray.agents.quotas import Augmentation, AugmentationJob, Group, plan_groups, share_of_errors
+from pada_ray.agents.pattern_analysis import ClusterFile, PatternAnalysisAgent
+from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
 from pada_ray.errors import BudgetReached, one_line, root_cause
@@ -37,11 +37,11 @@ from pada_ray.run import run_files
 from pada_ray.run.event_log import Event
 from pada_ray.run.shared_stages import StageClaims, StageStore
 from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content
-from pada_ray.run.stages import StageKeeper
+from pada_ray.run.stages import Records, StageKeeper
 from pada_ray.run.state import RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
-from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, forget_checkpoints, read_report
+from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
 
 
 class Computation(Protocol):
@@ -86,7 +86,7 @@ class Orchestrator:
         self._stages.state.judged = is_judged(s for samples in self._samples.values() for s in samples)
         self._stages.begin()
         try:
-            await self._evaluate(run_files.BASE, None, [split for split in self._samples if split != "train"])
+            await self.evaluate(None)
             best = await self._method.function(self._train, self, self._config.iterations)
         except BaseException as e:
             self._stages.stop(e)
@@ -126,21 +126,21 @@ class Orchestrator:
             return await self._workers.computation.fine_tune(job)
 
         report = await self._stages.stage(
-            f"{run_files.model(iteration)}: fine-tuning",
-            job.adapter,
-            work,
-            save=lambda _: None,
-            load=lambda: read_report(self._folder, job.adapter),
-            content=content,
+            f"{run_files.model(iteration)}: fine-tuning", Adapter(self._folder, job.adapter), work, content
         )
         forget_checkpoints(job)
         self._stages.count(
             run_files.model(iteration), training_samples=report.samples, left_out_as_too_long=report.left_out
         )
 
-    async def evaluate(self, iteration: int) -> tuple[list[Failure], list[Failure]]:
-        """ℰ_train and ℰ_val. Test predictions stay in their file."""
-        predictions = await self._evaluate(run_files.model(iteration), iteration, list(self._samples))
+    async def evaluate(self, iteration: int | None) -> tuple[list[Failure], list[Failure]]:
+        """ℰ_train and ℰ_val of an iteration's model; None evaluates the base model, not on train. Test predictions stay
+        in their file, and the scores of all splits go into the state."""
+        model = run_files.BASE if iteration is None else run_files.model(iteration)
+        predictions = await self._predict(model, iteration)
+        if self._stages.state.judged:
+            predictions = await self._grade(model, predictions)
+        self._score(model, predictions)
 
         def failures(split: Split) -> list[Failure]:
             mine = [p for p in predictions if p.split == split and p.failed]
@@ -161,23 +161,8 @@ class Orchestrator:
 
         return max(iterations, key=goodness)
 
-    async def _evaluate(self, model: str, iteration: int | None, splits: Sequence[Split]) -> list[Prediction]:
-        """Predictions of an iteration's model, or without one of the base model, on some splits. Its scores go into the
-        state."""
-        judged = self._stages.state.judged
-        predictions = await self._predict(model, iteration, splits, graded_later=judged)
-        if judged:
-            predictions = await self._grade(model, predictions)
-        scores = scores_of(predictions)
-        if self._stages.state.scores.get(model) != scores:  # which a resumed run knows already
-            self._stages.state.scores[model] = scores
-            self._stages.write()
-            self._stages.tell("model evaluated", model=model, **{split: s.accuracy for split, s in scores.items()})
-        return predictions
-
-    async def _predict(
-        self, model: str, iteration: int | None, splits: Sequence[Split], graded_later: bool
-    ) -> list[Prediction]:
+    async def _predict(self, model: str, iteration: int | None) -> list[Prediction]:
+        splits: list[Split] = [split for split in self._samples if iteration is not None or split != "train"]
         job = EvaluationJob(
             run=self._folder.url,
             splits={split: run_files.split(split) for split in splits},
@@ -187,12 +172,12 @@ class Orchestrator:
         )
         adapter = None if iteration is None else self._adapter_content[iteration]
         samples = (s for split in splits for s in self._samples[split])
-        return await self._stages.stage_of_records(
+        file = run_files.replies(model) if self._stages.state.judged else run_files.predictions(model)
+        return await self._stages.stage(
             f"{model}: evaluation",
-            run_files.replies(model) if graded_later else run_files.predictions(model),
-            Prediction,
+            Records(self._folder, file, Prediction),
             lambda: self._workers.computation.evaluate(job),
-            content=evaluation_content(self._config, adapter, samples),
+            evaluation_content(self._config, adapter, samples),
         )
 
     async def _grade(self, model: str, predictions: Sequence[Prediction]) -> list[Prediction]:
@@ -200,14 +185,20 @@ class Orchestrator:
         config = self._config
         grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks)
         samples = [self._by_id[p.split][p.id] for p in predictions]
-        graded = await self._stages.stage_of_records(
+        graded = await self._stages.stage(
             f"{model}: grading",
-            run_files.predictions(model),
-            Prediction,
+            Records(self._folder, run_files.predictions(model), Prediction),
             lambda: grader.grade(samples, predictions),
         )
         await self._take_account()
         return graded
+
+    def _score(self, model: str, predictions: Sequence[Prediction]) -> None:
+        scores = scores_of(predictions)
+        if self._stages.state.scores.get(model) != scores:  # a resumed run knows them already
+            self._stages.state.scores[model] = scores
+            self._stages.write()
+            self._stages.tell("model evaluated", model=model, **{split: s.accuracy for split, s in scores.items()})
 
     # Pattern Analysis Agent
 
@@ -218,10 +209,9 @@ class Orchestrator:
         drawn = list(failures)
         if len(drawn) > settings.max_failures:
             drawn = generator_for(self._config.seed, "failures", iteration).sample(drawn, settings.max_failures)
-        analyses = await self._stages.stage_of_records(
+        analyses = await self._stages.stage(
             f"{run_files.model(iteration)}: error analysis",
-            run_files.analyses(iteration),
-            Analysis,
+            Records(self._folder, run_files.analyses(iteration), Analysis),
             lambda: self._workers.pattern_analysis.error_analysis(drawn),
         )
         await self._take_account()
@@ -233,25 +223,20 @@ class Orchestrator:
     async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
         if not analyses:
             return {}
-        file = run_files.clusters(iteration)
-        ids = [a.sample_id for a in analyses]
         labels = await self._stages.stage(
             f"{run_files.model(iteration)}: clustering",
-            file,
+            ClusterFile(self._folder, run_files.clusters(iteration), [a.sample_id for a in analyses]),
             lambda: self._workers.pattern_analysis.cluster(analyses),
-            save=lambda labels: self._folder.write_yaml(file, dict(zip(ids, labels, strict=True))),
-            load=lambda: list(map(self._folder.read_yaml(file).__getitem__, ids)),
-            content=clustering_content(self._config, analyses),
+            clustering_content(self._config, analyses),
         )
         return {k: [a for a, label in zip(analyses, labels, strict=True) if label == k] for k in sorted(set(labels))}
 
     async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
         if not clusters:
             return []
-        patterns = await self._stages.stage_of_records(
+        patterns = await self._stages.stage(
             f"{run_files.model(iteration)}: pattern categorization",
-            run_files.patterns(iteration),
-            Pattern,
+            Records(self._folder, run_files.patterns(iteration), Pattern),
             lambda: self._workers.pattern_analysis.pattern_categorization(clusters),
         )
         await self._take_account()
@@ -270,8 +255,10 @@ class Orchestrator:
             self._folder.write_records(run_files.leaks(iteration), hits)
             return [s for s, _ in redacted if s is not None]
 
-        strategies = await self._stages.stage_of_records(
-            f"{run_files.model(iteration)}: strategy drafting", run_files.strategies(iteration), Strategy, work
+        strategies = await self._stages.stage(
+            f"{run_files.model(iteration)}: strategy drafting",
+            Records(self._folder, run_files.strategies(iteration), Strategy),
+            work,
         )
         await self._take_account()
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
@@ -373,10 +360,8 @@ class Orchestrator:
 
         augmentation = await self._stages.stage(
             f"{run_files.model(iteration)}: data generation",
-            run_files.accepted(iteration),
+            AugmentationFiles(self._folder, iteration),
             work,
-            save=lambda made: made.write(self._folder, iteration),
-            load=lambda: Augmentation.read(self._folder, iteration),
         )
         self._stages.count(
             run_files.model(iteration),

@@ -83,16 +83,6 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
     endings: dict[Any, str] = {}  # what is ready when a run has ended
     failures: dict[str, PadaError] = {}
 
-    def begin(run: str) -> None:
-        config = configs[run]
-        replies = cache_file(config, run)
-        casts[run] = Cast(config, run, replies, addresses_of(config, started), cache_copy(config, run))
-        gateways.extend(casts[run].gateways)
-        try:
-            endings[casts[run].start()] = run
-        except ray.exceptions.RayError as e:
-            end(run, e)
-
     def end(run: str, e: BaseException | None) -> None:
         if e is not None:
             failures[run] = _explained(e, run)
@@ -103,7 +93,14 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
         with progress:
             while waiting or endings:
                 while waiting and len(endings) < parallel:
-                    begin(waiting.pop(0))
+                    run = waiting.pop(0)
+                    config, replies = configs[run], cache_file(configs[run], run)
+                    casts[run] = Cast(config, run, replies, addresses_of(config, started), cache_copy(config, run))
+                    gateways.extend(casts[run].gateways)
+                    try:
+                        endings[casts[run].start()] = run
+                    except ray.exceptions.RayError as e:
+                        end(run, e)
                 # The more runs, the less often each is asked, since its orchestrator and the gateway have work to do.
                 pause = POLL_SECONDS * len(endings)
                 for ending in ray.wait(list(endings), timeout=pause)[0] if endings else []:

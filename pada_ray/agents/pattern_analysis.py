@@ -12,6 +12,7 @@ from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import ErrorAnalysisReply, PatternCategorizationReply, StrategyDraftingReply
 from pada_ray.prompts import Prompts
 from pada_ray.records import Analysis, Failure, Pattern, Strategy
+from pada_ray.storage import Folder
 
 
 class PatternAnalysisAgent:
@@ -164,3 +165,20 @@ class PatternAnalysisAgent:
             )
             for p, s in zip(patterns, drafted, strict=True)
         ]
+
+
+class ClusterFile:
+    """The cluster of each analysis, by the failure's sample id, in a file of the run's folder. Labels come and go in
+    the order of `sample_ids`."""
+
+    def __init__(self, run: Folder, path: str, sample_ids: Sequence[str]):
+        self.path = path
+        self._run = run
+        self._sample_ids = sample_ids
+
+    def save(self, labels: list[int]) -> None:
+        self._run.write_yaml(self.path, dict(zip(self._sample_ids, labels, strict=True)))
+
+    def load(self) -> list[int]:
+        known = self._run.read_yaml(self.path)
+        return [known[name] for name in self._sample_ids]

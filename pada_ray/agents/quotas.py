@@ -64,18 +64,26 @@ class Augmentation(Record):
     rejected: list[Candidate]
     groups: list[GroupReport]
 
-    def write(self, run: Folder, iteration: int) -> None:
-        """Three files in the run's folder, what is trained on last."""
-        run.write_records(run_files.rejected(iteration), self.rejected)
-        run.write_yaml(run_files.quotas(iteration), [g.model_dump() for g in self.groups])
-        run.write_records(run_files.accepted(iteration), self.accepted)
 
-    @classmethod
-    def read(cls, run: Folder, iteration: int) -> Augmentation:
-        return cls(
-            accepted=run.read_records(run_files.accepted(iteration), Candidate),
-            rejected=run.read_records(run_files.rejected(iteration), Candidate),
-            groups=[GroupReport.model_validate(g) for g in run.read_yaml(run_files.quotas(iteration)) or []],
+class AugmentationFiles:
+    """An iteration's augmentation in the run's folder: three files, of which `path`, what is trained on, comes last."""
+
+    def __init__(self, run: Folder, iteration: int):
+        self.path = run_files.accepted(iteration)
+        self._run = run
+        self._iteration = iteration
+
+    def save(self, made: Augmentation) -> None:
+        self._run.write_records(run_files.rejected(self._iteration), made.rejected)
+        self._run.write_yaml(run_files.quotas(self._iteration), [g.model_dump() for g in made.groups])
+        self._run.write_records(self.path, made.accepted)
+
+    def load(self) -> Augmentation:
+        quotas = self._run.read_yaml(run_files.quotas(self._iteration)) or []
+        return Augmentation(
+            accepted=self._run.read_records(self.path, Candidate),
+            rejected=self._run.read_records(run_files.rejected(self._iteration), Candidate),
+            groups=[GroupReport.model_validate(group) for group in quotas],
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.records import Record
@@ -16,6 +16,36 @@ from pada_ray.storage import Folder
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
+
+
+class Output(Protocol[T]):
+    """What a stage leaves in the run's folder: `path` is a file or a folder, beside which `save` writes nothing that
+    `load` needs."""
+
+    @property
+    def path(self) -> str: ...
+    def save(self, result: T, /) -> None: ...
+    def load(self) -> T: ...
+
+
+class Records(Generic[R]):
+    """One file of records, JSON lines or YAML by its name."""
+
+    def __init__(self, folder: Folder, path: str, kind: type[R]):
+        self.path = path
+        self._folder = folder
+        self._kind = kind
+
+    def save(self, records: list[R]) -> None:
+        if self.path.endswith(".yaml"):
+            self._folder.write_yaml(self.path, [r.model_dump(mode="json") for r in records])
+        else:
+            self._folder.write_records(self.path, records)
+
+    def load(self) -> list[R]:
+        if self.path.endswith(".yaml"):
+            return [self._kind.model_validate(value) for value in self._folder.read_yaml(self.path) or []]
+        return self._folder.read_records(self.path, self._kind)
 
 
 class StageKeeper:
@@ -66,58 +96,28 @@ class StageKeeper:
         self.write()
 
     async def stage(
-        self,
-        name: str,
-        output: str,
-        work: Callable[[], Awaitable[T]],
-        save: Callable[[T], None],
-        load: Callable[[], T],
-        content: str | None = None,
+        self, name: str, output: Output[T], work: Callable[[], Awaitable[T]], content: str | None = None
     ) -> T:
         """What stage `name` gives: loaded if it is finished, else worked out, saved, and marked as finished.
 
-        `save` writes `output`, a file or folder beside which it writes nothing that `load` needs. A run that dies
-        before the mark does the stage again. `content` is the hash of all that the result depends on (`sharing.py`),
-        for stages that runs may have in common.
+        A run that dies before the mark does the stage again. `content` is the hash of all that the result depends on
+        (`sharing.py`), for stages that runs may have in common.
         """
         if name in self.state.finished:
-            return load()
+            return output.load()
         self._transition(stage=name)
         self.tell("stage began")
-        async with self._shared(content, output) as there:
+        async with self._shared(content, output.path) as there:
             if there:
-                result = load()
+                result = output.load()
             else:
                 result = await work()
-                save(result)
+                output.save(result)
             seconds = round(time.time() - self.stage_began, 2)
-            self.state.finished[name] = FinishedStage(output=output, seconds=seconds, shared=there)
+            self.state.finished[name] = FinishedStage(output=output.path, seconds=seconds, shared=there)
             self.write()
         self.tell("stage ended", seconds=seconds, shared=there)
         return result
-
-    async def stage_of_records(
-        self,
-        name: str,
-        file: str,
-        kind: type[R],
-        work: Callable[[], Awaitable[list[R]]],
-        content: str | None = None,
-    ) -> list[R]:
-        """A stage whose output is one file of records, JSON lines or YAML by its name."""
-
-        def save(records: list[R]) -> None:
-            if file.endswith(".yaml"):
-                self.folder.write_yaml(file, [r.model_dump(mode="json") for r in records])
-            else:
-                self.folder.write_records(file, records)
-
-        def load() -> list[R]:
-            if file.endswith(".yaml"):
-                return [kind.model_validate(value) for value in self.folder.read_yaml(file) or []]
-            return self.folder.read_records(file, kind)
-
-        return await self.stage(name, file, work, save, load, content)
 
     @contextlib.asynccontextmanager
     async def _shared(self, content: str | None, output: str) -> AsyncIterator[bool]:

@@ -80,16 +80,18 @@ class StudentWorker:
             self._student = Student(self._job.student, adapter)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        batches = [EvaluationBatch.model_validate_json(text) for text in rows["batch"]]
-        return {"replies": [[r.model_dump_json() for r in self._reply(batch)] for batch in batches]}
-
-    def _reply(self, batch: EvaluationBatch) -> list[EvaluationReply]:
-        task = get_task(batch.samples[0].task)
-        limit = self._job.settings.max_new_tokens or task.max_new_tokens
-        prompts = [s.prompt for s in batch.samples]
-        replies = self._student.replies(prompts, limit, batch_size=len(prompts))
-        texts = [cut(r.text, task.stop) for r in replies]
-        return [
-            EvaluationReply(position=position, text=text, truncated=r.truncated and r.text == text)
-            for position, text, r in zip(batch.positions, texts, replies, strict=True)
-        ]
+        out = []
+        for batch in (EvaluationBatch.model_validate_json(text) for text in rows["batch"]):
+            task = get_task(batch.samples[0].task)
+            limit = self._job.settings.max_new_tokens or task.max_new_tokens
+            replies = self._student.replies([s.prompt for s in batch.samples], limit, batch_size=len(batch.samples))
+            cuts = [(position, r, cut(r.text, task.stop)) for position, r in zip(batch.positions, replies, strict=True)]
+            out.append(
+                [
+                    EvaluationReply(
+                        position=position, text=text, truncated=r.truncated and r.text == text
+                    ).model_dump_json()
+                    for position, r, text in cuts
+                ]
+            )
+        return {"replies": out}

@@ -92,9 +92,18 @@ def forget_checkpoints(job: FineTuneJob) -> None:
     Folder(job.run).remove(f"{CHECKPOINTS}/{job.name}")
 
 
-def read_report(run: Folder, adapter: str) -> FineTuneReport:
-    """How a finished adapter in a run's folder was trained."""
-    return FineTuneReport.model_validate(run.read_yaml(f"{adapter}/{REPORT}"))
+class Adapter:
+    """The folder of an adapter in a run's folder, with the report of its training. `fine_tune` writes it."""
+
+    def __init__(self, run: Folder, path: str):
+        self.path = path
+        self._run = run
+
+    def save(self, report: FineTuneReport) -> None:
+        """It is there already."""
+
+    def load(self) -> FineTuneReport:
+        return FineTuneReport.model_validate(self._run.read_yaml(f"{self.path}/{REPORT}"))
 
 
 def check_fine_tuning(student: StudentConfig, settings: FineTuneConfig, gpu: bool | None) -> None:

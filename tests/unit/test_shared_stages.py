@@ -9,6 +9,21 @@ from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 
 
+class Weights:
+    """The output of a stage: a folder with a file."""
+
+    path = "model/adapter"
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def save(self, made):
+        self.folder.write_text(f"{self.path}/weights", made)
+
+    def load(self):
+        return self.folder.read_text(f"{self.path}/weights")
+
+
 class Runs:
     """Runs that ask for a stage, and how often it was worked out."""
 
@@ -29,14 +44,7 @@ class Runs:
             return f"made by {run}"
 
         keeper = StageKeeper(folder, run, self.store)
-        return await keeper.stage(
-            "a stage",
-            "model/adapter",
-            work,
-            save=lambda made: folder.write_text("model/adapter/weights", made),
-            load=lambda: folder.read_text("model/adapter/weights"),
-            content=content,
-        )
+        return await keeper.stage("a stage", Weights(folder), work, content)
 
 
 @pytest.fixture
