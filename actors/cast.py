@@ -37,7 +37,7 @@ class Cast:
     def __init__(self, config: Config, folder: str, cache: str, addresses: Mapping[str, str], copy: str | None = None):
         if Folder(folder).exists(run_files.PROMPTS):  # which every node sees, wherever the user's own folder is
             config = config.model_copy(update={"prompts": Folder(folder).at(run_files.PROMPTS)})
-        run = run_files.run_name(folder)
+        name = run_files.run_name(folder)  # in Ray's dashboard and metrics
         self._folder = folder
         self._actors: dict[str, Any] = {}
         self._claims: StageClaims | None = None  # held by whoever runs those that share the store
@@ -47,7 +47,7 @@ class Cast:
         beside = on_this_node(must=config.sandbox.require == "strong")
 
         def create(role: str, actor: Any, *args: Any, **options: Any) -> None:
-            options |= {"name": f"{run}: {role}", **beside}
+            options |= {"name": f"{name}: {role}", **beside}
             self._actors[role] = actor.options(**options).remote(*args)
 
         self.gateways: list[Any] = []
@@ -65,13 +65,13 @@ class Cast:
         create("pattern analysis", PatternAnalysisActor, *analyst)
         create("computation", ComputationActor, config, teacher, judge, runtime_env=knowing_this_cluster())
         workers = Workers(
-            pattern_analysis=handle(PatternAnalysisAgent, f"{run}: pattern analysis"),
-            computation=handle(Computation, f"{run}: computation"),  # type: ignore[type-abstract]
+            pattern_analysis=handle(PatternAnalysisAgent, f"{name}: pattern analysis"),
+            computation=handle(Computation, f"{name}: computation"),  # type: ignore[type-abstract]
             judge=judge,
             account=teacher,
             claims=self._claims,
         )
-        create("orchestrator", OrchestratorActor, config, folder, workers, StageMetrics(run))
+        create("orchestrator", OrchestratorActor, config, folder, workers, StageMetrics(name))
 
     @property
     def orchestrator(self) -> Any:

@@ -42,7 +42,7 @@ def doctor(
         "accelerator": _accelerator,
         "4-bit weights": _four_bits,
         "vLLM": _vllm,
-        "sandbox": _sandbox,
+        "sandbox": sandbox,
     }
     if config is not None:
         loaded = load(config)
@@ -53,12 +53,12 @@ def doctor(
             "judge endpoint": lambda: _endpoint(loaded.llm.judge, "judge"),
             "student": lambda: _student(loaded),
         }
-    missing = [name for name, check in checks.items() if not _holds(name, check, console)]
-    if missing or (config is not None and not _holds("run", lambda: _run(loaded), console)):
+    missing = [name for name, check in checks.items() if not holds(name, check, console)]
+    if missing or (config is not None and not holds("run", lambda: can_start(loaded), console)):
         raise typer.Exit(1)
 
 
-def _holds(name: str, check: Callable[[], str], console: Console) -> bool:
+def holds(name: str, check: Callable[[], str], console: Console) -> bool:
     """Prints the result of `check`, or its error. Returns whether it passed."""
     try:
         console.print(f"[green]ok[/]      {name}: {escape(check())}", highlight=False, soft_wrap=True)
@@ -91,7 +91,7 @@ def _vllm() -> str:
     return "not installed; only evaluation.backend: vllm and base_url: vllm need it (pip install 'pada-ray[vllm]')"
 
 
-def _sandbox() -> str:
+def sandbox() -> str:
     from pada_ray.sandbox import describe_level, run_python
 
     if not run_python("def two(): return 1 + 1", "assert two() == 2").passed:
@@ -141,7 +141,7 @@ def _student(config: Config) -> str:
     return f"{config.student.model} loads: {millions:,.1f} M parameters, chat template with an end of turn"
 
 
-def _run(config: Config) -> str:
+def can_start(config: Config) -> str:
     from jobs.local.checks import check
     from pada_ray.data.splits import read_data
 

@@ -270,13 +270,13 @@ def test_the_strong_level_is_accepted_where_it_is_held():
     if sandbox.standing().launch.level != "strong":
         pytest.skip(sandbox.standing().why_not_strong)
     sandbox.check_level("strong")
-    assert doctor._sandbox().startswith("strong, by ")
+    assert doctor.sandbox().startswith("strong, by ")
 
 
 def test_what_the_machine_cannot_hold_is_said_with_what_to_install(only, monkeypatch):
     only(BASIC)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    said = doctor._sandbox()
+    said = doctor.sandbox()
     assert said.startswith("basic, by limits: tested code reaches the network and this user's files; ")
     assert "apt install bubblewrap" in said
 
