@@ -6,8 +6,6 @@ of two stages of `generation.py`, and live as long as an iteration's data genera
 
 from __future__ import annotations
 
-import asyncio
-import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +15,6 @@ from actors.attempts import through
 from actors.remote import ACTOR_OPTIONS
 from pada_ray.agents import data_generation, quality_control
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
-from pada_ray.agents.screening import Screen
 from pada_ray.records import Attempt, Candidate
 
 PatternAnalysisActor = ray.remote(**ACTOR_OPTIONS)(PatternAnalysisAgent)
@@ -41,18 +38,3 @@ class QualityControlAgent(quality_control.QualityControlAgent):
             return await self.assess(attempt.batch, candidates)
 
         yield await through(rows, judge)
-
-
-def screened(rows: dict[str, Any], screen: list[Any]) -> dict[str, Any]:
-    """Rows in: attempts with candidates; out: with the candidates screened. `screen` holds a reference to a Screen."""
-
-    async def work(attempt: Attempt, candidates: list[Candidate]) -> list[Candidate]:
-        return _fetched(*screen).screen(attempt.batch, candidates)
-
-    return asyncio.run(through(rows, work))
-
-
-@functools.lru_cache(maxsize=1)  # a process screens many batches by the same screen, and it can be large
-def _fetched(screen: Any) -> Screen:
-    fetched: Screen = ray.get(screen)
-    return fetched

@@ -1,8 +1,9 @@
-"""The rows of data generation: an attempt, its candidates so far, and the error that stopped it."""
+"""The rows of data generation: an attempt, its candidates so far, and the error that stopped it. A log of them."""
 
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -51,3 +52,24 @@ async def _one_through(
 def _each(rows: Rows) -> Sequence[dict[str, Any]]:
     columns = list(rows)
     return [dict(zip(columns, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+
+
+class AttemptLog:
+    """The attempts of an iteration in the order in which they were made. A reader that died begins at the first one
+    again, as Ray expects of it."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any] | None] = []
+        self._grown = threading.Condition()
+
+    def append(self, row: dict[str, Any] | None) -> None:
+        """None says that there are no more."""
+        with self._grown:
+            self._rows.append(row)
+            self._grown.notify_all()
+
+    def at(self, position: int) -> dict[str, Any] | None:
+        """The row there, as soon as there is one."""
+        with self._grown:
+            self._grown.wait_for(lambda: len(self._rows) > position)
+            return self._rows[position]

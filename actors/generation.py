@@ -18,19 +18,16 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from actors.agents import DataGenerationAgent, QualityControlAgent, screened
-from actors.attempts import outcome_of, row_of
-from actors.remote import NODE_ID, on_this_node
+from actors.agents import DataGenerationAgent, QualityControlAgent
+from actors.attempts import AttemptLog, outcome_of, row_of
+from actors.remote import on_this_node
+from actors.screening import screened, screening_place
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
-from pada_ray.errors import PadaError
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Attempt, Candidate
-from pada_ray.resources import all_nodes, cores
 from pada_ray.run import run_files
-from pada_ray.sandbox import check_level
-from pada_ray.sandbox.launch import Level
 from pada_ray.student.evaluation_job import LOST_WORKERS
 
 READERS = "readers"  # the concurrency group of an actor that holds an AttemptLog, which is read while it is at work
@@ -51,27 +48,6 @@ def augment(job: AugmentationJob, stream: AttemptStream) -> Augmentation:
         return asyncio.run(fill())
     finally:
         stream.log.append(None)  # also after an error, so that its reader ends
-
-
-class AttemptLog:
-    """The attempts of an iteration in the order in which they were made. A reader that died begins at the first one
-    again, as Ray expects of it."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, Any] | None] = []
-        self._grown = threading.Condition()
-
-    def append(self, row: dict[str, Any] | None) -> None:
-        """None says that there are no more."""
-        with self._grown:
-            self._rows.append(row)
-            self._grown.notify_all()
-
-    def at(self, position: int) -> dict[str, Any] | None:
-        """The row there, as soon as there is one."""
-        with self._grown:
-            self._grown.wait_for(lambda: len(self._rows) > position)
-            return self._rows[position]
 
 
 class AttemptStream:
@@ -115,6 +91,7 @@ class AttemptStream:
             for batch in self._dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
                 for row in batch.to_pylist():
                     self._hand_over(row)
+            raise RuntimeError("data generation: the stages ended while attempts were on their way")  # if any are
         except BaseException as e:
             self._call(self._fail_all, e)
 
@@ -152,7 +129,7 @@ def _dataset(
     llm = config.llm
     # Beside the driver and without a CPU: an autoscaler would keep a worker, which may have a GPU, to wait for LLMs.
     beside: dict[str, Any] = {"num_cpus": 0, **on_this_node()}
-    place, at_a_time = _screening_place(screen, config)
+    place, at_a_time = screening_place(screen, config.sandbox.require)
     rows = (
         ray.data.read_datasource(Attempts(here), override_num_blocks=1, ray_remote_args=beside)
         .map_batches(
@@ -207,32 +184,3 @@ class Attempts(Datasource):
                 yield pa.Table.from_pylist([row])
 
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
-
-
-def _screening_place(screen: Screen, config: Config) -> tuple[dict[str, Any], int]:
-    """Where screening runs, as options of its tasks, and how many of these at a time: spread over the cluster, or on
-    this node alone where an autoscaler would keep or start others for it.
-
-    They ask for no CPU, since they are short, and would else wait for another run's training to end. Code is executed
-    on nodes alone whose sandbox has been found to be as strong as the config asks.
-    """
-    nodes = all_nodes()
-    if nodes is None or len(nodes) == 1:
-        return {"num_cpus": 0, **on_this_node(must=screen.runs_code)}, cores()
-    place: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": "SPREAD"}
-    if screen.runs_code:
-        required = config.sandbox.require
-        held = ray.get([_sandbox_holds.options(label_selector={NODE_ID: n["NodeID"]}).remote(required) for n in nodes])
-        nodes = [node for node, holds in zip(nodes, held, strict=True) if holds]
-        place = {"num_cpus": 0, "label_selector": {NODE_ID: f"in({','.join(node['NodeID'] for node in nodes)})"}}
-    return place, max(1, sum(int(node["Resources"].get("CPU", 0)) for node in nodes))
-
-
-@ray.remote(num_cpus=0)
-def _sandbox_holds(required: Level) -> bool:
-    """Whether the sandbox of the node where this runs is as strong as required."""
-    try:
-        check_level(required)
-    except PadaError:
-        return False
-    return True
