@@ -63,8 +63,8 @@ class Workers(NamedTuple):
 
 
 class Orchestrator:
-    """One run, in `folder`, which holds its data already. A folder with a state is gone on with. `notice` is told every
-    event of the run."""
+    """One run, in `folder`, which holds its data already. If it holds a state too, the run continues from there.
+    `notice` is told every event of the run."""
 
     def __init__(
         self, config: Config, folder: str, workers: Workers, notice: Callable[[Event], None] = lambda event: None

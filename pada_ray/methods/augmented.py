@@ -16,7 +16,7 @@ async def augmented_fine_tuning(
 ) -> int:
     """Adds what `augment` gives for an iteration and the training errors of the model before it.
 
-    The same rounds and the same growth as `pada_agent`, so that methods differ in the data alone.
+    The same iterations and the same growth as `pada_agent`, so that methods differ in the data alone.
     """
     synthetic: list[Sample] = []
     await steps.fine_tune(0, train)

@@ -77,7 +77,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
         failures = min(analysis.max_failures, len(val))
         analyses = math.ceil(failures / analysis.batch_size)
         for i in range(config.iterations + analysis.of_last_model):
-            # The first round looks at the model that runs share, with the same questions.
+            # The first iteration looks at the model that runs share, with the same questions.
             shared = findings_content(config, first) if i == 0 else None
             read = failures * 2 * _tokens(val) + analyses * _overhead(config, "error_analysis", failures=[])
             yield Calls("teacher", "error_analysis", analyses, read, failures * ANALYSIS_TOKENS, shared)

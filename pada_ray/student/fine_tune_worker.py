@@ -105,7 +105,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
 
 
 def _with_adapter(job: FineTuneJob, base: Any) -> Any:
-    """The base model with a fresh adapter, or the previous round's, to be trained."""
+    """The base model with a fresh adapter, or the previous iteration's, to be trained."""
     from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     if job.student.quantization is not None:
