@@ -1,4 +1,4 @@
-"""Jobs on a real cluster with tokens on: submitted, followed, stopped, gone on with. One cluster for all tests."""
+"""Jobs on a real cluster with tokens on: submitted, followed, stopped, resumed. One cluster for all tests."""
 
 from __future__ import annotations
 
@@ -211,6 +211,7 @@ def finish(process: subprocess.Popen[str], code: int = 0, timeout: float = 800) 
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_and_a_sweep_from_submission_to_results(cluster, own_folder):
     key = settings(llm__teacher__api_key_env="TEACHER_KEY", llm__judge__api_key_env="TEACHER_KEY")

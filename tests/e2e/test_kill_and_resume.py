@@ -79,6 +79,7 @@ def stage_is(run: Path, stage: str) -> bool:
     return state is not None and state.status == "running" and state.stage == stage
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_lost_processes_come_back(tmp_path, uninterrupted):
     """The orchestrator, an agent, the gateway and a training worker are killed; the run goes on by itself."""

@@ -73,6 +73,7 @@ def machines(tmp_path):
     shutil.rmtree(ray_folder)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_run_pauses_at_its_budget_and_goes_on_after_its_machine_is_lost(store, machines, tmp_path):
     log = tmp_path / "teacher.jsonl"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 from conftest import ROOT, Started, pada, read_state, settings
 
@@ -44,6 +45,7 @@ def test_a_sweep_is_killed_goes_on_and_does_nothing_twice(tmp_path):
     assert len(stored) == 3 + 2 * 2 + 2
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     missing = tmp_path / "model"
     missing.mkdir()

@@ -213,6 +213,7 @@ def prepared(tmp_path) -> Folder:
 def test_unscored_replies_are_counted_and_are_no_failures(tmp_path):
     folder = prepared(tmp_path)
     state = run(folder, World())
+    assert state.judged  # by which the time left counts the grading
     score = state.scores["iteration-0"]["val"]
     assert (score.samples, score.failures, score.unscored, score.accuracy) == (5, 1, 1, 0.75)
     kept = folder.read_records(run_files.predictions("iteration-0"), Prediction)
