@@ -32,13 +32,11 @@ ARTEFACTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "name",
-    [
-        "gsm8k",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("humaneval", "arc_challenge", "hellaswag", "squad")),
-    ],
+    ["gsm8k", "humaneval", "arc_challenge", "hellaswag", "squad"],
 )
 def test_from_the_first_to_the_last_stage(tmp_path, name):
     folder = SHARED / name
