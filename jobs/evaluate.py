@@ -21,10 +21,10 @@ from pada_ray.agents.grading import is_judged
 from pada_ray.config import Config
 from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
-from pada_ray.records import Prediction, Split
+from pada_ray.records import Split
 from pada_ray.run import run_files
 from pada_ray.run.configs import load, read_config
-from pada_ray.run.state import Score
+from pada_ray.run.state import Score, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 
@@ -73,18 +73,10 @@ def evaluate(
 
         predictions = predict(job)
     target.write_records(PREDICTIONS, predictions)
+    scores = scores_of(predictions)
     for name in samples:
-        console.print(f"{name}: {describe(score([p for p in predictions if p.split == name]))}")
+        console.print(f"{name}: {describe(scores[name])}")
     console.print(f"predictions: {target.at(PREDICTIONS)}")
-
-
-def score(predictions: list[Prediction]) -> Score:
-    """The score of one split's predictions."""
-    return Score(
-        samples=len(predictions),
-        failures=sum(p.failed is True for p in predictions),
-        truncated=sum(p.truncated for p in predictions),
-    )
 
 
 def describe(score: Score) -> str:

@@ -3,9 +3,10 @@ import math
 import pytest
 import yaml
 
-from jobs.evaluate import describe, evaluate, score
+from jobs.evaluate import describe, evaluate
 from pada_ray.errors import ConfigError
 from pada_ray.records import Prediction
+from pada_ray.run.state import scores_of
 
 
 @pytest.fixture
@@ -37,5 +38,5 @@ def test_accuracy_is_told_with_what_other_items_might_give():
     z, p, n = 1.959964, 0.7, 10
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = (100 * (middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
-    told = describe(score(predictions))
+    told = describe(scores_of(predictions)["val"])
     assert told == f"70.0% of 10 right (95%: {low:.1f} to {high:.1f}), 1 replies cut off"
