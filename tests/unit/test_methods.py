@@ -6,7 +6,7 @@ import pytest
 from builders import math_sample
 from stub_workers import StubWorkers
 
-from pada_ray.agents.quotas import KnownQuestions
+from pada_ray.agents.known_questions import KnownQuestions
 from pada_ray.config import check_config
 from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
