@@ -31,10 +31,18 @@ class Cast:
     """The actors of one run, named after its folder. Whoever creates them owns them: they go when it goes.
 
     `cache` is the file of the replies, and `copy` the folder of their copy, if there is one; `addresses` is where the
-    endpoints listen that were started for this run, by role.
+    endpoints listen that were started for this run, by role; `runs` is how many runs go on at the same time.
     """
 
-    def __init__(self, config: Config, folder: str, cache: str, addresses: Mapping[str, str], copy: str | None = None):
+    def __init__(
+        self,
+        config: Config,
+        folder: str,
+        cache: str,
+        addresses: Mapping[str, str],
+        copy: str | None = None,
+        runs: int = 1,
+    ):
         if Folder(folder).exists(run_files.PROMPTS):  # which every node sees, wherever the user's own folder is
             config = config.model_copy(update={"prompts": Folder(folder).at(run_files.PROMPTS)})
         name = run_files.run_name(folder)  # in Ray's dashboard and metrics
@@ -63,7 +71,7 @@ class Cast:
         teacher, judge = llm("teacher", config.llm.teacher), llm("judge", config.llm.judge)
         analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed)
         create("pattern analysis", PatternAnalysisActor, *analyst)
-        create("computation", ComputationActor, config, teacher, judge, runtime_env=knowing_this_cluster())
+        create("computation", ComputationActor, config, name, runs, teacher, judge, runtime_env=knowing_this_cluster())
         workers = Workers(
             pattern_analysis=handle(PatternAnalysisAgent, f"{name}: pattern analysis"),
             computation=handle(Computation, f"{name}: computation"),  # type: ignore[type-abstract]

@@ -12,6 +12,7 @@ import ray.data
 from actors.generation import READERS, AttemptStream, augment
 from actors.metrics import ComputationMetrics
 from actors.remote import ACTOR_OPTIONS
+from actors.residence import Residence
 from pada_ray.agents.quotas import Augmentation, AugmentationJob
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
@@ -29,8 +30,9 @@ class Computation:
     """Each call may be made again after a crash: fine-tuning goes on from its checkpoint, evaluation begins anew, and
     augmentation is answered from the reply cache."""
 
-    def __init__(self, config: Config, teacher: GatewayLlm, judge: GatewayLlm):
+    def __init__(self, config: Config, run: str, runs: int, teacher: GatewayLlm, judge: GatewayLlm):
         self._config = config
+        self._residence = Residence(config, run, runs)
         self._teacher = teacher
         self._judge = judge
         self._stream: AttemptStream | None = None
@@ -45,7 +47,7 @@ class Computation:
             f"{run_files.model_of(job.adapter)}: fine-tuning",
             gpus=settings.workers[0] * gpus_for(settings.gpus_per_worker),
         ) as measured:
-            report = fine_tune(job)
+            report = self._fine_tune(job)
             measured.samples = report.samples * settings.epochs
         return report
 
@@ -56,8 +58,23 @@ class Computation:
             f"{run_files.model_of(job.adapter)}: evaluation",
             gpus=settings.workers[0] * gpus_for(settings.gpus_per_worker),
         ) as measured:
-            predictions = evaluate(job)
+            predictions = self._evaluate(job)
             measured.samples = len(predictions)
+        return predictions
+
+    def _fine_tune(self, job: FineTuneJob) -> FineTuneReport:
+        if not self._residence.trains:
+            return fine_tune(job)
+        with self._residence.at_work(job.settings) as student:
+            return ray.get(student.fine_tune.options(max_task_retries=job.settings.max_failures).remote(job))
+
+    def _evaluate(self, job: EvaluationJob) -> list[Prediction]:
+        if not self._residence.replies:
+            return evaluate(job)
+        with self._residence.at_work(job.settings):
+            predictions = evaluate(job.model_copy(update={"resident": self._residence.name}))
+        if job.adapter is not None:  # the base model's evaluation is followed by a fine-tuning
+            self._residence.leave()
         return predictions
 
     def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation:
@@ -71,4 +88,4 @@ class Computation:
         return self._stream.log.at(position) if self._stream else None
 
 
-ComputationActor = ray.remote(**ACTOR_OPTIONS, concurrency_groups={READERS: 2})(Computation)
+ComputationActor = ray.remote(**ACTOR_OPTIONS, concurrency_groups={READERS: 4})(Computation)

@@ -33,7 +33,7 @@ METHODS = ["pada", "llms_as_instructors", "auggpt", "vanilla"]
 SEEDS = [0, 1]
 CORES = os.cpu_count() or 1
 SAMPLE_EVERY = 0.5  # seconds
-TRAINING = "ray::RayTrainWorker"
+TRAINING = "ray::ResidentStudent.fine_tune"
 FIRST = "iteration-0: fine-tuning"
 
 
@@ -110,7 +110,9 @@ def _title(command: list[str]) -> str:
             if program in text:
                 return program
         return "" if "default_worker" in text else "other"
-    name = text.partition(".")[0].partition(" ")[0]
+    name = text.partition(" ")[0]
+    if name != TRAINING:
+        name = name.partition(".")[0]
     return "" if name == "ray::IDLE" else name
 
 

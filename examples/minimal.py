@@ -28,13 +28,13 @@ from pada_ray.demo.domain import splits
 from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
-from pada_ray.records import Attempt, Candidate, Failure, Sample, Seed
+from pada_ray.records import Batch, Candidate, Failure, Sample, Seed
 from pada_ray.student.evaluation import fails_all
 from pada_ray.student.model import IGNORED, Student, load_encoder, load_model
 from pada_ray.teacher.process import start_teacher
 
 SEED = 0
-STUDENT = StudentConfig(model="demo", max_length=512)
+STUDENT = StudentConfig(model="demo", max_length=512, dtype="float32")
 WRITING, CONTROL = DataGenerationConfig(), QualityControlConfig()
 
 
@@ -76,8 +76,8 @@ async def pada_agent(size: int, iterations: int, folder: str, teacher: str) -> N
     guard = LeakGuard([*val, *test], train)
     screen = Screen(CONTROL, train, guard)
 
-    async def assess(attempt: Attempt) -> list[Candidate]:
-        return await judge.assess(attempt.batch, screen.screen(attempt.batch, await writer.generate(attempt)))
+    async def write(batch: Batch) -> list[Candidate]:
+        return screen.screen(batch, await writer.generate(batch))
 
     # Initial fine-tuning
     training_set = list(train)
@@ -103,7 +103,7 @@ async def pada_agent(size: int, iterations: int, folder: str, teacher: str) -> N
             run=folder, iteration=iteration, groups=groups, known=training_set, settings=WRITING,
             max_regenerations=CONTROL.max_regenerations, seed=SEED,
         )  # fmt: skip
-        training_set += [c.sample for c in (await fill_quotas(job, assess)).accepted if c.sample]
+        training_set += [c.sample for c in (await fill_quotas(job, write, judge.assess)).accepted if c.sample]
 
         # Model update
         student = fine_tune(training_set, f"{folder}/iteration-{iteration}")

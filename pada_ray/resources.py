@@ -25,6 +25,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cpus_for(setting: float | str, most: float = 1) -> float:
+    """CPUs for one worker: the number given; for `auto`, `most`."""
+    return most if setting == "auto" else float(setting)
+
+
 def gpus_for(setting: float | str) -> float:
     """GPUs for one worker: the number given; for `auto`, 1 if the cluster has a GPU or its autoscaler may add one, else
     0. Raises ConfigError if that is unknown. To be called on the head."""

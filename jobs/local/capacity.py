@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pada_ray.config import Config, EvaluationConfig
 from pada_ray.errors import ConfigError
-from pada_ray.resources import Node, all_nodes, gpus_for, room_for
+from pada_ray.resources import Node, all_nodes, cpus_for, gpus_for, room_for
 
 
 class Need(NamedTuple):
@@ -44,7 +44,7 @@ def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node]) -> Non
 def needs_of(config: Config) -> Iterator[Need]:
     """The needs of a run, stage by stage."""
     settings = config.fine_tune
-    yield Need("fine_tune", settings.workers[0], settings.cpus_per_worker, settings.gpus_per_worker)
+    yield Need("fine_tune", settings.workers[0], cpus_for(settings.cpus_per_worker), settings.gpus_per_worker)
     yield need_of_evaluation(config.evaluation)
     for role, endpoint in (("teacher", config.llm.teacher), ("judge", config.llm.judge)):
         if endpoint.base_url == "vllm":
@@ -54,7 +54,7 @@ def needs_of(config: Config) -> Iterator[Need]:
 
 def need_of_evaluation(settings: EvaluationConfig) -> Need:
     """One worker is enough: Ray Data takes as many of the others as there is room for."""
-    return Need("evaluation", 1, settings.cpus_per_worker, settings.gpus_per_worker)
+    return Need("evaluation", 1, cpus_for(settings.cpus_per_worker), settings.gpus_per_worker)
 
 
 def _in_words(cpus: float, gpus: float) -> str:

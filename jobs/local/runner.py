@@ -95,7 +95,8 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
                 while waiting and len(endings) < parallel:
                     run = waiting.pop(0)
                     config, replies = configs[run], cache_file(configs[run], run)
-                    casts[run] = Cast(config, run, replies, addresses_of(config, started), cache_copy(config, run))
+                    addresses, copy = addresses_of(config, started), cache_copy(config, run)
+                    casts[run] = Cast(config, run, replies, addresses, copy, runs=min(parallel, len(configs)))
                     gateways.extend(casts[run].gateways)
                     try:
                         endings[casts[run].start()] = run

@@ -42,6 +42,9 @@ FewestAndMost = Annotated[
 ]
 
 
+Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
+
+
 class Section(BaseModel):
     """A part of the config. Unknown keys are errors, and values cannot be changed."""
 
@@ -106,7 +109,8 @@ class StudentConfig(Section):
     model: str = "meta-llama/Llama-3.2-1B-Instruct"
     """A Hub id, a local folder, or `demo` for the demo student. The default is the paper's."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Type of the weights. `auto` takes bfloat16 where the device has it, else float32."""
+    """Type of the weights. `auto` takes bfloat16 where the device computes in it (GPUs; CPUs with avx512_bf16 or AMX),
+    else float32."""
     quantization: Literal["4bit"] | None = None
     """`4bit` keeps the base model's weights in NF4, for training (QLoRA) and evaluation: less memory, and somewhat
     different replies. Needs a GPU and `pip install 'pada-ray[4bit]'`."""
@@ -155,8 +159,11 @@ class FineTuneConfig(Section):
     deepspeed: dict[str, Any] | None = None
     """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `configs/deepspeed`, a JSON file of
     your own, or its keys."""
-    cpus_per_worker: float = Field(default=1, gt=0)
-    """CPUs that each worker reserves."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed again instead of kept: less memory, some 30% more time."""
+    cpus_per_worker: Cpus = "auto"
+    """CPUs that each worker reserves. `auto`: 1; a single worker without a GPU gets all of the machine, of which runs
+    at the same time get a share each."""
     gpus_per_worker: float | Literal["auto"] = "auto"
     """GPUs that each worker reserves. `auto`: one if the cluster has any or its autoscaler may add some. Where that
     cannot be seen, as on KubeRay while no GPU is up, give a number."""
@@ -196,8 +203,11 @@ class EvaluationConfig(Section):
     workers: FewestAndMost = (1, 1)
     """Workers that generate at the same time: `2`, or `[1, 4]` for one to four, as the cluster has room. Predictions do
     not depend on the number."""
-    cpus_per_worker: float = Field(default=1, gt=0)
-    """CPUs that each worker reserves."""
+    merge_adapter: bool = True
+    """Whether the adapter's weights are added to the model's in memory, which is faster. In bfloat16 the sum is
+    rounded, so that long replies differ; accuracy does so within noise."""
+    cpus_per_worker: Cpus = "auto"
+    """CPUs that each worker reserves, as in `fine_tune`."""
     gpus_per_worker: float | Literal["auto"] = "auto"
     """GPUs that each worker reserves, as in `fine_tune`."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pada_ray.config import EvaluationConfig, StudentConfig
 from pada_ray.records import Record, Split
 
@@ -18,15 +16,10 @@ class EvaluationJob(Record):
     adapter: str | None  # folder in it; None evaluates the base model
     student: StudentConfig
     settings: EvaluationConfig
+    resident: str | None = None  # the Ray actor, a ResidentStudent, that is to reply; None: workers of its own
 
 
 class EvaluationReply(Record):
     position: int
     text: str
     truncated: bool
-
-
-def cut(reply: str, stop: Sequence[str]) -> str:
-    """The reply up to the first of the `stop` texts in it."""
-    ends = [at for at in (reply.find(text) for text in stop) if at >= 0]
-    return reply[: min(ends)].rstrip() if ends else reply

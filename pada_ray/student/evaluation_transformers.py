@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pada_ray.records import Record, Sample
-from pada_ray.resources import gpus_for
+from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.run import run_files
 from pada_ray.storage import Folder
-from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, cut
+from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
 from pada_ray.tasks import get_task
 
 _BLOCKS_PER_WORKER = 8
@@ -29,28 +29,52 @@ def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationRep
     import ray.data
 
     batches = batches_of(samples, job.settings.batch_size)
-    fewest, most = (min(n, len(batches)) for n in job.settings.workers)
-    cpus, gpus = job.settings.cpus_per_worker, gpus_for(job.settings.gpus_per_worker)
+    _, most = job.settings.workers
     dataset = ray.data.from_items(
         [{"batch": b.model_dump_json()} for b in batches],
         # A block is what a worker is given at a time, and does again if it is lost. Enough of them that workers
         # which come later find some left.
         override_num_blocks=min(len(batches), _BLOCKS_PER_WORKER * most),
-    ).map_batches(
+    )
+    rows = _from_workers(job, dataset, len(batches)) if job.resident is None else _from_resident(job, dataset)
+    rows.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
+    found = [EvaluationReply.model_validate_json(text) for row in rows.take_all() for text in row["replies"]]
+    return sorted(found, key=lambda r: r.position)
+
+
+def _from_workers(job: EvaluationJob, dataset: Any, batches: int) -> Any:
+    """Rows with replies, from a pool of actors that each load the student."""
+    import ray.data
+
+    fewest, most = (min(n, batches) for n in job.settings.workers)
+    gpus = gpus_for(job.settings.gpus_per_worker)
+    cpus = cpus_for(job.settings.cpus_per_worker)
+    # Without limits, a pool that is busy has an autoscaler add a node of every kind, of use or not.
+    dataset.context.execution_options.resource_limits = ray.data.ExecutionResources.for_limits(
+        cpu=most * cpus, gpu=most * gpus
+    )
+    return dataset.map_batches(
         StudentWorker,
-        fn_constructor_args=(job.model_dump_json(),),
+        fn_constructor_args=(job,),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
         num_cpus=cpus,
         num_gpus=gpus or None,
         **LOST_WORKERS,
     )
-    # Without limits, a pool that is busy has an autoscaler add a node of every kind, of use or not.
-    limits = ray.data.ExecutionResources.for_limits(cpu=most * cpus, gpu=most * gpus)
-    dataset.context.execution_options.resource_limits = limits
-    dataset.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
-    found = [EvaluationReply.model_validate_json(text) for row in dataset.take_all() for text in row["replies"]]
-    return sorted(found, key=lambda r: r.position)
+
+
+def _from_resident(job: EvaluationJob, dataset: Any) -> Any:
+    """Rows with replies, from the actor that the job names, which holds what it needs."""
+    import ray.data
+
+    return dataset.map_batches(
+        ask_resident,
+        fn_args=(job.model_dump_json(), job.resident),
+        batch_size=1,
+        compute=ray.data.TaskPoolStrategy(1),
+        num_cpus=0,
+    )
 
 
 def batches_of(samples: Sequence[Sample], size: int) -> list[EvaluationBatch]:
@@ -72,26 +96,31 @@ class StudentWorker:
     """A Ray Data actor with the student in memory. Columns in: batch, an EvaluationBatch; out: replies, a list of
     EvaluationReply for each; all as JSON."""
 
-    def __init__(self, job: str):
+    def __init__(self, job: EvaluationJob):
         from pada_ray.student.model import Student
 
-        self._job = EvaluationJob.model_validate_json(job)
-        with Folder(self._job.run).local_copy(self._job.adapter) as adapter:
-            self._student = Student(self._job.student, adapter)
+        self._job = job
+        with Folder(job.run).local_copy(job.adapter) as adapter:
+            self._student = Student(job.student, adapter, job.settings.merge_adapter)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        out = []
-        for batch in (EvaluationBatch.model_validate_json(text) for text in rows["batch"]):
-            task = get_task(batch.samples[0].task)
-            limit = self._job.settings.max_new_tokens or task.max_new_tokens
-            replies = self._student.replies([s.prompt for s in batch.samples], limit, batch_size=len(batch.samples))
-            cuts = [(position, r, cut(r.text, task.stop)) for position, r in zip(batch.positions, replies, strict=True)]
-            out.append(
-                [
-                    EvaluationReply(
-                        position=position, text=text, truncated=r.truncated and r.text == text
-                    ).model_dump_json()
-                    for position, r, text in cuts
-                ]
-            )
-        return {"replies": out}
+        return {"replies": [self.reply(EvaluationBatch.model_validate_json(text)) for text in rows["batch"]]}
+
+    def reply(self, batch: EvaluationBatch) -> list[str]:
+        """An EvaluationReply to each sample of the batch, as JSON."""
+        task = get_task(batch.samples[0].task)
+        limit = self._job.settings.max_new_tokens or task.max_new_tokens
+        prompts = [s.prompt for s in batch.samples]
+        replies = self._student.replies(prompts, limit, batch_size=len(prompts), stop=task.stop)
+        return [
+            EvaluationReply(position=position, text=r.text, truncated=r.truncated).model_dump_json()
+            for position, r in zip(batch.positions, replies, strict=True)
+        ]
+
+
+def ask_resident(rows: dict[str, Any], job: str, resident: str) -> dict[str, Any]:
+    """As a StudentWorker, by the student that is in the memory of an actor already."""
+    import ray
+
+    student = ray.get_actor(resident)
+    return {"replies": ray.get([student.reply.remote(job, batch) for batch in rows["batch"]])}

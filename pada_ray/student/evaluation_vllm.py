@@ -13,10 +13,10 @@ from typing import Any
 
 from pada_ray.config import VLLM_LORA_RANKS
 from pada_ray.records import Sample
-from pada_ray.resources import gpus_for
+from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.run import run_files
 from pada_ray.storage import Folder
-from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, cut
+from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
 from pada_ray.student.model import Reply, load_encoder, model_location
 from pada_ray.tasks import get_task
 
@@ -48,12 +48,9 @@ def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationRep
         if limit > 0
     ]
     for row in _generate(job, rows):
-        said[row["position"]] = encoder.reply([int(token) for token in row["generated_tokens"]])
-    texts = [cut(r.text, task.stop) for r, task in zip(said, tasks, strict=True)]
-    return [
-        EvaluationReply(position=position, text=text, truncated=r.truncated and r.text == text)
-        for position, (text, r) in enumerate(zip(texts, said, strict=True))
-    ]
+        position = row["position"]
+        said[position] = encoder.reply([int(token) for token in row["generated_tokens"]], tasks[position].stop)
+    return [EvaluationReply(position=position, text=r.text, truncated=r.truncated) for position, r in enumerate(said)]
 
 
 def _generate(job: EvaluationJob, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -66,7 +63,7 @@ def _generate(job: EvaluationJob, rows: list[dict[str, Any]]) -> list[dict[str, 
     config = vLLMEngineProcessorConfig(
         model_source=model_location(job.student.model),
         engine_kwargs=_engine_arguments(job, gpus),
-        placement_group_config={"bundle_per_worker": {"CPU": settings.cpus_per_worker, "GPU": gpus}},
+        placement_group_config={"bundle_per_worker": {"CPU": cpus_for(settings.cpus_per_worker), "GPU": gpus}},
         concurrency=settings.workers,
         batch_size=settings.batch_size,
         chat_template_stage=False,

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record
-from pada_ray.resources import gpus_for
+from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.storage import Folder
+from pada_ray.student.checkpoints import CHECKPOINTS, OwnCheckpoints
 from pada_ray.student.fine_tune_worker import FineTuneJob, train_on_worker
 
-CHECKPOINTS = "checkpoints"  # folder in the run's folder for Ray Train's own storage
 REPORT = "fine_tune.yaml"  # file beside the adapter, written last
 
 
@@ -37,7 +38,31 @@ def fine_tune(job: FineTuneJob) -> FineTuneReport:
     Blocks until training ends. A job of this name goes on from its last checkpoint, until `forget_checkpoints`. Raises
     what the workers raised when `max_failures` is used up.
     """
-    run = Folder(job.run)
+    result = _fit(job)
+    if result.checkpoint is None:
+        raise RuntimeError(f"fine-tuning {job.name} ended without a checkpoint")
+    with result.checkpoint.as_directory() as checkpoint:
+        return _write_adapter(job, Path(checkpoint) / "checkpoint", result.metrics or {})
+
+
+def fine_tune_here(job: FineTuneJob) -> FineTuneReport:
+    """As `fine_tune`, for a job with one worker, in this process: by Ray Train's local mode."""
+    from ray import train
+    from ray.train.torch import TorchTrainer
+
+    TorchTrainer(
+        train_on_worker,
+        train_loop_config={"job": job.model_dump_json(), "alone": True},
+        scaling_config=train.ScalingConfig(num_workers=0),
+    ).fit()
+    own = OwnCheckpoints(Folder(job.run), job.name)
+    with own.folder() as checkpoint:
+        assert checkpoint is not None
+        return _write_adapter(job, Path(checkpoint), own.figures() or {})
+
+
+def _fit(job: FineTuneJob) -> Any:
+    """Ray Train's result of training by workers of their own."""
     # Workers stay in the working folder, from which a relative student.model counts.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     # The report of an epoch waits until it is asked for: every 2 s unless told otherwise, which is more than a small
@@ -48,11 +73,11 @@ def fine_tune(job: FineTuneJob) -> FineTuneReport:
 
     gpus = gpus_for(job.settings.gpus_per_worker)
     fewest, most = job.settings.workers
-    storage_path, storage_filesystem = run.for_arrow(CHECKPOINTS)
-    resources = {"CPU": job.settings.cpus_per_worker} | ({"GPU": gpus} if gpus else {})
-    trainer = TorchTrainer(
+    storage_path, storage_filesystem = Folder(job.run).for_arrow(CHECKPOINTS)
+    resources = {"CPU": cpus_for(job.settings.cpus_per_worker)} | ({"GPU": gpus} if gpus else {})
+    return TorchTrainer(
         train_on_worker,
-        train_loop_config={"job": job.model_dump_json()},
+        train_loop_config={"job": job.model_dump_json(), "alone": False},
         scaling_config=train.ScalingConfig(
             num_workers=fewest if fewest == most else (fewest, most),
             use_gpu=gpus > 0,
@@ -65,23 +90,22 @@ def fine_tune(job: FineTuneJob) -> FineTuneReport:
             failure_config=train.FailureConfig(max_failures=job.settings.max_failures),
             checkpoint_config=train.CheckpointConfig(num_to_keep=1),
         ),
-    )
-    result = trainer.fit()
-    if result.checkpoint is None:
-        raise RuntimeError(f"fine-tuning {job.name} ended without a checkpoint")
-    with result.checkpoint.as_directory() as checkpoint:
-        trained = Path(checkpoint) / "checkpoint"
-        for file in sorted(trained.glob("adapter_*")):
-            run.write_bytes(f"{job.adapter}/{file.name}", file.read_bytes())
-    metrics = result.metrics or {}
+    ).fit()
+
+
+def _write_adapter(job: FineTuneJob, checkpoint: Path, figures: dict[str, Any]) -> FineTuneReport:
+    """Writes the adapter in a folder of transformers' Trainer, and the report from the `figures` of its last epoch."""
+    run = Folder(job.run)
+    for file in sorted(checkpoint.glob("adapter_*")):
+        run.write_bytes(f"{job.adapter}/{file.name}", file.read_bytes())
     report = FineTuneReport(
         job=job.name,
-        samples=metrics["samples"],
-        left_out=metrics["left_out"],
-        steps=metrics["steps"],
-        final_loss=metrics["loss"],
-        losses=metrics["losses"],
-        workers=metrics["workers"],
+        samples=figures["samples"],
+        left_out=figures["left_out"],
+        steps=figures["steps"],
+        final_loss=figures["loss"],
+        losses=figures["losses"],
+        workers=figures["workers"],
     )
     run.write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
     return report

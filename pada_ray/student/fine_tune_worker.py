@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
 from pada_ray.storage import Folder
+from pada_ray.student.checkpoints import OwnCheckpoints
 
 
 class FineTuneJob(Record):
@@ -32,16 +35,17 @@ class FineTuneJob(Record):
 
 def train_on_worker(config: dict[str, Any]) -> None:
     """Trains from the last checkpoint, if there is one, and reports one per epoch with the figures of
-    `FineTuneReport`."""
+    `FineTuneReport`. `config`: the `job` as JSON, and whether this worker is `alone`, in Ray Train's local mode."""
     import transformers
     from ray import train
-    from ray.train.huggingface.transformers import RayTrainReportCallback
 
     from pada_ray.student import model as student
-    from pada_ray.student.micro_batches import EpochLoader, MicroBatches, passes_for
+    from pada_ray.student.micro_batches import MicroBatches, passes_for
+    from pada_ray.student.trainer import Report, Trainer
 
-    job = FineTuneJob.model_validate_json(config["job"])
+    job = _on_this_device(FineTuneJob.model_validate_json(config["job"]))
     settings = job.settings
+    own = OwnCheckpoints(Folder(job.run), job.name) if config["alone"] else None
     workers, rank = train.get_context().get_world_size(), train.get_context().get_world_rank()
     passes = passes_for(settings.batch_size, workers, settings.workers[1], settings.gradient_accumulation)
     with tempfile.TemporaryDirectory() as output:
@@ -58,50 +62,40 @@ def train_on_worker(config: dict[str, Any]) -> None:
                 f"student.max_length: every training sample is longer than {job.student.max_length} tokens"
             )
         model = _with_adapter(job, base)
-        shortest = min(fitting, key=lambda e: len(e.input_ids))
-        without_loss = shortest._replace(labels=[student.IGNORED] * len(shortest.labels))
-
-        class Trainer(transformers.Trainer):
-            def get_train_dataloader(self) -> EpochLoader:
-                lengths = [len(e.input_ids) for e in fitting]
-                return EpochLoader(
-                    [e._asdict() for e in [*fitting, without_loss]],
-                    batch_sampler=MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
-                    collate_fn=self.data_collator,
-                    pin_memory=self.args.dataloader_pin_memory,
-                )
-
-        class Report(RayTrainReportCallback):
-            """Ray Train's report of each epoch's checkpoint. All workers report theirs, and what they hold is put
-            together: DeepSpeed's optimiser state is split among them."""
-
-            def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-                figures = {
-                    "samples": len(fitting),
-                    "left_out": len(encoded) - len(fitting),
-                    "steps": state.global_step,
-                    "losses": [entry["loss"] for entry in state.log_history if "loss" in entry],
-                    "workers": workers,
-                }
-                state.log_history.append(figures)
-                super().on_save(args, state, control, **kwargs)
-                state.log_history.pop()
-
+        lengths = [len(e.input_ids) for e in fitting]
         trainer = Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=fitting,
-            data_collator=transformers.DataCollatorForSeq2Seq(encoder.tokenizer, label_pad_token_id=student.IGNORED),
-            callbacks=[Report()],
+            model,
+            arguments,
+            fitting,
+            MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
+            encoder.tokenizer,
+            Report({"samples": len(fitting), "left_out": len(encoded) - len(fitting), "workers": workers}, own),
         )
-        trainer.remove_callback(transformers.PrinterCallback)
-        checkpoint = train.get_checkpoint()
-        if checkpoint is None:
-            trainer.train()
-        else:
-            with checkpoint.as_directory() as folder:
-                trainer.train(resume_from_checkpoint=str(Path(folder) / "checkpoint"))
+        with _checkpoint_of_ray_train() if own is None else own.folder() as checkpoint:
+            trainer.train(resume_from_checkpoint=checkpoint)
         student.assert_adapter_acts(model, fitting[0].input_ids)
+
+
+def _on_this_device(job: FineTuneJob) -> FineTuneJob:
+    """The job with the dtype that `auto` stands for: DeepSpeed trains in float32 where there is no GPU."""
+    import torch
+
+    if job.settings.deepspeed is None or job.student.dtype != "auto" or torch.cuda.is_available():
+        return job
+    return job.model_copy(update={"student": job.student.model_copy(update={"dtype": "float32"})})
+
+
+@contextmanager
+def _checkpoint_of_ray_train() -> Iterator[str | None]:
+    """The last checkpoint of Ray Train's workers as a local folder; None before there is one."""
+    from ray import train
+
+    checkpoint = train.get_checkpoint()
+    if checkpoint is None:
+        yield None
+        return
+    with checkpoint.as_directory() as folder:
+        yield str(Path(folder) / "checkpoint")
 
 
 def _with_adapter(job: FineTuneJob, base: Any) -> Any:
@@ -147,6 +141,8 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         bf16=bfloat16,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
         deepspeed=settings.deepspeed,
         use_cpu=not gpu and not on_cpu_with_deepspeed,
         accelerator_config={"use_configured_state": on_cpu_with_deepspeed},

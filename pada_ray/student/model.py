@@ -1,10 +1,11 @@
-"""The small language model: loading, encoding a conversation for training, greedy generation.
+"""The small language model: loading it, encoding a conversation for training.
 
 Imports torch and transformers, so only the workers that hold a model import this module.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from pada_ray.config import StudentConfig
 from pada_ray.demo import STUDENT as DEMO_STUDENT
 from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
+from pada_ray.student.generation import greedy
 
 IGNORED = -100  # label of tokens that carry no loss (torch's cross_entropy)
 
@@ -34,9 +36,16 @@ def device() -> torch.device:
 
 
 def dtype_for(settings: StudentConfig) -> torch.dtype:
-    if settings.dtype == "auto":
-        return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
+    bfloat16 = _has_bfloat16() if settings.dtype == "auto" else settings.dtype == "bfloat16"
+    return torch.bfloat16 if bfloat16 else torch.float32
+
+
+def _has_bfloat16() -> bool:
+    """Whether the device multiplies in bfloat16. A CPU that only stores it would be slower than with float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    cpu = torch.cpu.get_capabilities()
+    return bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16"))
 
 
 def load_tokenizer(settings: StudentConfig) -> Any:
@@ -127,11 +136,24 @@ class ChatEncoder:
         whole = whole[: ends[-1] + 1]  # what a template puts behind the turn is not the model's to say
         return Encoded(whole, [IGNORED] * len(prompt) + whole[len(prompt) :])
 
-    def reply(self, generated: Sequence[int]) -> Reply:
-        """What was said up to the end of the turn."""
+    def reply(self, generated: Sequence[int], stop: Sequence[str] = ()) -> Reply:
+        """What was said up to the end of the turn, or to the first of the `stop` texts."""
         length = next((i for i, token in enumerate(generated) if token in self.end_of_turn), None)
         text = self.tokenizer.decode(generated[:length], skip_special_tokens=True).strip()
-        return Reply(text, truncated=length is None)
+        ends = [at for at in (text.find(end) for end in stop) if at >= 0]
+        return Reply(text[: min(ends)].rstrip(), truncated=False) if ends else Reply(text, truncated=length is None)
+
+    def ends(self, generated: Sequence[int], stop: Sequence[str] = ()) -> bool:
+        """Whether the last of these tokens ends the turn, or completes one of the `stop` texts."""
+        if generated[-1] in self.end_of_turn:
+            return True
+        if not stop:
+            return False
+        tail = self.tokenizer.decode(generated[-max(map(len, stop)) - 1 :], skip_special_tokens=True)
+        if not any(end in tail for end in stop):  # which is quicker to tell
+            return False
+        said = self.tokenizer.decode(generated, skip_special_tokens=True).lstrip()
+        return any(end in said for end in stop)
 
     def _render(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
         return self.tokenizer.apply_chat_template(
@@ -165,11 +187,12 @@ def _end_of_turn_ids(settings: StudentConfig, tokenizer: Any) -> set[int]:
 class Student:
     """A model, with an adapter or without, that replies greedily.
 
-    `adapter` is a folder as peft saves it, or None for the base model. Raises RuntimeError when the adapter
-    leaves the logits as they are: a silently ignored adapter would pass the base model off as fine-tuned.
+    `adapter` is a folder as peft saves it, or None for the base model. With `merged` its weights are added to the
+    model's, in memory: that is faster, and rounds otherwise. Raises RuntimeError when the adapter leaves the logits as
+    they are: a silently ignored adapter would pass the base model off as fine-tuned.
     """
 
-    def __init__(self, settings: StudentConfig, adapter: str | None = None):
+    def __init__(self, settings: StudentConfig, adapter: str | None = None, merged: bool = True):
         self.settings = settings
         self.encoder = load_encoder(settings)
         self.model = load_model(settings)
@@ -182,40 +205,31 @@ class Student:
         self.model.eval()
         if adapter is not None:
             assert_adapter_acts(self.model, self.encoder.prompt([Message(role="user", content="Who are you?")]))
+            if merged and settings.quantization is None:  # 4 bits do not hold the sum
+                self.model = self.model.merge_and_unload()
 
-    def replies(self, prompts: Sequence[Sequence[Message]], max_new_tokens: int, batch_size: int) -> list[Reply]:
-        """One greedy reply per prompt, in order. A prompt that leaves less room gets a shorter one, or none."""
+    def replies(
+        self, prompts: Sequence[Sequence[Message]], max_new_tokens: int, batch_size: int, stop: Sequence[str] = ()
+    ) -> list[Reply]:
+        """One greedy reply per prompt, in order, up to the first of the `stop` texts. A prompt that leaves less room
+        gets a shorter one, or none."""
         ids = [self.encoder.prompt(p) for p in prompts]
-        room = [self.settings.max_length - len(prompt) for prompt in ids]
+        limits = [min(max_new_tokens, self.settings.max_length - len(prompt)) for prompt in ids]
         replies = [Reply("", truncated=True)] * len(ids)
-        for i, tokens in enumerate(room):
-            if 0 < tokens < max_new_tokens:  # by itself, so that its neighbours keep theirs
-                (replies[i],) = self._generate([ids[i]], tokens)
-        fits = [i for i, tokens in enumerate(room) if tokens >= max_new_tokens]
         # Neighbours in length share a batch, so that little is spent on padding.
-        by_length = sorted(fits, key=lambda i: len(ids[i]))
+        by_length = sorted((i for i, limit in enumerate(limits) if limit > 0), key=lambda i: len(ids[i]))
         for start in range(0, len(by_length), batch_size):
             batch = by_length[start : start + batch_size]
-            for i, reply in zip(batch, self._generate([ids[i] for i in batch], max_new_tokens), strict=True):
-                replies[i] = reply
+            said = greedy(
+                self.model,
+                [ids[i] for i in batch],
+                [limits[i] for i in batch],
+                functools.partial(self.encoder.ends, stop=stop),
+                self.encoder.tokenizer.pad_token_id,
+            )
+            for i, tokens in zip(batch, said, strict=True):
+                replies[i] = self.encoder.reply(tokens, stop)
         return replies
-
-    @torch.inference_mode()
-    def _generate(self, prompts: list[list[int]], max_new_tokens: int) -> list[Reply]:
-        tokenizer = self.encoder.tokenizer
-        padded = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(device())
-        out = self.model.generate(
-            **padded,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            eos_token_id=sorted(self.encoder.end_of_turn),
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        new = out[:, padded["input_ids"].shape[1] :].tolist()
-        return [self.encoder.reply(row) for row in new]
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def trained(run: Folder, name: str, **settings) -> FineTuneReport:
             adapter=name,
             previous_adapter=None,
             name=name,
-            student=StudentConfig(model="demo", max_length=512),
+            student=StudentConfig(model="demo", max_length=512, dtype="float32"),
             settings=FineTuneConfig.model_validate(common | settings),
             seed=0,
         )

@@ -32,7 +32,7 @@ AGENT_PORT = 52365  # where the agent of every `ray start` listens, if it is not
 # What a run starts on the cluster. Ray's own actors stay, and hold nothing.
 OF_A_RUN = re.compile(
     r"ray::(Orchestrator|LlmGateway|PatternAnalysis|DataGeneration|_?QualityControl|Computation|StageClaims|"
-    r"RayTrainWorker|TrainController|MapWorker)|-m jobs\.|pada_ray\.teacher"
+    r"ResidentStudent|RayTrainWorker|TrainController|MapWorker)|-m jobs\.|pada_ray\.teacher"
 )
 
 
@@ -251,7 +251,7 @@ def test_a_stopped_job_leaves_nothing_and_is_gone_on_with(cluster):
         name="stopped", method="vanilla", fine_tune__epochs=15
     )  # so that it is still training when it is stopped
     following = cluster.start(PADA, "run", DEMO, *tiny, "--address", cluster.address)
-    wait_until(lambda: any("ray::RayTrainWorker" in line for line in cluster.of_a_run()), "fine-tuning")
+    wait_until(lambda: any("ray::ResidentStudent.fine_tune" in line for line in cluster.of_a_run()), "fine-tuning")
     assert any("pada_ray.teacher" in line for line in cluster.of_a_run())
     following.send_signal(signal.SIGINT)
     detached = finish(following, 130)

@@ -87,7 +87,7 @@ def test_lost_processes_come_back(tmp_path, uninterrupted):
     slow = settings(offline__latency_ms=700)
     started = Started("run", str(ROOT / "configs/demo.yaml"), *slow, cwd=tmp_path)
     for stage, title in [
-        ("iteration-0: fine-tuning", "ray::RayTrainWorker"),
+        ("iteration-0: fine-tuning", "ray::ResidentStudent"),
         ("iteration-0: evaluation", "ray::Orchestrator"),
         ("iteration-1: error analysis", "ray::PatternAnalysisAgent"),
         ("iteration-1: data generation", "ray::LlmGateway"),

@@ -8,10 +8,10 @@ from clusters import running_on, take_away, three_nodes
 from conftest import ROOT, Started, settings
 from test_kill_and_resume import assert_same_outcome, stage_is
 
-STUDENT = "ray::MapWorker(MapBatches(StudentWorker))"
+STUDENT = "ray::ResidentStudent"
 STAGES = {  # and what does their work on a node with a CPU; the agents and their LLM calls are beside the driver
     "base: evaluation": STUDENT,
-    "iteration-0: fine-tuning": "ray::RayTrainWorker",
+    "iteration-0: fine-tuning": STUDENT,
     "iteration-1: error analysis": None,
     "iteration-1: data generation": None,
     "iteration-1: evaluation": STUDENT,

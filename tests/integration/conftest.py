@@ -32,7 +32,7 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def student() -> StudentConfig:
-    return StudentConfig(model="demo", max_length=512)
+    return StudentConfig(model="demo", max_length=512, dtype="float32")
 
 
 @pytest.fixture

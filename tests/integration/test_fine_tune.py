@@ -12,7 +12,8 @@ from pada_ray.config import FineTuneConfig
 from pada_ray.records import Message, Sample
 from pada_ray.run import run_files
 from pada_ray.student import fine_tune as module
-from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneJob, fine_tune, forget_checkpoints
+from pada_ray.student.checkpoints import CHECKPOINTS
+from pada_ray.student.fine_tune import FineTuneJob, fine_tune, forget_checkpoints
 from pada_ray.student.model import Student, load_model
 
 

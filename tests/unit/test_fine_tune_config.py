@@ -144,4 +144,4 @@ def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch,
         seed=0,
     )
     with pytest.raises(ConfigError, match=r"student\.dtype: bfloat16 with fine_tune\.deepspeed needs a GPU"):
-        train_on_worker({"job": job.model_dump_json()})
+        train_on_worker({"job": job.model_dump_json(), "alone": False})

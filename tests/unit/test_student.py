@@ -7,7 +7,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.records import Message
 from pada_ray.student.model import IGNORED, ChatEncoder, Student
 
-SETTINGS = StudentConfig(model="demo", max_length=256)
+SETTINGS = StudentConfig(model="demo", max_length=256, dtype="float32")
 QUESTION = Message(role="user", content="Ann has 3 apples and gets 4 more. How many now?")
 REPLY = Message(role="assistant", content="3 + 4 = 7. Answer: 7")
 
@@ -72,3 +72,4 @@ def test_a_model_that_cannot_be_loaded_is_an_error_of_the_config(tmp_path, folde
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"student\.model"):
         Student(StudentConfig(model=str(tmp_path / folder)))
+

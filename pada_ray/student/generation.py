@@ -1,0 +1,103 @@
+"""Greedy generation for a batch of prompts.
+
+It gives what transformers' `generate` gives, and does less for it: what all prompts begin with is read once, and a row
+that has ended leaves the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+_WORTH_SHARING = 8  # tokens; a shorter common beginning is read with each prompt
+_WORTH_LEAVING = 8  # an eighth of the rows: to make the batch smaller copies all that was read so far
+
+Ended = Callable[[list[int]], bool]
+"""Whether a row is to end behind these new tokens."""
+
+
+@torch.inference_mode()
+def greedy(
+    model: Any, prompts: Sequence[list[int]], limits: Sequence[int], ended: Ended, padding: int
+) -> list[list[int]]:
+    """The most likely next tokens of each prompt, in order: until `ended`, or as many as its limit (1 or more).
+
+    `model` is a causal language model in evaluation mode; `padding` is any token's id.
+    """
+    rows = [_Row(limit) for limit in limits]
+    cache = DynamicCache(config=model.config)
+    if not all(isinstance(layer, DynamicLayer | DynamicSlidingWindowLayer) for layer in cache.layers):
+        return _by_transformers(model, prompts, rows, ended, padding)  # recurrent layers
+    # A window counts places, and would count the padding between what is shared and what is not.
+    shared = 0 if any(layer.is_sliding for layer in cache.layers) else _common_beginning(prompts)
+    if shared:
+        model(input_ids=torch.tensor([prompts[0][:shared]], device=model.device), past_key_values=cache)
+        cache.batch_repeat_interleave(len(prompts))
+    ids, mask = _left_padded([p[shared:] for p in prompts], padding, model.device)
+    mask = torch.cat([mask.new_ones(len(prompts), shared), mask], dim=1)
+    places = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
+    present = rows
+    while True:
+        out = model(input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, logits_to_keep=1)
+        tokens = out.logits[:, -1].argmax(-1)
+        for row, token in zip(present, tokens.tolist(), strict=True):
+            row.add(token, ended)
+        going = [i for i, row in enumerate(present) if not row.done]
+        if not going:
+            return [row.tokens for row in rows]
+        if (len(present) - len(going)) * _WORTH_LEAVING >= len(present):
+            kept = torch.tensor(going, device=model.device)
+            cache.batch_select_indices(kept)
+            mask, places, tokens = mask[kept], places[kept], tokens[kept]
+            present = [present[i] for i in going]
+        ids, places = tokens[:, None], places[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones(len(present), 1)], dim=1)
+
+
+class _Row:
+    """What has been said to one prompt."""
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.tokens: list[int] = []
+        self.done = False
+
+    def add(self, token: int, ended: Ended) -> None:
+        if not self.done:  # a row that is done may wait for others to leave with it
+            self.tokens.append(token)
+            self.done = len(self.tokens) == self.limit or ended(self.tokens)
+
+
+def _common_beginning(prompts: Sequence[list[int]]) -> int:
+    """How many tokens all prompts begin with, leaving at least one to each; 0 if that saves nothing."""
+    if len(prompts) == 1:
+        return 0
+    shortest, first, last = min(map(len, prompts)), min(prompts), max(prompts)  # what these two share, all do
+    common = next((i for i in range(shortest) if first[i] != last[i]), shortest)
+    common = min(common, shortest - 1)
+    return common if common >= _WORTH_SHARING else 0
+
+
+def _left_padded(prompts: Sequence[list[int]], padding: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """The prompts as one tensor, and a mask of the same shape that is 0 where there is padding."""
+    longest = max(map(len, prompts))
+    ids = [[padding] * (longest - len(p)) + list(p) for p in prompts]
+    mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _by_transformers(
+    model: Any, prompts: Sequence[list[int]], rows: Sequence[_Row], ended: Ended, padding: int
+) -> list[list[int]]:
+    ids, mask = _left_padded(prompts, padding, model.device)
+    most = max(row.limit for row in rows)
+    greedily = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=most, pad_token_id=padding, **greedily)
+    for row, tokens in zip(rows, out[:, ids.shape[1] :].tolist(), strict=True):
+        for token in tokens:
+            row.add(token, ended)
+    return [row.tokens for row in rows]

@@ -1,0 +1,85 @@
+"""Greedy generation gives what transformers' own gives, on the demo student and on a model with sliding windows."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, MambaConfig, MistralConfig
+
+from pada_ray.config import StudentConfig
+from pada_ray.student.generation import greedy
+from pada_ray.student.model import load_model
+
+END = 7
+
+
+def by_transformers(model, prompt, limit):
+    settings = {"do_sample": False, "eos_token_id": END, "pad_token_id": 0, "max_new_tokens": limit}
+    return model.generate(torch.tensor([prompt]), **settings)[0, len(prompt) :].tolist()
+
+
+def ended(tokens):
+    return tokens[-1] == END
+
+
+def prompts_that_begin_alike(vocabulary, shared):
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(n):
+        return torch.randint(8, vocabulary, (n,), generator=generator).tolist()
+
+    beginning = drawn(shared)
+    return [beginning + drawn(n) for n in (3, 17, 9, 1, 30)]
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return load_model(StudentConfig(model="demo", dtype="float32")).eval()
+
+
+def made(config):
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+@pytest.fixture(scope="module")
+def with_a_window():
+    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return made(MistralConfig(vocab_size=64, sliding_window=12, num_key_value_heads=2, **small))
+
+
+@pytest.fixture(scope="module")
+def recurrent():
+    return made(MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2, state_size=4))
+
+
+@pytest.mark.parametrize("shared", [0, 40], ids=["nothing shared", "a beginning shared"])
+@pytest.mark.parametrize("name", ["demo", "with_a_window"])
+def test_every_row_is_as_by_transformers_alone(name, shared, request):
+    model = request.getfixturevalue(name)
+    prompts = prompts_that_begin_alike(model.config.vocab_size, shared)
+    limits = [20, 5, 20, 12, 1]
+    said = greedy(model, prompts, limits, ended, 0)
+    assert said == [by_transformers(model, p, limit) for p, limit in zip(prompts, limits, strict=True)]
+    assert [len(tokens) for tokens in said][1] <= 5
+
+
+def test_a_recurrent_model_is_left_to_transformers(recurrent):
+    prompts = prompts_that_begin_alike(64, 0)[:1]
+    assert greedy(recurrent, prompts, [6], ended, 0) == [by_transformers(recurrent, prompts[0], 6)]
+
+
+def test_what_all_prompts_begin_with_is_read_once_and_rows_that_end_leave(demo):
+    sizes = []
+    watch = demo.model.register_forward_pre_hook(
+        lambda _, args, given: sizes.append(given["input_ids"].shape), with_kwargs=True
+    )
+    prompts = prompts_that_begin_alike(demo.config.vocab_size, 40)
+    try:
+        greedy(demo, prompts, [1, 1, 3, 3, 3], lambda tokens: False, 0)
+    finally:
+        watch.remove()
+    assert sizes == [(1, 40), (5, 30), (3, 1), (3, 1)]
+
+
+def test_equal_prompts_keep_a_token_each(demo):
+    prompt = prompts_that_begin_alike(demo.config.vocab_size, 40)[0]
+    assert greedy(demo, [prompt] * 3, [4] * 3, ended, 0) == [by_transformers(demo, prompt, 4)] * 3
