@@ -1,26 +1,36 @@
-"""The rows of data generation: an attempt, its candidates so far, and the error that stopped it. A log of them."""
+"""The rows of data generation: a batch of attempts, its candidates so far, and the error that stopped it. A log of
+them."""
 
 from __future__ import annotations
 
 import pickle
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from pada_ray.errors import PadaError, root_cause
-from pada_ray.records import Attempt, Candidate
+from pada_ray.records import Batch, Candidate
 
 _CANDIDATES = TypeAdapter(list[Candidate])
 
 Rows = dict[str, Any]
-"""Columns: id, attempt and candidates as JSON, error pickled (empty where there is none)."""
+"""Columns: id, step, batch and candidates as JSON, error pickled (empty where there is none)."""
+
+Step = Literal["write", "review"]
+"""Whether a batch is to be written and screened, or its candidates are to be judged."""
 
 
-def row_of(attempt: Attempt) -> dict[str, Any]:
-    """The row that an attempt begins with."""
-    return {"id": attempt.id, "attempt": attempt.model_dump_json(), "candidates": "[]", "error": b""}
+def row_of(step: Step, batch: Batch, candidates: Sequence[Candidate] = ()) -> dict[str, Any]:
+    """The row that a batch begins with, with the candidates that it has by then."""
+    return {
+        "id": batch.id,
+        "step": step,
+        "batch": batch.model_dump_json(),
+        "candidates": _as_json(candidates),
+        "error": b"",
+    }
 
 
 def outcome_of(row: dict[str, Any]) -> list[Candidate]:
@@ -31,22 +41,26 @@ def outcome_of(row: dict[str, Any]) -> list[Candidate]:
     return _CANDIDATES.validate_json(row["candidates"])
 
 
-async def through(rows: Rows, work: Callable[[Attempt, list[Candidate]], Awaitable[list[Candidate]]]) -> Rows:
+async def through(rows: Rows, work: Callable[[Batch, list[Candidate]], Awaitable[list[Candidate]]]) -> Rows:
     """The rows after a stage's work. A PadaError becomes part of its row: Ray Data would add words of its own to it."""
     done = [await _one_through(row, work) for row in _each(rows)]
     return {column: [row[column] for row in done] for column in rows}
 
 
 async def _one_through(
-    row: dict[str, Any], work: Callable[[Attempt, list[Candidate]], Awaitable[list[Candidate]]]
+    row: dict[str, Any], work: Callable[[Batch, list[Candidate]], Awaitable[list[Candidate]]]
 ) -> dict[str, Any]:
     if row["error"]:
         return row
     try:
-        candidates = await work(Attempt.model_validate_json(row["attempt"]), outcome_of(row))
+        candidates = await work(Batch.model_validate_json(row["batch"]), outcome_of(row))
     except PadaError as e:
         return row | {"error": pickle.dumps(root_cause(e))}
-    return row | {"candidates": _CANDIDATES.dump_json(candidates).decode()}
+    return row | {"candidates": _as_json(candidates)}
+
+
+def _as_json(candidates: Sequence[Candidate]) -> str:
+    return _CANDIDATES.dump_json(list(candidates)).decode()
 
 
 def _each(rows: Rows) -> Sequence[dict[str, Any]]:
@@ -55,7 +69,7 @@ def _each(rows: Rows) -> Sequence[dict[str, Any]]:
 
 
 class AttemptLog:
-    """The attempts of an iteration in the order in which they were made. A reader that died begins at the first one
+    """The rows of an iteration in the order in which they were made. A reader that died begins at the first one
     again, as Ray expects of it."""
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
-"""Data generation by Ray Data (section A.5 batches it): attempts stream through the stages generate, screen and judge.
+"""Data generation by Ray Data (section A.5 batches it): batches of attempts stream through the stages generate and
+screen, and what passed these through a stage of its own, judge.
 
-What quality control sends back goes into the same stream again, while other batches are still on their way, so no batch
-waits for another. A dataset of its own for every attempt would start the agents' processes anew each time.
+Both streams are one dataset, and what quality control sends back goes into it again, so no group waits for another. A
+dataset of its own for every round would start the agents' processes anew each time.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from actors.agents import DataGenerationAgent, QualityControlAgent
-from actors.attempts import AttemptLog, outcome_of, row_of
+from actors.attempts import AttemptLog, Step, outcome_of, row_of
 from actors.remote import on_this_node
 from actors.screening import screened, screening_place
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
-from pada_ray.records import Attempt, Candidate
+from pada_ray.records import Batch, Candidate
 from pada_ray.run import run_files
 from pada_ray.student.evaluation_job import LOST_WORKERS
 
-READERS = "readers"  # the concurrency group of an actor that holds an AttemptLog, which is read while it is at work
+# The concurrency group of an actor that holds an AttemptLog, which is read while it is at work. Each of the two readers
+# keeps a call waiting, and leaves one behind when it dies.
+READERS = "readers"
 _CALLS_AT_A_TIME = 64  # enough that the gateway's limits are what holds calls back
 
 
@@ -39,7 +42,7 @@ def augment(job: AugmentationJob, stream: AttemptStream) -> Augmentation:
 
     async def fill() -> Augmentation:
         stream.begin(asyncio.get_running_loop())
-        augmentation = await fill_quotas(job, stream.assess)
+        augmentation = await fill_quotas(job, stream.write, stream.review if stream.has_judge else None)
         stream.log.append(None)
         await asyncio.to_thread(stream.join)
         return augmentation
@@ -61,8 +64,14 @@ class AttemptStream:
         self._waiting: dict[str, asyncio.Future[list[Candidate]]] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.has_judge = config.quality_control.enabled and any(group.reviewed for group in job.groups)
         here = ray.get_runtime_context().current_actor
-        self._dataset = _dataset(here, job, screen, config, teacher, judge)
+        self._dataset = _written(here, screen, config, teacher)
+        if self.has_judge:
+            self._dataset = self._dataset.union(_reviewed(here, config, judge))
+        self._dataset.set_name(f"{run_files.run_name(job.run)}: data generation")
+        # A row is passed on as soon as it is there, and not with others.
+        self._dataset.context.target_max_block_size = 1
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Starts the stages. Outcomes are handed over in `loop`."""
@@ -73,11 +82,18 @@ class AttemptStream:
         """Waits for the stages to end."""
         self._reader.join()
 
-    async def assess(self, attempt: Attempt) -> list[Candidate]:
-        """The candidates of an attempt, each with its verdict. Raises the PadaError of a stage, and what Ray raises."""
+    async def write(self, batch: Batch) -> list[Candidate]:
+        """The candidates of a batch, screened. Raises the PadaError of a stage, and what Ray raises."""
+        return await self._outcome(row_of("write", batch))
+
+    async def review(self, batch: Batch, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates with the judge's verdicts. Raises the same."""
+        return await self._outcome(row_of("review", batch, candidates))
+
+    async def _outcome(self, row: dict[str, Any]) -> list[Candidate]:
         outcome = asyncio.get_running_loop().create_future()
-        self._waiting[attempt.id] = outcome
-        self.log.append(row_of(attempt))
+        self._waiting[row["id"]] = outcome
+        self.log.append(row)
         return await outcome
 
     def stats(self) -> str:
@@ -123,64 +139,69 @@ def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
         outcome.set_exception(e)
 
 
-def _dataset(
-    here: Any, job: AugmentationJob, screen: Screen, config: Config, teacher: GatewayLlm, judge: GatewayLlm
-) -> Any:
-    llm = config.llm
-    # Beside the driver and without a CPU: an autoscaler would keep a worker, which may have a GPU, to wait for LLMs.
-    beside: dict[str, Any] = {"num_cpus": 0, **on_this_node()}
+def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> Any:
+    """The stages through which the batches go that are to be written."""
     place, at_a_time = screening_place(screen, config.sandbox.require)
-    rows = (
-        ray.data.read_datasource(Attempts(here), override_num_blocks=1, ray_remote_args=beside)
+    agent = (teacher, config.data_generation, config.prompts, config.llm.max_reasks, config.seed)
+    return (
+        _rows(here, "write")
         .map_batches(
-            DataGenerationAgent,
-            fn_constructor_args=(teacher, config.data_generation, config.prompts, llm.max_reasks, config.seed),
-            batch_size=1,
-            compute=_one_agent(llm.teacher.max_in_flight),
-            **beside,
-            **LOST_WORKERS,
+            DataGenerationAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.teacher.max_in_flight)
         )
         .map_batches(
             screened, fn_args=([ray.put(screen)],), batch_size=1, compute=ray.data.TaskPoolStrategy(at_a_time), **place
         )
     )
-    if config.quality_control.enabled and any(group.reviewed for group in job.groups):
-        rows = rows.map_batches(
-            QualityControlAgent,
-            fn_constructor_args=(judge, config.quality_control, config.prompts, llm.max_reasks),
-            batch_size=1,
-            compute=_one_agent(llm.judge.max_in_flight),
-            **beside,
-            **LOST_WORKERS,
-        )
-    rows.set_name(f"{run_files.run_name(job.run)}: data generation")
-    rows.context.target_max_block_size = 1  # a row is passed on as soon as it is there, and not with others
-    return rows
 
 
-def _one_agent(calls: int | None) -> Any:
-    """One actor that has so many calls under way."""
+def _reviewed(here: Any, config: Config, judge: GatewayLlm) -> Any:
+    """The stage for batches whose candidates are to be judged."""
+    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks)
+    return _rows(here, "review").map_batches(
+        QualityControlAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.judge.max_in_flight)
+    )
+
+
+def _rows(here: Any, step: Step) -> Any:
+    return ray.data.read_datasource(Attempts(here, step), override_num_blocks=1, ray_remote_args=_beside())
+
+
+def _beside() -> dict[str, Any]:
+    """Beside the driver and without a CPU: an autoscaler would keep a worker, which may have a GPU, to wait for
+    LLMs."""
+    return {"num_cpus": 0, **on_this_node()}
+
+
+def _one_agent(calls: int | None) -> dict[str, Any]:
+    """Options for one actor that has so many calls under way."""
     most = calls or _CALLS_AT_A_TIME
-    return ray.data.ActorPoolStrategy(size=1, max_tasks_in_flight_per_actor=most, max_concurrent_calls_per_actor=most)
+    pool = ray.data.ActorPoolStrategy(size=1, max_tasks_in_flight_per_actor=most, max_concurrent_calls_per_actor=most)
+    return {"compute": pool, **_beside(), **LOST_WORKERS}
 
 
 class Attempts(Datasource):
-    """The rows of the log that an actor holds, as they come."""
+    """The rows of one step, of the log that an actor holds, as they come."""
 
-    def __init__(self, holder: Any):
+    def __init__(self, holder: Any, step: Step):
         self._holder = holder
+        self._step = step
+
+    def get_name(self) -> str:
+        """Tells Ray Data's two readers apart, which would else share their figures."""
+        return "Attempts" if self._step == "write" else "Reviews"
 
     def estimate_inmemory_data_size(self) -> int | None:
         return None
 
     def get_read_tasks(self, parallelism: int, *args: Any, **kwargs: Any) -> list[ReadTask]:
-        attempt_at = self._holder.attempt_at.options(concurrency_group=READERS)
+        row_at = self._holder.attempt_at.options(concurrency_group=READERS)
 
         def read() -> Iterator[pa.Table]:
             for position in itertools.count():
-                row = ray.get(attempt_at.remote(position))
+                row = ray.get(row_at.remote(position))
                 if row is None:
                     return
-                yield pa.Table.from_pylist([row])
+                if row["step"] == self._step:
+                    yield pa.Table.from_pylist([row])
 
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]

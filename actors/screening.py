@@ -12,17 +12,17 @@ from actors.attempts import through
 from actors.remote import NODE_ID, on_this_node
 from pada_ray.agents.screening import Screen
 from pada_ray.errors import PadaError
-from pada_ray.records import Attempt, Candidate
+from pada_ray.records import Batch, Candidate
 from pada_ray.resources import all_nodes, cores
 from pada_ray.sandbox import check_level
 from pada_ray.sandbox.launch import Level
 
 
 def screened(rows: dict[str, Any], screen: list[Any]) -> dict[str, Any]:
-    """Rows in: attempts with candidates; out: with the candidates screened. `screen` holds a reference to a Screen."""
+    """Rows in: batches with candidates; out: with the candidates screened. `screen` holds a reference to a Screen."""
 
-    async def work(attempt: Attempt, candidates: list[Candidate]) -> list[Candidate]:
-        return _fetched(*screen).screen(attempt.batch, candidates)
+    async def work(batch: Batch, candidates: list[Candidate]) -> list[Candidate]:
+        return _fetched(*screen).screen(batch, candidates)
 
     return asyncio.run(through(rows, work))
 

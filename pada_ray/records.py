@@ -137,31 +137,31 @@ class Seed(Record):
     answered_correctly: list[Sample] = Field(default_factory=list)
 
 
-class Batch(Record):
-    """Seeds for one call of the generator: x_i drawn from D̂_train^k for strategy k, e_i from Ê_train, or what another
-    method draws."""
+class Attempt(Record):
+    """A try at a synthetic sample: what it is made from, and what quality control said of the try before."""
 
-    id: str  # unique in the run; what is random about the batch follows from it and the run's seed
+    draft: str  # unique in the run, the same for every attempt at this sample
+    seed: Seed
+    number: int = 0  # 0 is the first draft, then regenerations
+    feedback: str | None = None
+
+
+class Batch(Record):
+    """What one call is asked for: attempts at samples of one group, from x_i drawn from D̂_train^k for strategy k, from
+    e_i of Ê_train, or from what another method draws."""
+
+    id: str  # unique in the run; what is random about the call follows from it and the run's seed
     group: str  # such as `cluster-3` or `errors`: whose quota its samples count for
     instruction: str  # the prompt that the generator gets, by a method's record
     strategy: Strategy | None = None  # of pattern_generation alone
-    seeds: list[Seed]
+    attempts: list[Attempt]
     reviewed: bool = True  # whether the Quality Control Agent verifies and judges what comes of it
     keep_reply: bool = False  # the question alone is written anew; reply and answer stay the seed's
 
-
-class Attempt(Record):
-    """What one call of the generator is asked for: the seeds of a batch that have no accepted sample yet."""
-
-    batch: Batch  # with those seeds alone
-    number: int  # 0 is the first draft, then regenerations
-    feedback: dict[str, str] = Field(default_factory=dict)
-    """What quality control said of the attempt before, by the seed's sample id."""
-
     @property
-    def id(self) -> str:
-        """Unique in the run."""
-        return f"{self.batch.id}-{self.number}"
+    def seeds(self) -> list[Seed]:
+        """One for each attempt, in order."""
+        return [attempt.seed for attempt in self.attempts]
 
 
 Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]
@@ -180,7 +180,8 @@ class Candidate(Record):
     """A synthetic sample with its origin and what quality control said of it."""
 
     id: str
-    batch: str
+    draft: str = ""  # the same for every attempt at one sample; runs of 0.1 have batch and seed_id, together, instead
+    batch: str  # the call that wrote it
     group: str
     strategy_name: str | None
     seed_id: str  # the training sample that it was made from

@@ -12,7 +12,7 @@ from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import GenerationReply, SyntheticReply
 from pada_ray.prompts import Prompts
 from pada_ray.randomness import number_for
-from pada_ray.records import Attempt, Candidate, Seed, WrittenMessage
+from pada_ray.records import Attempt, Batch, Candidate, Seed, WrittenMessage
 from pada_ray.tasks import get_task
 
 
@@ -27,17 +27,15 @@ class DataGenerationAgent:
         self._max_reasks = max_reasks
         self._seed = seed
 
-    async def generate(self, attempt: Attempt) -> list[Candidate]:
-        """At most one candidate per seed of the attempt, in the order of the seeds; none when no reply could be
-        read."""
-        batch, feedback = attempt.batch, attempt.feedback
-        names = [f"example-{i}" for i in range(1, len(batch.seeds) + 1)]
+    async def generate(self, batch: Batch) -> list[Candidate]:
+        """At most one candidate per attempt of the batch, in their order; none when no reply could be read."""
+        named = {f"example-{i}": attempt for i, attempt in enumerate(batch.attempts, start=1)}
+        shown = [self._show(name, attempt.seed) for name, attempt in named.items()]
         remarks = [
-            {"sample_id": name, "feedback": feedback[seed.sample.id]}
-            for name, seed in zip(names, batch.seeds, strict=True)
-            if seed.sample.id in feedback
+            {"sample_id": name, "feedback": attempt.feedback}
+            for name, attempt in named.items()
+            if attempt.feedback is not None
         ]
-        shown = [self._show(name, seed) for name, seed in zip(names, batch.seeds, strict=True)]
         prompt = self._prompts.render(
             batch.instruction,
             strategy=batch.strategy.model_dump(exclude={"cluster", "category_name"}) if batch.strategy else None,
@@ -53,16 +51,12 @@ class DataGenerationAgent:
                 purpose=batch.instruction,
                 max_reasks=self._max_reasks,
                 temperature=self._settings.temperature,
-                seed=number_for(self._seed, batch.id, attempt.number) % 2**31,
+                seed=number_for(self._seed, batch.id) % 2**31,
             )
         except UnreadableReply:
             return []
-        written = dict(reversed([(self._origin(s, names), s) for s in reply.samples]))
-        return [
-            self._candidate(attempt, seed, written[name])
-            for name, seed in zip(names, batch.seeds, strict=True)
-            if name in written
-        ]
+        written = dict(reversed([(self._origin(s, list(named)), s) for s in reply.samples]))
+        return [self._candidate(batch, attempt, written[name]) for name, attempt in named.items() if name in written]
 
     def _show(self, name: str, seed: Seed) -> dict[str, Any]:
         """A seed as the prompt shows it. An answer that cannot be read from the reply (test code) is shown too."""
@@ -85,19 +79,20 @@ class DataGenerationAgent:
         return names[0] if len(names) == 1 else (written.based_on_example or "")
 
     @staticmethod
-    def _candidate(attempt: Attempt, seed: Seed, written: SyntheticReply) -> Candidate:
-        batch = attempt.batch
+    def _candidate(batch: Batch, attempt: Attempt, written: SyntheticReply) -> Candidate:
+        original = attempt.seed.sample
         messages = [WrittenMessage(role=m.role, content=m.content) for m in written.messages]
         answer = written.answer
         if batch.keep_reply:  # whatever the LLM made of it
-            messages[-1:] = [WrittenMessage(role="assistant", content=seed.sample.reference)]
-            answer = seed.sample.answer if isinstance(seed.sample.answer, str) else None
+            messages[-1:] = [WrittenMessage(role="assistant", content=original.reference)]
+            answer = original.answer if isinstance(original.answer, str) else None
         return Candidate(
-            id=f"{attempt.id}-{batch.seeds.index(seed)}",
+            id=f"{attempt.draft}-{attempt.number}",
+            draft=attempt.draft,
             batch=batch.id,
             group=batch.group,
             strategy_name=batch.strategy.strategy_name if batch.strategy else None,
-            seed_id=seed.sample.id,
+            seed_id=original.id,
             attempt=attempt.number,
             messages=messages,
             answer=answer,

@@ -1,15 +1,18 @@
 """Lines 14 to 22 of Algorithm 1: have 𝒟_syn written batch by batch under quality control, until every group has its
 quota.
 
-Nothing here depends on the order in which replies arrive. Batches are drawn by the run's seed, no group waits for
-another, and what comes of batches is taken in the order in which they were drawn.
+A group goes round by round. A round asks for all that the group lacks: what quality control has sent back, and first
+drafts for the rest. So its calls are as few as can be. Nothing depends on the order in which replies arrive: seeds are
+drawn by the run's seed, no group waits for another, and what comes of a round is taken in the order of the draw.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+
+from pydantic import Field
 
 from pada_ray.agents.known_questions import KnownQuestions
 from pada_ray.config import DataGenerationConfig, ErrorShare
@@ -20,8 +23,14 @@ from pada_ray.storage import Folder
 
 ERRORS = "errors"  # the group of the error branch
 
-Assess = Callable[[Attempt], Awaitable[list[Candidate]]]
-"""Has the candidates of an attempt generated, screened and judged. Each comes back with its verdict."""
+_REVIEWED_TOGETHER = 10  # batches; of more the judge would wait long for the first, of fewer fill its calls less
+
+Write = Callable[[Batch], Awaitable[list[Candidate]]]
+"""Has the candidates of a batch generated and screened: at most one for each attempt."""
+
+Review = Callable[[Batch, list[Candidate]], Awaitable[list[Candidate]]]
+"""Has candidates judged, the one for each attempt of a batch, in as many calls as it takes. Each comes back with its
+verdict."""
 
 
 class Group(Record):
@@ -49,6 +58,9 @@ class GroupReport(Record):
     regenerated: int  # candidates of later attempts
     rejected: dict[str, int]  # by reason
     unwritten: int
+    pool: int = 0  # seeds that it draws from; this and what follows runs of 0.1 do not say
+    asked: list[int] = Field(default_factory=list)  # attempts in each round
+    reviewed: list[int] = Field(default_factory=list)  # candidates of each round that the judge was shown
 
     @property
     def shortfall(self) -> int:
@@ -137,48 +149,16 @@ def even_shares(total: int, parts: int) -> list[int]:
     return [total // parts + (i < total % parts) for i in range(parts)] if parts else []
 
 
-class BatchOutcome(NamedTuple):
-    """All candidates of a batch, over its first draft and its regenerations."""
-
-    accepted: list[Candidate]
-    rejected: list[Candidate]
-    unwritten: int  # seeds for which the generator's reply gave nothing, or was unreadable
-
-
-async def augment_batch(batch: Batch, assess: Assess, max_regenerations: int) -> BatchOutcome:
-    """Lines 17 to 22: what quality control turns down is regenerated with its feedback."""
-    accepted: list[Candidate] = []
-    rejected: list[Candidate] = []
-    unwritten = 0
-    attempt = Attempt(batch=batch, number=0)
-    while True:
-        candidates = await assess(attempt)
-        passed = [c for c in candidates if c.rejected is None]
-        turned_down = [c for c in candidates if c.rejected is not None]
-        accepted += passed
-        rejected += turned_down
-        unwritten += len(attempt.batch.seeds) - len(candidates)
-        done = {c.seed_id for c in passed}
-        left = [seed for seed in attempt.batch.seeds if seed.sample.id not in done]
-        if not left or attempt.number == max_regenerations:
-            return BatchOutcome(accepted, rejected, unwritten)
-        attempt = Attempt(
-            batch=batch.model_copy(update={"seeds": left}),
-            number=attempt.number + 1,
-            feedback={c.seed_id: c.feedback for c in turned_down},
-        )
-
-
-async def fill_quotas(job: AugmentationJob, assess: Assess) -> Augmentation:
+async def fill_quotas(job: AugmentationJob, write: Write, review: Review | None) -> Augmentation:
     """Fills every group's quota with accepted samples, or uses up its budget of first drafts: `candidate_budget` for
-    each sample of the quota.
+    each sample of the quota. `review` is None without quality control.
 
     A question that is known, or overlaps with a known one by more than its group allows, is turned down as a duplicate.
     Of two groups that wrote the same question, the one that comes later in `job.groups` draws again.
     """
     known = KnownQuestions(job.known)
-    groups = [_Filling(group, job) for group in job.groups]
-    while any(await asyncio.gather(*(group.fill(assess, KnownQuestions(known=known)) for group in groups))):
+    groups = [_Filling(group, job, write, review if group.reviewed else None) for group in job.groups]
+    while any(await asyncio.gather(*(group.fill(KnownQuestions(known=known)) for group in groups))):
         new = KnownQuestions()
         for group in groups:
             group.settle(new)
@@ -190,36 +170,51 @@ async def fill_quotas(job: AugmentationJob, assess: Assess) -> Augmentation:
     )
 
 
+def dealt(attempts: Sequence[Attempt], size: int) -> list[list[Attempt]]:
+    """The attempts in as few batches as hold at most `size` each and no seed twice. They differ by one in length at
+    most."""
+    by_seed: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        by_seed.setdefault(attempt.seed.sample.id, []).append(attempt)
+    count = max(math.ceil(len(attempts) / size), *(len(same) for same in by_seed.values()))
+    # Dealt out like cards, those of one seed one after another, so that they come to different batches.
+    in_turn = [attempt for same in by_seed.values() for attempt in same]
+    return [in_turn[i::count] for i in range(count)]
+
+
 class _Filling:
     """A group on its way to its quota."""
 
-    def __init__(self, group: Group, job: AugmentationJob):
+    def __init__(self, group: Group, job: AugmentationJob, write: Write, review: Review | None):
         self._group = group
         self._job = job
+        self._write = write
+        self._review = review
+        self._name = f"iteration-{job.iteration}-{group.name}"
         self.accepted: list[Candidate] = []
         self.rejected: list[Candidate] = []
         self._settled = 0  # accepted ones that no other group wrote too
         self._drafted = 0
         self._unwritten = 0
-        self._draws = 0
+        self._asked: list[int] = []
+        self._reviewed: list[int] = []
 
-    async def fill(self, assess: Assess, questions: KnownQuestions) -> bool:
-        """Draws batches until the quota or the budget is reached. Returns whether it drew any."""
-        before = self._draws
-        most = self._job.max_regenerations
-        while batches := self._draw():
-            for outcome in await asyncio.gather(*(augment_batch(batch, assess, most) for batch in batches)):
-                self._unwritten += outcome.unwritten
-                self.rejected += outcome.rejected
-                for candidate in outcome.accepted:
-                    self._take(candidate, questions)
-        return self._draws > before
+    async def fill(self, questions: KnownQuestions) -> bool:
+        """Lines 17 to 22: goes round by round until the quota or the budget is reached. Returns whether there was any
+        round."""
+        before = len(self._asked)
+        sent_back: list[Attempt] = []
+        while attempts := [*sent_back, *self._draw(already=len(sent_back))]:
+            candidates = await self._generate(attempts)
+            next_attempts = [self._take(a, candidates.get(a.draft), questions) for a in attempts]
+            sent_back = [attempt for attempt in next_attempts if attempt is not None]
+        return len(self._asked) > before
 
     def settle(self, questions: KnownQuestions) -> None:
         """Turns down what is new here and another group, whose questions these are, has written too."""
         new, self.accepted = self.accepted[self._settled :], self.accepted[: self._settled]
         for candidate in new:
-            self._take(candidate, questions)
+            self._accept(candidate, questions)
         self._settled = len(self.accepted)
 
     def report(self) -> GroupReport:
@@ -234,40 +229,78 @@ class _Filling:
             regenerated=sum(c.attempt > 0 for c in [*self.accepted, *self.rejected]),
             rejected={reason: reasons.count(reason) for reason in sorted(set(reasons))},
             unwritten=self._unwritten,
+            pool=len(group.pool),
+            asked=self._asked,
+            reviewed=self._reviewed,
         )
 
-    def _draw(self) -> list[Batch]:
-        """Batches for what the quota lacks. Their seeds are drawn at random from the pool, none twice in a batch."""
+    def _draw(self, already: int) -> list[Attempt]:
+        """First drafts for what the quota lacks beside those `already` asked for. Their seeds are drawn at random from
+        the pool, and none comes again before each has had its turn."""
         group, job = self._group, self._job
         within_budget = int(group.quota * job.settings.candidate_budget) - self._drafted
-        wanted = min(group.quota - len(self.accepted), within_budget)
+        wanted = min(group.quota - len(self.accepted) - already, within_budget)
         if wanted <= 0 or not group.pool:
             return []
-        order = generator_for(job.seed, "seeds", job.iteration, group.name, self._draws)
-        drawn: list[Batch] = []
-        queue: list[Seed] = []
-        while wanted > 0:
-            if not queue:
-                queue = order.sample(group.pool, len(group.pool))
-            size = min(job.settings.batch_size, wanted, len(queue))
-            seeds, queue = queue[:size], queue[size:]
-            drawn.append(
-                Batch(
-                    id=f"iteration-{job.iteration}-{group.name}-round-{self._draws}-{len(drawn)}",
-                    group=group.name,
-                    instruction=group.instruction,
-                    strategy=group.strategy,
-                    seeds=seeds,
-                    reviewed=group.reviewed,
-                    keep_reply=group.keep_reply,
-                )
-            )
-            wanted -= size
-            self._drafted += size
-        self._draws += 1
-        return drawn
+        order = generator_for(job.seed, "seeds", job.iteration, group.name, len(self._asked))
+        seeds: list[Seed] = []
+        while len(seeds) < wanted:
+            seeds += order.sample(group.pool, min(len(group.pool), wanted - len(seeds)))
+        first = self._drafted
+        self._drafted += wanted
+        return [Attempt(draft=f"{self._name}-{i}", seed=seed) for i, seed in enumerate(seeds, start=first)]
 
-    def _take(self, candidate: Candidate, questions: KnownQuestions) -> None:
+    async def _generate(self, attempts: Sequence[Attempt]) -> dict[str, Candidate]:
+        """A round's candidates with their verdicts, by draft."""
+        round_ = f"{self._name}-round-{len(self._asked)}"
+        self._asked.append(len(attempts))
+        self._reviewed.append(0)
+        dealt_out = dealt(attempts, self._job.settings.batch_size)
+        batches = [self._batch(f"{round_}-{i}", part) for i, part in enumerate(dealt_out)]
+        together = [batches[i : i + _REVIEWED_TOGETHER] for i in range(0, len(batches), _REVIEWED_TOGETHER)]
+        assessed = await asyncio.gather(*(self._assess(part) for part in together))
+        return {c.draft: c for part in assessed for c in part}
+
+    async def _assess(self, batches: Sequence[Batch]) -> list[Candidate]:
+        """The candidates of batches, of which those that passed the screen are judged together."""
+        written = await asyncio.gather(*(self._write(batch) for batch in batches))
+        candidates = {c.id: c for part in written for c in part}
+        passed = [c for c in candidates.values() if c.rejected is None]
+        if self._review and passed:
+            self._reviewed[-1] += len(passed)
+            of = {attempt.draft: attempt for batch in batches for attempt in batch.attempts}
+            batch = self._batch(f"{batches[0].id}-review", [of[c.draft] for c in passed])
+            candidates |= {c.id: c for c in await self._review(batch, passed)}
+        return list(candidates.values())
+
+    def _batch(self, name: str, attempts: Sequence[Attempt]) -> Batch:
+        group = self._group
+        return Batch(
+            id=name,
+            group=group.name,
+            instruction=group.instruction,
+            strategy=group.strategy,
+            attempts=list(attempts),
+            reviewed=group.reviewed,
+            keep_reply=group.keep_reply,
+        )
+
+    def _take(self, attempt: Attempt, candidate: Candidate | None, questions: KnownQuestions) -> Attempt | None:
+        """Takes what came of an attempt. Returns the next attempt at it, with quality control's feedback, if that has
+        sent it back and it may be regenerated."""
+        if candidate and candidate.rejected is None:
+            self._accept(candidate, questions)
+            return None
+        if candidate:
+            self.rejected.append(candidate)
+        else:
+            self._unwritten += 1
+        if attempt.number == self._job.max_regenerations:
+            return None
+        feedback = candidate.feedback if candidate else attempt.feedback
+        return attempt.model_copy(update={"number": attempt.number + 1, "feedback": feedback})
+
+    def _accept(self, candidate: Candidate, questions: KnownQuestions) -> None:
         if candidate.sample and questions.add(candidate.sample, self._group.max_overlap):
             self.accepted.append(candidate)
         else:

@@ -22,7 +22,7 @@ class Version(Record):
 
 
 class SampleEntry(Record):
-    """All drafts for one seed in one batch, the latest last. Only the latest can be accepted."""
+    """All attempts at one sample, the latest last. Only the latest can be accepted."""
 
     iteration: int
     group: str
@@ -70,7 +70,7 @@ def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:
     candidates = [c for file in files if run.folder.exists(file) for c in run.folder.read_records(file, Candidate)]
     drafts: dict[tuple[str, str], list[Candidate]] = {}
     for candidate in candidates:
-        drafts.setdefault((candidate.batch, candidate.seed_id), []).append(candidate)
+        drafts.setdefault((candidate.draft or candidate.batch, candidate.seed_id), []).append(candidate)
     before = run.predictions(run_files.model(iteration - 1), "train") if drafts else {}
     entries = []
     for (_, seed), versions in drafts.items():

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from pada_ray.agents.quotas import GroupReport
 from pada_ray.findings.gaps import NOTE, gaps
+from pada_ray.findings.ledger import least_calls
 from pada_ray.findings.lineage import PatternRow
 from pada_ray.findings.paper_results import paper_accuracy
 from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
 from pada_ray.report.comparison import Pairing, split_for_results
-from pada_ray.report.evidence import Evidence
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, interval_over_items
 from pada_ray.report.tables import Column, Table, Value
 from pada_ray.run import run_files
+
+if TYPE_CHECKING:
+    from pada_ray.report.evidence import Evidence  # it loads scikit-learn, which `pada show` need not wait for
 
 
 def accuracy_table(run: Run) -> Table:
@@ -304,12 +307,15 @@ def quality_table(quotas: dict[int, list[GroupReport]]) -> Table:
 
 
 def token_table(run: Run) -> Table:
-    """LLM calls with their tokens and cost, by purpose and role."""
+    """LLM calls with their tokens and cost, by purpose and role, beside the least that the method allows."""
+    least = least_calls(run.folder) if run.status == "done" else {}
+    least_of_all = sum(least.values()) if least.keys() >= {u.purpose for u in run.state.usage} else None
     columns = [
         Column("stage", page_only=True),
         Column("purpose"),
         Column("role"),
         Column("calls", "count"),
+        Column("least", "count"),
         Column("prompt tokens", "count"),
         Column("completion tokens", "count"),
         Column("USD", "number", 4),
@@ -321,6 +327,7 @@ def token_table(run: Run) -> Table:
             u.purpose,
             u.role,
             u.calls,
+            least.pop(u.purpose, None),  # in its first row, where another run paid for some of its calls
             u.prompt_tokens,
             u.completion_tokens,
             u.usd,
@@ -330,10 +337,13 @@ def token_table(run: Run) -> Table:
     ]
     if rows:
         total = spent(run.state.usage)
-        rows.append(["all", None, None, total.calls, total.prompt_tokens, total.completion_tokens, total.usd, None])
+        sums = (total.calls, least_of_all, total.prompt_tokens, total.completion_tokens, total.usd)
+        rows.append(["all", None, None, *sums, None])
     notes = [
         "Each call whose reply this run used counts once, whichever run paid for it. Without a configured price there "
         "is no USD",
+        "least: the calls that a purpose takes if each holds as many samples as its batch size allows and every reply "
+        "can be read",
     ]
     return Table("tokens", "LLM calls, tokens and cost", columns, rows, notes, has_total=True)
 

@@ -92,10 +92,9 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     reviewed = config.quality_control.enabled and (method.reviewed or config.quality_control.for_all_methods)
     attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)
     groups = CLUSTERS + (config.data_generation.error_share != 0) if with_patterns else 1
-    first_batches = groups * math.ceil(added / groups / config.data_generation.batch_size)
+    quota = added / groups
     drafts = round(added * sum(SENT_BACK**a for a in attempts))
-    # A batch is taken up again as long as any of its samples was sent back.
-    batches = round(first_batches * sum(1 - (1 - SENT_BACK**a) ** (added / first_batches) for a in attempts))
+    batches = round(groups * sum(_pooled(quota, a, config.data_generation.batch_size) for a in attempts))
     new = _tokens(train) + WRAPPING_TOKENS
     strategy = {"strategy_name": "", "generation_approach": "", "key_elements": []} if with_patterns else None
     overhead = _overhead(config, instruction, strategy=strategy, seeds=[{}], feedback=None, shows_answer=False)
@@ -103,9 +102,17 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     for _ in range(config.iterations):
         yield Calls("teacher", instruction, batches, drafts * new + batches * overhead, drafts * new)
         if reviewed:
+            reviews = round(groups * sum(_pooled(quota, a, config.quality_control.batch_size) for a in attempts))
             overhead_of_review = _overhead(config, "quality_control", strategy=strategy, pairs=[])
-            read = drafts * 2 * new + batches * (overhead_of_review + STRATEGY_TOKENS * with_patterns)
-            yield Calls("judge", "quality_control", batches, read, drafts * REVIEW_TOKENS)
+            read = drafts * 2 * new + reviews * (overhead_of_review + STRATEGY_TOKENS * with_patterns)
+            yield Calls("judge", "quality_control", reviews, read, drafts * REVIEW_TOKENS)
+
+
+def _pooled(quota: float, attempt: int, size: int) -> float:
+    """The calls that a group of `quota` samples takes for one attempt (0 is the first draft), expected: batches of
+    `size` with what was sent back so often, or none where nothing was."""
+    share = SENT_BACK**attempt
+    return math.ceil(quota * share / size) * (1 - (1 - share) ** quota)
 
 
 def _grading(config: Config, samples: Mapping[Split, Sequence[Sample]], iterations: int, first: str) -> Iterator[Calls]:

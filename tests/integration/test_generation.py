@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import signal
@@ -51,8 +52,8 @@ def teacher():
 
 
 @contextlib.contextmanager
-def cast_of(run, teacher, judge=None) -> Iterator[Cast]:
-    config = check_config(RAW, "test")
+def cast_of(run, teacher, judge=None, **changes) -> Iterator[Cast]:
+    config = check_config(RAW | changes, "test")
     addresses = {"teacher": teacher.url, "judge": (judge or teacher).url}
     cast = Cast(config, run.url, f"{run.url}/replies.sqlite", addresses)
     try:
@@ -98,8 +99,12 @@ def test_the_exact_count_is_accepted_judged_and_right_and_a_slow_judge_holds_not
     assert all(c.ratings and c.ratings.overall >= 7 for c in result.accepted)
     assert all((c.ratings.adherence is None) == (c.group == "errors") for c in result.accepted)
     assert all(c.rejected for c in result.rejected)
-    assert usage["pattern_generation"] >= 4
-    assert usage["quality_control"] >= 8
+    calls = {
+        "pattern_generation": sum(math.ceil(asked / 3) for asked in result.groups[0].asked),
+        "error_generation": sum(math.ceil(asked / 3) for asked in result.groups[1].asked),
+        "quality_control": sum(math.ceil(shown / 10) for group in result.groups for shown in group.reviewed),
+    }
+    assert usage == calls
 
     judged = [access.time for access in read_access_log(asked["judge"])]  # when each reply went out
     written = [access.time for access in read_access_log(asked["teacher"])]
@@ -113,6 +118,13 @@ def agents() -> dict[str, int]:
     )
     shown = {actor.class_name: actor.pid for actor in alive}
     return {name: pid for name, pid in shown.items() if "DataGenerationAgent" in name or "QualityControlAgent" in name}
+
+
+def test_without_quality_control_no_candidate_is_reviewed(run, teacher):
+    with cast_of(run, teacher, quality_control={"enabled": False}) as cast:
+        result = ray.get(begin(run, cast, quota=6))
+        assert "quality_control" not in {u.purpose for u in ray.get(cast.gateways[0].usage.remote(run.url))}
+    assert [(group.accepted, sum(group.reviewed)) for group in result.groups] == [(3, 0), (3, 0)]
 
 
 def test_agents_that_die_come_back(run, teacher):
@@ -140,5 +152,5 @@ def test_candidates_are_screened_by_two_workers(run, teacher):
     workers = {c.feedback for c in result.rejected}
     assert len(workers) == 2  # the screen writes its process there
     stats = run.read_text(run_files.generation_stats(1))
-    for stage in ("ReadAttempts", "MapBatches(DataGenerationAgent)", "MapBatches(screened)"):
+    for stage in ("ReadAttempts", "MapBatches(DataGenerationAgent)", "MapBatches(screened)", "ReadReviews"):
         assert re.search(rf"^Operator \d {re.escape(stage)}: \d+ tasks executed", stats, re.MULTILINE)

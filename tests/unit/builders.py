@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pada_ray.data.samples import read_file
 from pada_ray.llm.chat import ChatReply, ChatRequest
-from pada_ray.records import Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
+from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
 
 
 def samples_in(path: str, task: str | None = None) -> list[Sample]:
@@ -42,21 +42,26 @@ def batch(size: int = 2, of: Strategy | None = None, name: str = "batch") -> Bat
         group=f"cluster-{of.cluster}" if of else "errors",
         instruction="pattern_generation" if of else "error_generation",
         strategy=of,
-        seeds=[
-            Seed(sample=math_sample(f"train-{i}"), wrong_reply=None if of else "2 + 3 = 6. Answer: 6")
+        attempts=[
+            Attempt(
+                draft=f"{name}-{i}",
+                seed=Seed(sample=math_sample(f"train-{i}"), wrong_reply=None if of else "2 + 3 = 6. Answer: 6"),
+            )
             for i in range(size)
         ],
     )
 
 
 def candidate(of: Batch, index: int = 0, question: str = "", reply: str = "4 + 5 = 9. Answer: 9", attempt: int = 0):
-    seed = of.seeds[index]
+    tried = of.attempts[index]
+    attempt = attempt or tried.number
     return Candidate(
-        id=f"{of.id}-{attempt}-{index}",
+        id=f"{tried.draft}-{attempt}",
+        draft=tried.draft,
         batch=of.id,
         group=of.group,
         strategy_name=of.strategy.strategy_name if of.strategy else None,
-        seed_id=seed.sample.id,
+        seed_id=tried.seed.sample.id,
         attempt=attempt,
         messages=[
             WrittenMessage(role="user", content=question or f"Zoe {of.id} {index} finds 4 nuts, then 5. Together?"),

@@ -77,13 +77,12 @@ class StubWorkers:
 
     async def augment(self, job, screen):
         self._ask("augment")
-        return await fill_quotas(job, self.assess)
+        return await fill_quotas(job, self.write, review=None)
 
-    async def assess(self, attempt):
-        self.batches.append(attempt.batch)
-        seeds = attempt.batch.seeds
-        candidates = [candidate(attempt.batch, i, attempt=attempt.number) for i in range(len(seeds))]
-        return [c.model_copy(update={"sample": as_sample(c, seeds[0].sample)}) for c in candidates]
+    async def write(self, batch):
+        self.batches.append(batch)
+        candidates = [candidate(batch, i) for i in range(len(batch.attempts))]
+        return [c.model_copy(update={"sample": as_sample(c, batch.seeds[0].sample)}) for c in candidates]
 
     async def usage(self):
         return []

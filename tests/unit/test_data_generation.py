@@ -25,8 +25,8 @@ def written(*origins):
     }
 
 
-def generate(llm, of, feedback=None, attempt=0):
-    return asyncio.run(agent(llm).generate(Attempt(batch=of, number=attempt, feedback=feedback or {})))
+def generate(llm, of):
+    return asyncio.run(agent(llm).generate(of))
 
 
 def test_candidates_know_their_seed_whatever_the_order():
@@ -71,21 +71,34 @@ def test_the_error_branch_shows_the_wrong_reply():
 
 def test_feedback_reaches_the_prompt_under_the_example_it_is_about():
     llm = ScriptedLlm(written("example-1"))
-    generate(llm, batch(2, strategy()), {"train-1": "The sum is off."}, attempt=1)
+    of = batch(2, strategy())
+    sent_back = of.attempts[1].model_copy(update={"number": 1, "feedback": "The sum is off."})
+    generate(llm, of.model_copy(update={"attempts": [of.attempts[0], sent_back]}))
     prompt = llm.requests[0].messages[0].content
-    assert "The sum is off." in prompt
-    assert prompt.index('"example-2"', prompt.index("<feedback>")) < prompt.index("The sum is off.")
+    remarks = prompt[prompt.index("<feedback>") :]
+    assert '"example-2"' in remarks
+    assert "The sum is off." in remarks
+    assert '"example-1"' not in remarks
 
 
-def test_every_attempt_and_every_run_seed_is_a_draw_of_its_own():
-    def seed_of(run_seed, name, attempt):
+def test_a_batch_may_hold_first_drafts_and_regenerations():
+    of = batch(2, strategy())
+    sent_back = of.attempts[1].model_copy(update={"number": 2, "feedback": "The sum is off."})
+    mixed = of.model_copy(update={"attempts": [of.attempts[0], sent_back]})
+    found = generate(ScriptedLlm(written("example-1", "example-2")), mixed)
+    assert [(c.id, c.attempt) for c in found] == [("batch-0-0", 0), ("batch-1-2", 2)]
+    assert [c.draft for c in found] == ["batch-0", "batch-1"]
+
+
+def test_every_batch_and_every_run_seed_is_a_draw_of_its_own():
+    def seed_of(run_seed, name):
         llm = ScriptedLlm(written("example-1"))
-        asyncio.run(agent(llm, run_seed).generate(Attempt(batch=batch(1, strategy(), name), number=attempt)))
+        asyncio.run(agent(llm, run_seed).generate(batch(1, strategy(), name)))
         return llm.requests[0].seed
 
-    draws = [seed_of(0, "a", 0), seed_of(0, "a", 1), seed_of(0, "b", 0), seed_of(1, "a", 0)]
-    assert len(set(draws)) == 4
-    assert seed_of(0, "a", 0) == draws[0]
+    draws = [seed_of(0, "a"), seed_of(0, "b"), seed_of(1, "a")]
+    assert len(set(draws)) == 3
+    assert seed_of(0, "a") == draws[0]
 
 
 def test_tests_of_code_are_shown_since_no_reply_tells_them():
@@ -95,7 +108,7 @@ def test_tests_of_code_are_shown_since_no_reply_tells_them():
         task="code",
         answer="def check(candidate): assert candidate(1, 2) == 3",
     )
-    of = batch(1, strategy()).model_copy(update={"seeds": [Seed(sample=sample)]})
+    of = batch(1, strategy()).model_copy(update={"attempts": [Attempt(draft="a", seed=Seed(sample=sample))]})
     llm = ScriptedLlm(written("example-1"))
     generate(llm, of)
     assert "def check(candidate)" in llm.requests[0].messages[0].content

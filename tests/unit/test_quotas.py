@@ -1,12 +1,17 @@
 import asyncio
+import math
 import random
+from collections import Counter
 
 import pytest
-from builders import batch, candidate, math_sample, strategy
+from builders import candidate, math_sample, strategy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pada_ray.agents.quotas import (
     AugmentationJob,
-    augment_batch,
+    Group,
+    dealt,
     even_shares,
     fill_quotas,
     plan_groups,
@@ -14,7 +19,7 @@ from pada_ray.agents.quotas import (
 )
 from pada_ray.config import DataGenerationConfig
 from pada_ray.data.samples import question_key
-from pada_ray.records import Sample, Seed
+from pada_ray.records import Attempt, Sample, Seed
 
 
 def with_sample(c):
@@ -23,50 +28,115 @@ def with_sample(c):
     return c.model_copy(update={"sample": sample})
 
 
-class Assess:
-    """A candidate per seed, of which those of the seeds named for an attempt are turned down; records what it was
-    asked."""
+class Writer:
+    """A candidate per attempt, of which `rejects` says whether the screen turns it down; records what it was asked."""
 
-    def __init__(self, rejects=None, unreadable_attempts=()):
-        self.calls = []
-        self.rejects = rejects or {}
-        self.unreadable_attempts = unreadable_attempts
+    def __init__(self, rejects=lambda attempt: False, unreadable=()):
+        self.batches = []
+        self._rejects = rejects
+        self._unreadable = unreadable
 
-    async def __call__(self, attempt):
-        of = attempt.batch
-        self.calls.append(([s.sample.id for s in of.seeds], attempt.feedback, attempt.number))
-        if attempt.number in self.unreadable_attempts:
+    async def __call__(self, batch):
+        self.batches.append(batch)
+        if len(self.batches) - 1 in self._unreadable:
             return []
-        written = [with_sample(candidate(of, i, attempt=attempt.number)) for i in range(len(of.seeds))]
-        down = self.rejects.get(attempt.number, ())
-        update = {"rejected": "low score", "feedback": "vary more"}
-        return [c.model_copy(update=update) if c.seed_id in down else c for c in written]
+        written = [with_sample(candidate(batch, i, f"Of {a.draft}?")) for i, a in enumerate(batch.attempts)]
+        update = {"rejected": "wrong", "feedback": "vary more"}
+        return [
+            c.model_copy(update=update) if self._rejects(a) else c for c, a in zip(written, batch.attempts, strict=True)
+        ]
+
+    @property
+    def rounds(self):
+        """The attempts of each round: (draft, number, feedback), in the order of the draw."""
+        rounds = {}
+        for batch in self.batches:
+            rounds.setdefault(batch.id.rpartition("-")[0], []).extend(batch.attempts)
+        return [
+            sorted((int(a.draft.rpartition("-")[2]), a.number, a.feedback) for a in part) for part in rounds.values()
+        ]
 
 
-def test_what_is_turned_down_is_regenerated_with_its_feedback():
-    assess = Assess({0: {"train-0", "train-2"}, 1: {"train-2"}})
-    outcome = asyncio.run(augment_batch(batch(3, strategy()), assess, max_regenerations=3))
-    assert assess.calls == [
-        (["train-0", "train-1", "train-2"], {}, 0),
-        (["train-0", "train-2"], {"train-0": "vary more", "train-2": "vary more"}, 1),
-        (["train-2"], {"train-2": "vary more"}, 2),
+def one_group(quota=4, pool=20, name="cluster-0"):
+    seeds = [Seed(sample=math_sample(f"train-{i}")) for i in range(pool)]
+    return Group(name=name, instruction="pattern_generation", strategy=strategy(), pool=seeds, quota=quota)
+
+
+def fill(writer, *groups, review=None, **settings):
+    return asyncio.run(fill_quotas(job_of(groups, **settings), writer, review))
+
+
+def test_what_is_sent_back_is_pooled_over_the_group_with_its_feedback():
+    writer = Writer(lambda a: a.number == 0 and a.draft[-1] in "157")
+    result = fill(writer, one_group(quota=10), max_regenerations=3)
+    assert [len(b.attempts) for b in writer.batches] == [4, 3, 3, 3]
+    assert writer.rounds[1] == [(draft, 1, "vary more") for draft in (1, 5, 7)]
+    assert [b.id for b in writer.batches][2:] == ["iteration-1-cluster-0-round-0-2", "iteration-1-cluster-0-round-1-0"]
+    assert [(c.id[-3:], c.attempt) for c in result.rejected] == [("1-0", 0), ("5-0", 0), ("7-0", 0)]
+    assert len({c.id for c in [*result.accepted, *result.rejected]}) == 13
+    (report,) = result.groups
+    assert (report.drafted, report.regenerated, report.asked) == (10, 3, [10, 3])
+
+
+def test_regeneration_ends_and_a_new_seed_takes_its_turn():
+    writer = Writer(lambda a: a.draft.endswith("-0"))
+    result = fill(writer, one_group(quota=2), max_regenerations=2)
+    assert [[(draft, number) for draft, number, _ in part] for part in writer.rounds] == [
+        [(0, 0), (1, 0)],
+        [(0, 1)],
+        [(0, 2)],
+        [(2, 0)],
     ]
-    assert [(c.seed_id, c.attempt) for c in outcome.accepted] == [("train-1", 0), ("train-0", 1), ("train-2", 2)]
-    assert [(c.seed_id, c.attempt) for c in outcome.rejected] == [("train-0", 0), ("train-2", 0), ("train-2", 1)]
+    assert [c.attempt for c in result.rejected] == [0, 1, 2]
+    assert [c.draft for c in result.accepted] == ["iteration-1-cluster-0-1", "iteration-1-cluster-0-2"]
 
 
-def test_regeneration_ends_and_what_falls_short_is_kept_apart():
-    assess = Assess({attempt: {"train-0"} for attempt in range(9)})
-    outcome = asyncio.run(augment_batch(batch(1, strategy()), assess, max_regenerations=3))
-    assert len(assess.calls) == 4
-    assert outcome.accepted == []
-    assert len(outcome.rejected) == 4
+def test_new_seeds_are_asked_for_together_with_what_was_sent_back():
+    known = [math_sample("known", question="Of iteration-1-cluster-0-1?")]  # so draft 1 is a duplicate
+    writer = Writer(lambda a: a.number == 0 and a.draft.endswith("-2"))
+    fill(writer, one_group(), known=known, max_regenerations=3)
+    assert writer.rounds[1:] == [[(2, 1, "vary more"), (4, 0, None)]]
+    assert len(writer.batches) == 2
 
 
-def test_an_unreadable_reply_counts_as_unwritten_and_is_tried_again():
-    outcome = asyncio.run(augment_batch(batch(2), Assess(unreadable_attempts={0}), max_regenerations=1))
-    assert outcome.unwritten == 2
-    assert len(outcome.accepted) == 2
+def test_an_unreadable_reply_counts_as_unwritten_and_is_asked_for_again():
+    writer = Writer(unreadable={0})
+    result = fill(writer, one_group(quota=2), max_regenerations=1)
+    assert writer.rounds == [[(0, 0, None), (1, 0, None)], [(0, 1, None), (1, 1, None)]]
+    assert (result.groups[0].unwritten, len(result.accepted)) == (2, 2)
+
+
+def test_feedback_outlives_an_unreadable_reply():
+    writer = Writer(lambda a: a.number == 0, unreadable={1})
+    fill(writer, one_group(quota=1), max_regenerations=2)
+    assert writer.rounds == [[(0, 0, None)], [(0, 1, "vary more")], [(0, 2, "vary more")]]
+
+
+def test_what_passed_the_screen_is_reviewed_in_calls_that_are_full():
+    shown = []
+
+    async def review(batch, candidates):
+        assert [a.draft for a in batch.attempts] == [c.draft for c in candidates]
+        shown.append([c.draft for c in candidates])
+        return [c.model_copy(update={"rejected": "low score"}) if c.draft.endswith("-0") else c for c in candidates]
+
+    writer = Writer(lambda a: a.number == 0 and a.draft[-1] in "157")
+    result = fill(writer, one_group(quota=10), review=review, max_regenerations=1)
+    assert [len(part) for part in shown] == [7, 4, 1]  # an agent makes as many calls of each as it takes
+    assert result.groups[0].reviewed == [7, 4, 1]
+    assert len(result.accepted) == 10 - 1 + 1
+    assert fill(Writer(), one_group().model_copy(update={"reviewed": False}), review=review).groups[0].reviewed == [0]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 12))
+def test_the_fewest_batches_that_hold_no_seed_twice(seeds, size):
+    attempts = [Attempt(draft=str(i), seed=Seed(sample=math_sample(f"train-{s}"))) for i, s in enumerate(seeds)]
+    batches = dealt(attempts, size)
+    assert sorted(a.draft for batch in batches for a in batch) == sorted(a.draft for a in attempts)
+    for batch in batches:
+        assert 0 < len(batch) <= size
+        assert len({a.seed.sample.id for a in batch}) == len(batch)
+    assert len(batches) == max(math.ceil(len(seeds) / size), *Counter(seeds).values())
 
 
 @pytest.mark.parametrize(("total", "parts"), [(10, 3), (9, 3), (2, 5), (0, 2), (7, 1), (5, 0)])
@@ -118,14 +188,14 @@ def test_the_share_of_training_errors(setting, clusters, train_error, val_error,
     assert share_of_errors(setting, clusters, train_error, val_error) == pytest.approx(share)
 
 
-def job_of(groups, *, batch_size=4, budget=3.0, known=(), seed=0):
+def job_of(groups, *, batch_size=4, budget=3.0, known=(), seed=0, max_regenerations=0):
     return AugmentationJob(
         run="run",
         iteration=1,
         groups=groups,
         known=known,
         settings=DataGenerationConfig(batch_size=batch_size, candidate_budget=budget),
-        max_regenerations=0,
+        max_regenerations=max_regenerations,
         seed=seed,
     )
 
@@ -134,14 +204,13 @@ def run_fill(groups, accept, *, arrival=lambda batch: 0.0, **settings):
     """`accept(batch, seed index)` tells whether a draft passes, `arrival` how long a batch is on its way (seconds)."""
     seen = []
 
-    async def assess(attempt):
-        b = attempt.batch
+    async def write(b):
         seen.append(b)
         await asyncio.sleep(arrival(b))
         drafts = [with_sample(candidate(b, i)) for i in range(len(b.seeds))]
-        return [c if accept(b, i) else c.model_copy(update={"rejected": "low score"}) for i, c in enumerate(drafts)]
+        return [c if accept(b, i) else c.model_copy(update={"rejected": "wrong"}) for i, c in enumerate(drafts)]
 
-    return asyncio.run(fill_quotas(job_of(groups, **settings), assess)), seen
+    return asyncio.run(fill_quotas(job_of(groups, **settings), write, None)), seen
 
 
 def groups_of(quota=10, errors=3):
@@ -192,12 +261,11 @@ def test_no_group_waits_for_another():
 
 
 def test_of_two_groups_that_wrote_one_question_the_later_one_draws_again():
-    async def assess(attempt):
-        b = attempt.batch
+    async def write(b):
         same = "Who has 4 nuts and 5 more?" if b.id.endswith("round-0-0") else ""
         return [with_sample(candidate(b, i, question=same if i == 0 else "")) for i in range(len(b.seeds))]
 
-    result = asyncio.run(fill_quotas(job_of(groups_of(8, errors=0)), assess))
+    result = asyncio.run(fill_quotas(job_of(groups_of(8, errors=0)), write, None))
     assert {g.group: (g.accepted, g.drafted) for g in result.groups} == {"cluster-0": (4, 4), "cluster-1": (4, 5)}
     assert [(c.group, c.rejected) for c in result.rejected] == [("cluster-1", "duplicate")]
     keys = [question_key(c.sample) for c in result.accepted]

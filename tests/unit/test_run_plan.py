@@ -105,3 +105,10 @@ def test_without_review_every_draft_counts():
     (calls,) = planned(method="auggpt", iterations=1).calls
     assert calls.calls == 5  # 50 samples, ten a call
     assert calls.completion_tokens > 50 * 60
+
+
+def test_what_is_sent_back_is_pooled_over_a_group():
+    writing, review = planned(method="similar", iterations=1, quality_control={"batch_size": 25}).calls
+    # Of 50 samples 30% come back each time: 15, 4.5 and 1.35, of which there may be none.
+    assert writing.calls == 5 + 2 + 1 + 1
+    assert review.calls == 2 + 1 + 1 + 1
