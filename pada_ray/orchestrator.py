@@ -6,6 +6,7 @@ A plain class. The agents, and the functions that need the cluster, are handed i
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -78,8 +79,17 @@ class Orchestrator:
         self._samples = run_files.read_samples(self._folder)
         self._train = self._samples["train"]
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
-        self._guard = LeakGuard(run_files.held_out(self._samples), self._train, config.leak_guard.words)
         self._adapter_content: dict[int, str] = {}
+
+    # These two read all samples, so they are made once, and not in a run that has no use for them, or no more.
+
+    @functools.cached_property
+    def _guard(self) -> LeakGuard:
+        return LeakGuard(run_files.held_out(self._samples), self._train, self._config.leak_guard.words)
+
+    @functools.cached_property
+    def _screen(self) -> Screen:
+        return Screen(self._config.quality_control, self._train, self._guard)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
@@ -351,8 +361,7 @@ class Orchestrator:
                 max_regenerations=self._config.quality_control.max_regenerations,
                 seed=self._config.seed,
             )
-            screen = Screen(self._config.quality_control, self._train, self._guard)
-            augmentation = await self._workers.computation.augment(job, screen)
+            augmentation = await self._workers.computation.augment(job, self._screen)
             for group in augmentation.groups:
                 if group.shortfall:
                     self._stages.tell("shortfall", group=group.group, quota=group.quota, accepted=group.accepted)

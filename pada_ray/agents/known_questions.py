@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from rapidfuzz.distance import Indel
@@ -14,33 +16,81 @@ class KnownQuestions:
     """The questions of `samples`, and of `known`, to tell new ones from repetitions."""
 
     def __init__(self, samples: Iterable[Sample] = (), known: KnownQuestions | None = None):
-        self._by_key = {question_key(s): _words(s) for s in samples}
+        self._by_key = {question_key(s): s.question for s in samples}
         self._known = known
+        self._index: _WordIndex | None = None  # made when overlaps are first asked for, which few methods do
 
     def add(self, sample: Sample, max_overlap: float) -> bool:
         """Whether the sample's question is new; then it counts as known from now on.
 
         With `max_overlap` below 1 it is not new either when its ROUGE-L (F1 over words) with a known one is higher.
         """
-        if self._knows(question_key(sample), _words(sample), max_overlap):
+        key = question_key(sample)
+        if self._knows(key, sample.question, max_overlap):
             return False
-        self._by_key[question_key(sample)] = _words(sample)
+        self._count(key, sample.question)
         return True
 
     def update(self, other: KnownQuestions) -> None:
         """Counts the other's own questions as known too."""
-        self._by_key |= other._by_key
+        for key, question in other._by_key.items():
+            self._count(key, question)
 
-    def _knows(self, key: str, words: list[str], max_overlap: float) -> bool:
-        if key in self._by_key or (max_overlap < 1 and self._overlap(words) > max_overlap):
+    def _count(self, key: str, question: str) -> None:
+        self._by_key[key] = question
+        if self._index is not None:
+            self._index.add(question)
+
+    def _knows(self, key: str, question: str, max_overlap: float) -> bool:
+        if key in self._by_key or (max_overlap < 1 and self._overlaps(question, max_overlap)):
             return True
-        return self._known is not None and self._known._knows(key, words, max_overlap)
+        return self._known is not None and self._known._knows(key, question, max_overlap)
 
-    def _overlap(self, words: list[str]) -> float:
+    def _overlaps(self, question: str, most: float) -> bool:
+        if self._index is None:
+            self._index = _WordIndex()
+            for known in self._by_key.values():
+                self._index.add(known)
+        return self._index.overlaps(question, most)
+
+
+class _WordIndex:
+    """Questions by their words, so that a new one is compared only with those that can overlap with it enough."""
+
+    def __init__(self) -> None:
+        self._questions: list[str] = []
+        self._with_word: defaultdict[str, list[int]] = defaultdict(list)
+
+    def add(self, question: str) -> None:
+        for word in set(_words(question)):
+            self._with_word[word].append(len(self._questions))
+        self._questions.append(question)
+
+    def overlaps(self, question: str, most: float) -> bool:
+        """Whether the ROUGE-L with some question is above `most`, which is 0 to 1."""
+        words = _words(question)
         # On words, one minus the normalised insertions and deletions is twice the longest common subsequence over the
         # sum of the lengths, which is ROUGE-L's F1.
-        return max((Indel.normalized_similarity(words, known) for known in self._by_key.values()), default=0.0)
+        return any(
+            Indel.normalized_similarity(words, _words(self._questions[i])) > most for i in self._near(words, most)
+        )
+
+    def _near(self, words: list[str], most: float) -> list[int]:
+        """The questions that share enough of a text's rarest words to overlap with it by more than `most`.
+
+        With n words in the text, a common subsequence of c, and thus c words or more in the question, F1 is
+        2c / (n + c) at most. It is above `most` only where c is above most * n / (2 - most). So the question lacks
+        n - c of the text's words at most, and has k of any n - c + k. (Prefix filtering: Chaudhuri, Ganti and Kaushik
+        2006, A primitive operator for similarity joins.)
+        """
+        common = math.ceil(most * len(words) / (2 - most) - 1e-9)  # less what rounding may add
+        least = max(1, common // 10)  # more would find fewer questions, but takes words that many have
+        by_rarity = sorted(words, key=lambda word: len(self._with_word.get(word, ())))
+        shared: Counter[int] = Counter()
+        for word in by_rarity[: len(words) - common + least]:
+            shared.update(self._with_word.get(word, ()))
+        return [i for i, words_shared in shared.items() if words_shared >= least]
 
 
-def _words(sample: Sample) -> list[str]:
-    return sample.question.lower().split()
+def _words(question: str) -> list[str]:
+    return question.lower().split() or [""]  # an empty question has an overlap of 1 with another

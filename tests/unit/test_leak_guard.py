@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-from hypothesis import given
+import random
+import re
+import string
+
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pada_ray.agents import leak_guard
 from pada_ray.agents.leak_guard import Hit, LeakGuard
 from pada_ray.records import Message, Sample
 
@@ -101,3 +107,53 @@ def test_what_redaction_returns_has_no_hit(text):
     redacted, hits = guard.redact(text)
     assert guard.hits(redacted) == []
     assert bool(hits) == bool(guard.hits(text))
+
+
+SCRIPTS = string.printable + "éßİıΣς٣५¾½²_\u00a0\u2028ﬁ" + "राम के" + "小明三。か" + "ไทย" + "e\u0301ก\u0e31"
+A_WORD = re.compile(
+    rf"[{leak_guard._UNSPACED}][{leak_guard._MARKS}]*|(?:[^\W_{leak_guard._UNSPACED}][{leak_guard._MARKS}]*)+"
+)
+
+
+@given(st.one_of(st.text(string.printable), st.text(SCRIPTS), st.text()))
+@example("".join(map(chr, range(128))))
+def test_the_table_for_ascii_and_the_pattern_read_the_words_of_the_definition(text):
+    plain = [word.lower() for word in A_WORD.findall(text)]
+    assert leak_guard._words(text) == plain == [word.lower() for word in leak_guard._WORD.findall(text)]
+
+
+def protected(held_out, public, words):
+    """The runs by the definition: those of each paragraph, less those of any message that is public."""
+    owners = {}
+    for one in held_out:
+        for message in one.messages:
+            for found in map(str.split, message.content.split("\n\n")):
+                if len(found) >= words or message.role == "user":
+                    for run in runs_of(found, min(len(found), words)):
+                        owners.setdefault(run, one.id)
+    for one in public:
+        for message in one.messages:
+            for length in range(1, words + 1):
+                for run in runs_of(message.content.split(), length):
+                    owners.pop(run, None)
+    return owners
+
+
+def runs_of(found, length):
+    return [tuple(found[i : i + length]) for i in range(len(found) - length + 1)]
+
+
+@pytest.mark.parametrize("few", [-1, 10_000])
+def test_the_runs_are_those_of_the_definition_be_they_few_or_many(monkeypatch, few):
+    monkeypatch.setattr(leak_guard, "_FEW", few)
+    chance = random.Random(0)
+
+    def text(longest):
+        return " ".join(chance.choices("abcdefgh", k=chance.randint(1, longest)))
+
+    held_out = [sample(f"v{i}", f"{text(9)}\n\n{text(4)}", reply=text(9)) for i in range(40)]
+    public = [sample(f"p{i}", text(12), reply=text(12)) for i in range(20)]
+    guard = LeakGuard(held_out, public, words=5)
+    expected = protected(held_out, public, 5)
+    assert expected == {run: owner for owners in guard._owners.values() for run, owner in owners.items()}
+    assert {len(run) for run in expected} >= {3, 4, 5}

@@ -6,7 +6,6 @@ import pytest
 from builders import math_sample
 from stub_workers import StubWorkers
 
-from pada_ray.agents.known_questions import KnownQuestions
 from pada_ray.config import check_config
 from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
@@ -124,13 +123,3 @@ def test_without_errors_there_is_a_shortfall_and_no_crash(tmp_path):
     _, folder = run(tmp_path, "llm2llm", Perfect())
     assert read_state(folder).counts["iteration-1"]["shortfall"] == 4
     assert folder.read_records(run_files.accepted(1), Candidate) == []
-
-
-def test_near_repetitions_are_told_by_rouge_l():
-    question = "a farmer has nine red hens and buys four more from a man at the market in town"
-    known = KnownQuestions([math_sample("a", question)])
-    one_word_off = math_sample("b", question.replace("town", "village"))
-    assert not known.add(one_word_off, max_overlap=0.9)
-    assert known.add(one_word_off, max_overlap=1.0)
-    assert not known.add(one_word_off, max_overlap=1.0)
-    assert known.add(math_sample("c", "how many days are there in nine weeks"), max_overlap=0.9)
