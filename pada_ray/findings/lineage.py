@@ -11,15 +11,15 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from sklearn.preprocessing import normalize
 
-from pada_ray.agents.clustering import embed
 from pada_ray.records import Analysis, Pattern, Record, Strategy
 from pada_ray.run import run_files
 from pada_ray.run.configs import read_config
 from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
+
+# scipy and scikit-learn take seconds to load, which `pada show` need not wait for: the functions that use them load
+# them.
 
 Vectors = np.ndarray[Any, Any]
 
@@ -209,6 +209,8 @@ def follow(vectors: Sequence[Vectors], threshold: float) -> list[list[int]]:
 def _assign(known: Vectors, new: Vectors, threshold: float) -> dict[int, int]:
     """Pairs rows of `new` with rows of `known` one to one, so that the sum of cosines is largest. Returns the row of
     `known` for each row of `new` that has a partner."""
+    from scipy.optimize import linear_sum_assignment
+
     cosines = known @ new.T
     cosines[cosines < threshold] = 0  # pairs below the threshold must not affect the others
     pairs = zip(*linear_sum_assignment(cosines, maximize=True), strict=True)
@@ -222,6 +224,8 @@ def _documents(found: Sequence[Findings], embedding: str, seed: int) -> list[lis
     uncertain, the pattern's text weighs more. All iterations are embedded together, because the dimensions of TF-IDF
     depend on the texts.
     """
+    from pada_ray.agents.clustering import embed
+
     texts = [
         [
             *(a.text for a in f.analyses if f.clusters[a.sample_id] == pattern.cluster),
@@ -237,6 +241,8 @@ def _documents(found: Sequence[Findings], embedding: str, seed: int) -> list[lis
 
 def _centre(rows: Vectors) -> Vectors:
     """The mean, scaled to unit length."""
+    from sklearn.preprocessing import normalize
+
     return normalize(rows.mean(axis=0, keepdims=True))[0]
 
 

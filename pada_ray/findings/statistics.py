@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+# The functions that use scipy load it: it takes more than a second, and most tables do without.
 
 K = TypeVar("K", bound=Hashable)
 
@@ -58,6 +59,8 @@ def interval(values: Sequence[float]) -> Interval:
     mean = float(np.mean(values))
     if len(values) == 1:
         return Interval(mean, None, None, None)
+    from scipy import stats
+
     deviation = float(np.std(values, ddof=1))
     half = float(stats.t.ppf(1 - _LEVEL / 2, len(values) - 1)) * deviation / math.sqrt(len(values))
     return Interval(mean, deviation, mean - half, mean + half)
@@ -69,6 +72,8 @@ def mcnemar(a_failed: ArrayLike, b_failed: ArrayLike) -> float:
     `a_failed`, `b_failed`: one boolean per item, in the same order. p is 1 without discordant items. Raises ValueError
     for unequal lengths.
     """
+    from scipy import stats
+
     a, b = np.asarray(a_failed, dtype=bool), np.asarray(b_failed, dtype=bool)
     if a.shape != b.shape:
         raise ValueError(f"McNemar's test needs the same items for both models: {a.size} items against {b.size}")
@@ -206,6 +211,8 @@ def _item_variance(by_seed: Sequence[NDArray[np.float64]], crossed: bool) -> flo
 
 
 def _detectable(items: NDArray[np.float64], seed_means: NDArray[np.float64]) -> float:
+    from scipy import stats
+
     n, seeds = items.size, len(seed_means)
     z = float(stats.norm.ppf(1 - _LEVEL / 2) + stats.norm.ppf(_POWER))
     over_items = max(z * math.sqrt(float(np.mean(items**2)) / n), _FEWEST_DISCORDANT / n)

@@ -7,6 +7,7 @@ Texts of models and data are always shown as text: jinja escapes them, and scrip
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -99,15 +100,8 @@ def _render(
 ) -> str:
     scripts = [CHART_LIBRARY.read_text(encoding="utf-8")] if contents.charts else []
     scripts += [(_HERE / "assets" / name).read_text(encoding="utf-8") for name in _SCRIPTS]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"text_of": text_of, "groups_of_rows": groups_of_rows}
-    return environment.get_template(template).render(
+    page = _environment().get_template(template)
+    return page.render(
         title=title,
         policy=policy(scripts),
         scripts=scripts,
@@ -121,6 +115,19 @@ def _render(
         changed=datetime.fromtimestamp(changed, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         **values,
     )
+
+
+@functools.cache  # a sweep has a page for each run, and to compile a template takes longer than to fill it
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"text_of": text_of, "groups_of_rows": groups_of_rows}
+    return environment
 
 
 def _figures(contents: Contents) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _WIDTH = 100  # of a run's tables at most; longer lines of text are hard to read
 
 def print_report(folder: Folder, console: Console) -> None:
     """Prints the tables of a run: accuracy, patterns with strategies, quality control, LLM calls, and files."""
-    # Imported here, because they load libraries for statistics that few commands need.
+    # Imported here, because they load numpy, which a run that has yet to start need not wait for.
     from pada_ray.findings.lineage import pattern_rows, read_all_findings, read_findings
     from pada_ray.report import run_tables
     from pada_ray.report.results import read_run

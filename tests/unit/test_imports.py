@@ -92,7 +92,28 @@ def test_what_lies_flat_belongs_to_no_room():
     assert {path.stem for path in inside if path.is_file()} == FLAT
 
 
-def test_no_command_waits_for_what_only_some_of_them_need():
-    code = "import sys, jobs.cli; print(*sorted({'numpy', 'ray', 'scipy', 'sklearn', 'torch'} & sys.modules.keys()))"
+def loaded_by(code: str, *names: str) -> set[str]:
+    """Which of the modules a program loads."""
+    code = f"import sys\n{code}\nprint(*{set(names)!r} & sys.modules.keys(), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.stdout.strip(), done.stderr) == ("", "")
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_no_command_waits_for_what_only_some_of_them_need():
+    code = (
+        "from importlib import import_module; from jobs import cli; [import_module(f'jobs.{c}') for c in cli.COMMANDS]"
+    )
+    assert loaded_by(code, "numpy", "ray", "scipy", "sklearn", "torch") == set()
+
+
+def test_help_loads_no_command():
+    code = "from jobs.cli import app; app(['--help'], standalone_mode=False)"
+    assert (
+        loaded_by(code, "jobs.run", "jobs.doctor", "pydantic", "yaml", "fsspec", "jinja2", "pada_ray.config") == set()
+    )
+
+
+def test_showing_a_run_loads_no_statistics():
+    code = "from pada_ray.report import run_tables, results; from pada_ray.findings import lineage"
+    assert loaded_by(code, "scipy", "sklearn", "threadpoolctl", "kneed") == set()
