@@ -33,6 +33,7 @@ class Computation:
     def __init__(self, config: Config, run: str, runs: int, teacher: GatewayLlm, judge: GatewayLlm):
         self._config = config
         self._residence = Residence(config, run, runs)
+        self._residence.prepare()
         self._teacher = teacher
         self._judge = judge
         self._stream: AttemptStream | None = None

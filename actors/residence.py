@@ -52,6 +52,11 @@ class Residence:
         with contextlib.nullcontext() if self._holds else _reserved(self._cpus(settings.cpus_per_worker)):
             yield self._actor
 
+    def prepare(self) -> None:
+        """Makes the actor before the first stage needs it, where it keeps nothing from others."""
+        if (self.trains or self.replies) and not self._holding():
+            self._move_in()
+
     def leave(self) -> None:
         """Ends the actor if it keeps something from others."""
         if self._holds:
@@ -66,14 +71,20 @@ class Residence:
     def _move_in(self) -> None:
         if self._actor is not None:
             return
-        gpus = max(gpus_for(s.gpus_per_worker) for s in (self._training, self._evaluation))
-        nodes = all_nodes()
-        self._holds = gpus > 0 or nodes is None or len(nodes) > 1
+        self._holds = self._holding()
         cpus = [self._cpus(s.cpus_per_worker) for s in (self._training, self._evaluation)]
-        place = {"num_cpus": max(cpus), "num_gpus": gpus} if self._holds else {"num_cpus": 0, **on_this_node()}
+        place = {"num_cpus": max(cpus), "num_gpus": self._gpus()} if self._holds else {"num_cpus": 0, **on_this_node()}
         # One that comes back after a crash of its maker finds the name of its predecessor taken.
         self.name = f"{self._run}: student {uuid.uuid4().hex[:8]}"
         self._actor = ResidentStudentActor.options(name=self.name, **_COMING_BACK, **place).remote(*cpus)
+
+    def _holding(self) -> bool:
+        """Whether an actor made now has to hold its resources."""
+        nodes = all_nodes()
+        return nodes is None or len(nodes) > 1 or self._gpus() > 0
+
+    def _gpus(self) -> float:
+        return max(gpus_for(s.gpus_per_worker) for s in (self._training, self._evaluation))
 
     def _cpus(self, setting: float | str) -> float:
         if self._holds:

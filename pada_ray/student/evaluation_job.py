@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pada_ray.config import EvaluationConfig, StudentConfig
 from pada_ray.records import Record, Split
 
@@ -23,3 +25,9 @@ class EvaluationReply(Record):
     position: int
     text: str
     truncated: bool
+
+
+def cut(reply: str, stop: Sequence[str]) -> str:
+    """The reply up to the first of the `stop` texts in it."""
+    ends = [at for at in (reply.find(text) for text in stop) if at >= 0]
+    return reply[: min(ends)].rstrip() if ends else reply

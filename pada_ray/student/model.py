@@ -18,6 +18,7 @@ from pada_ray.config import StudentConfig
 from pada_ray.demo import STUDENT as DEMO_STUDENT
 from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
+from pada_ray.student.evaluation_job import cut
 from pada_ray.student.generation import greedy
 
 IGNORED = -100  # label of tokens that carry no loss (torch's cross_entropy)
@@ -140,8 +141,8 @@ class ChatEncoder:
         """What was said up to the end of the turn, or to the first of the `stop` texts."""
         length = next((i for i, token in enumerate(generated) if token in self.end_of_turn), None)
         text = self.tokenizer.decode(generated[:length], skip_special_tokens=True).strip()
-        ends = [at for at in (text.find(end) for end in stop) if at >= 0]
-        return Reply(text[: min(ends)].rstrip(), truncated=False) if ends else Reply(text, truncated=length is None)
+        kept = cut(text, stop)
+        return Reply(kept, truncated=length is None and kept == text)
 
     def ends(self, generated: Sequence[int], stop: Sequence[str] = ()) -> bool:
         """Whether the last of these tokens ends the turn, or completes one of the `stop` texts."""

@@ -14,9 +14,11 @@ class ResidentStudent:
     """Fine-tunes, and replies as one of Ray Data's workers would, with as many threads as it is given CPUs."""
 
     def __init__(self, cpus_to_train: float, cpus_to_reply: float):
-        # Threads that wait for each other by spinning, as OpenMP's do unless told otherwise before torch is loaded, come
-        # to a near halt when another program takes one of the cores.
+        # Threads that wait for each other by spinning, as OpenMP's do unless told otherwise before torch is loaded,
+        # come to a near halt when another program takes one of the cores.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        import pada_ray.student.trainer  # noqa: F401  which takes seconds, while others are still starting
+
         self._cpus_to_train = cpus_to_train
         self._cpus_to_reply = cpus_to_reply
         self._job: str | None = None  # of the student in memory

@@ -107,8 +107,8 @@ def test_a_run_pauses_where_its_budget_is_reached(folder):
 
 
 class Unwilling(StubWorkers):
-    async def assess(self, attempt):
-        return [c.model_copy(update={"rejected": "low score"}) for c in await super().assess(attempt)]
+    async def write(self, batch):
+        return [c.model_copy(update={"rejected": "low score"}) for c in await super().write(batch)]
 
 
 def test_a_shortfall_is_told_for_each_group(folder):
