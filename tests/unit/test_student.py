@@ -72,4 +72,3 @@ def test_a_model_that_cannot_be_loaded_is_an_error_of_the_config(tmp_path, folde
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"student\.model"):
         Student(StudentConfig(model=str(tmp_path / folder)))
-

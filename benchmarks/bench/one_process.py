@@ -1,0 +1,77 @@
+"""The fine-tunings and evaluations of a finished run once more, by plain transformers and peft in one process.
+
+The training sets are read from the run, so what the LLMs wrote is taken as given. The adapter is merged, prompts of
+like length share a batch, and everything is imported and loaded once: this is the least that the same work takes here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import transformers
+from peft import get_peft_model
+
+from benchmarks.bench.training import Work, lora, plain_steps
+from pada_ray.config import Config
+from pada_ray.records import Sample
+from pada_ray.run import run_files
+from pada_ray.run.configs import read_config
+from pada_ray.storage import Folder
+from pada_ray.student.evaluation import fails_all
+from pada_ray.student.model import IGNORED, ChatEncoder, load_encoder, load_model
+
+
+def repeat_run(run: str) -> dict[str, dict[str, float]]:
+    """The accuracy of every model of the run on its splits, here trained and evaluated again."""
+    folder = Folder(run)
+    config = read_config(folder)
+    encoder, base = load_encoder(config.student), load_model(config.student).eval()
+    samples = run_files.read_samples(folder)
+    found = {run_files.BASE: _accuracies(base, encoder, config, {s: m for s, m in samples.items() if s != "train"})}
+    for iteration in range(config.iterations + 1):
+        training_set = folder.read_records(run_files.training_set(iteration), Sample)
+        model = _trained(copy.deepcopy(base), encoder, config, training_set)
+        found[run_files.model(iteration)] = _accuracies(model, encoder, config, samples)
+    return found
+
+
+def _trained(base: Any, encoder: ChatEncoder, config: Config, training_set: Sequence[Sample]) -> Any:
+    settings = config.fine_tune
+    transformers.set_seed(config.seed)
+    model = get_peft_model(base, lora(settings.lora))
+    encoded = [encoder.conversation(s.messages) for s in training_set]
+    collate = transformers.DataCollatorForSeq2Seq(encoder.tokenizer, label_pad_token_id=IGNORED)
+    work = Work(config.student.model, "", settings.epochs, settings.batch_size, settings.learning_rate, config.seed)
+    for inputs in plain_steps(model, encoded, work, collate):
+        model(**inputs).loss.backward()
+    return model.merge_and_unload().eval()
+
+
+def _accuracies(model: Any, encoder: ChatEncoder, config: Config, samples: dict[Any, list[Sample]]) -> dict[str, float]:
+    every = [s for members in samples.values() for s in members]
+    failed = iter(fails_all(_replies(model, encoder, config, every), every))
+    return {split: sum(not next(failed) for _ in members) / len(members) for split, members in samples.items()}
+
+
+@torch.inference_mode()
+def _replies(model: Any, encoder: ChatEncoder, config: Config, samples: Sequence[Sample]) -> list[str]:
+    prompts = [encoder.prompt(s.prompt) for s in samples]
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    replies = [""] * len(prompts)
+    for start in range(0, len(order), config.evaluation.batch_size):
+        batch = order[start : start + config.evaluation.batch_size]
+        ids = {"input_ids": [prompts[i] for i in batch]}
+        padded = encoder.tokenizer.pad(ids, padding_side="left", return_tensors="pt")
+        out = model.generate(
+            **padded,
+            max_new_tokens=config.evaluation.max_new_tokens,
+            do_sample=False,
+            eos_token_id=sorted(encoder.end_of_turn),
+            pad_token_id=encoder.tokenizer.pad_token_id,
+        )
+        for i, row in zip(batch, out[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
+            replies[i] = encoder.reply(row).text
+    return replies
