@@ -55,7 +55,7 @@ class Sizes(NamedTuple):
     quick: bool = False
 
 
-FULL = Sizes([DataSet("arc_challenge", 64, 16, 64, 8, 3), DataSet("gsm8k", 24, 6, 16, 64, 2)], 3, {})
+FULL = Sizes([DataSet("arc_challenge", 48, 16, 48, 8, 2), DataSet("gsm8k", 16, 6, 16, 64, 2)], 2, {})
 QUICK = Sizes(
     [DataSet("arc_challenge", 16, 4, 8, 4, 1), DataSet("gsm8k", 16, 2, 4, 8, 1)],
     1,
