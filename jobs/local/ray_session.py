@@ -76,6 +76,9 @@ def _start(verbose: bool) -> None:
         else:
             # A local machine is not preempted, so fine-tunings need no process that watches for that.
             os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+            # Ray ends a process that has been idle for a second. Between two rounds of LLM calls more time goes by, and
+            # the next task would wait seconds for a new one.
+            os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "60000")
             ray.init(address="local", dashboard_host="127.0.0.1", **common)
     except Exception as e:  # Ray raises many kinds
         traceback.print_exc()

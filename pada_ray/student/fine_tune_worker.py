@@ -40,6 +40,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     from ray import train
 
     from pada_ray.student import model as student
+    from pada_ray.student.dropout import with_fast_dropout
     from pada_ray.student.micro_batches import MicroBatches, passes_for
     from pada_ray.student.trainer import Report, Trainer
 
@@ -61,7 +62,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             raise ConfigError(
                 f"student.max_length: every training sample is longer than {job.student.max_length} tokens"
             )
-        model = _with_adapter(job, base)
+        model = with_fast_dropout(_with_adapter(job, base))
         lengths = [len(e.input_ids) for e in fitting]
         trainer = Trainer(
             model,
