@@ -13,6 +13,7 @@ from actors.computation import ComputationActor
 from actors.gateway import gateway_name, hold_gateway
 from actors.metrics import StageMetrics
 from actors.remote import ACTOR_OPTIONS, handle, knowing_this_cluster, on_this_node
+from actors.residence import trains_alone
 from actors.stage_claims import claims_name
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.config import Config, EndpointConfig
@@ -71,7 +72,9 @@ class Cast:
         teacher, judge = llm("teacher", config.llm.teacher), llm("judge", config.llm.judge)
         analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed)
         create("pattern analysis", PatternAnalysisActor, *analyst)
-        create("computation", ComputationActor, config, name, runs, teacher, judge, runtime_env=knowing_this_cluster())
+        # Processes that Ray has at hand have no runtime env.
+        env = {} if trains_alone(config) else {"runtime_env": knowing_this_cluster()}
+        create("computation", ComputationActor, config, name, runs, teacher, judge, **env)
         workers = Workers(
             pattern_analysis=handle(PatternAnalysisAgent, f"{name}: pattern analysis"),
             computation=handle(Computation, f"{name}: computation"),  # type: ignore[type-abstract]

@@ -27,6 +27,12 @@ _LONG = 3600.0  # seconds to wait at a time for CPUs that another run holds
 ResidentStudentActor = ray.remote(ResidentStudent)
 
 
+def trains_alone(config: Config) -> bool:
+    """Whether one worker trains, which needs no processes of Ray Train."""
+    one = config.fine_tune.workers == (1, 1) and config.fine_tune.deepspeed is None
+    return one and config.student.quantization is None
+
+
 class Residence:
     """Knows which stages of a run a resident student does, and makes its actor when it is needed.
 
@@ -35,9 +41,9 @@ class Residence:
 
     def __init__(self, config: Config, run: str, runs: int):
         training, evaluation = config.fine_tune, config.evaluation
-        whole = config.student.quantization is None
-        self.trains = whole and training.workers == (1, 1) and training.deepspeed is None
-        self.replies = whole and evaluation.workers == (1, 1) and evaluation.backend == "transformers"
+        self.trains = trains_alone(config)
+        one = evaluation.workers == (1, 1) and evaluation.backend == "transformers"
+        self.replies = one and config.student.quantization is None
         self.name = ""  # of the actor, in Ray
         self._run = run
         self._training, self._evaluation = training, evaluation
