@@ -13,7 +13,7 @@ from pada_ray.records import Message, Sample
 from pada_ray.run import run_files
 from pada_ray.student import fine_tune as module
 from pada_ray.student.checkpoints import CHECKPOINTS
-from pada_ray.student.fine_tune import FineTuneJob, fine_tune, forget_checkpoints
+from pada_ray.student.fine_tune import FineTuneJob, fine_tune, fine_tune_here, forget_checkpoints
 from pada_ray.student.model import Student, load_model
 
 
@@ -37,7 +37,7 @@ def weights(folder: str) -> dict[str, torch.Tensor]:
 
 
 def test_trains_an_adapter_that_plain_peft_loads_and_that_acts(run, student):
-    report = fine_tune(job(run, student))
+    report = fine_tune_here(job(run, student))
     assert (report.samples, report.left_out, report.steps) == (24, 0, 6)
     assert 0 < report.final_loss < 10
     adapter = run.at(run_files.adapter(0))
@@ -73,8 +73,8 @@ def test_the_same_job_gives_the_same_adapter_and_goes_on_from_a_checkpoint(run, 
 
 
 def test_goes_on_from_the_previous_adapter(run, student):
-    fine_tune(job(run, student, 0))
-    fine_tune(job(run, student, 1, previous=run_files.adapter(0), learning_rate=1e-9))
+    fine_tune_here(job(run, student, 0))
+    fine_tune_here(job(run, student, 1, previous=run_files.adapter(0), learning_rate=1e-9))
     first, second = (weights(run.at(run_files.adapter(i))) for i in (0, 1))
     for name, value in first.items():
         assert torch.allclose(value, second[name], atol=1e-5), name
@@ -86,7 +86,7 @@ def test_samples_that_are_too_long_are_left_out_and_counted(run, student):
         update={"messages": [Message(role="user", content="many words " * 400), samples[0].messages[-1]]}
     )
     run.write_records(run_files.split("train"), [long, *samples])
-    report = fine_tune(job(run, student, epochs=1))
+    report = fine_tune_here(job(run, student, epochs=1))
     assert (report.samples, report.left_out) == (24, 1)
 
 
