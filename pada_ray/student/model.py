@@ -45,7 +45,8 @@ def _has_bfloat16() -> bool:
     """Whether the device multiplies in bfloat16. A CPU that only stores it would be slower than with float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # older than torch 2.13
+    # Not every torch that this project takes can tell; then float32 is the safe answer.
+    cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(cpu.get("avx512_bf16") or cpu.get("amx_bf16"))
 
 
