@@ -96,7 +96,8 @@ def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Sampl
     if set_:
         raise ConfigError("--set: a run's settings are fixed; give a config instead")
     config = read_config(folder)
-    return config.model_copy(update={"runs": folder.url.rpartition("/")[0]}), run_files.read_samples(folder)
+    samples = run_files.read_samples(folder, config.data.task)
+    return config.model_copy(update={"runs": folder.url.rpartition("/")[0]}), samples
 
 
 def _chosen(samples: Samples, names: list[str]) -> Samples:

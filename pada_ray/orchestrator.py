@@ -76,7 +76,7 @@ class Orchestrator:
         self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
         self._stages = StageKeeper(self._folder, config.name, store, notice)
-        self._samples = run_files.read_samples(self._folder)
+        self._samples = run_files.read_samples(self._folder, config.data.task)
         self._train = self._samples["train"]
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._adapter_content: dict[int, str] = {}

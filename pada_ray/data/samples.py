@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Sample
-from pada_ray.tasks import get_task
+from pada_ray.tasks import check_named_by_data, get_task
 
 # Next to a number a sign distinguishes questions; between words it is a matter of style.
 _KEPT = re.compile(r"[^\W_]+|[+*/^=<>%×÷√≤≥≠]|(?<=[\d)=(])\s*[-−]\s*(?=[\d(.])|(?<!\d)\.(?=\d)|\((?=[-\d(])")
@@ -71,6 +71,7 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sam
     if roles[-2] != "user":
         raise DataError(f"{where}: the message before the reply is from the {roles[-2]}; make it the user's")
     try:
+        check_named_by_data(sample.task, default_task)
         task = get_task(sample.task)
     except ConfigError as err:
         raise DataError(f"{where}: {err}") from err
@@ -105,7 +106,8 @@ def read_file(path: str, default_task: str | None = None) -> list[Line]:
 
     Args:
         path: local path or fsspec URL.
-        default_task: the task of lines that name none.
+        default_task: the task of lines that name none. Lines may also name built-in tasks, but no other: that would
+            import what a file says.
 
     Raises:
         DataError: anything wrong, as one line `FILE:LINE: what is wrong; what to do`.
