@@ -69,7 +69,7 @@ def test_neither_do_val_and_test_nor_what_is_converted(evil):
         with pytest.raises(DataError, match=r"bad\.jsonl:1: task 'evil:T' is unknown: a line of data may name"):
             load_splits(*files, task="math")
     for task in (None, "math"):
-        with pytest.raises(DataError, match="no row can be converted.*'evil:T' is unknown: a line of data may name"):
+        with pytest.raises(DataError, match=r"no row can be converted.*'evil:T' is unknown: a line of data may name"):
             read_converted(bad, task=task)
     assert not imported(evil)
 
