@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
+import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from types import FrameType
 
 from pada_ray.errors import PadaError, one_line
@@ -64,26 +67,59 @@ def _start(verbose: bool) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    address = os.environ.get("RAY_ADDRESS")
+    check_cluster()
+    if address is None:
+        _set_up_local()
     import ray
 
     level = logging.INFO if verbose else logging.ERROR
     common = {"log_to_driver": verbose, "logging_level": level}
-    address = os.environ.get("RAY_ADDRESS")
-    check_cluster()
     try:
         if address is not None:
             ray.init(**common)
         else:
-            # A local machine is not preempted, so fine-tunings need no process that watches for that.
-            os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-            # Ray ends a process that has been idle for a second. Between two rounds of LLM calls more time goes by, and
-            # the next task would wait seconds for a new one.
-            os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "60000")
             ray.init(address="local", dashboard_host="127.0.0.1", **common)
     except Exception as e:  # Ray raises many kinds
         traceback.print_exc()
         where = "Ray did not start here: {1}" if address is None else _ELSEWHERE
         raise NoCluster(where.format(address, one_line(e))) from e
+
+
+def _set_up_local() -> None:
+    """What a Ray of our own takes from the environment, most of it when it is imported."""
+    keep_token()
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    # Has Ray take 127.0.0.1 for this machine's address, so that all its processes listen there alone. The name is of
+    # the systems on which that is the default.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # A local machine is not preempted, so fine-tunings need no process that watches for that.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    # Ray ends a process that has been idle for a second. Between two rounds of LLM calls more time goes by, and the
+    # next task would wait seconds for a new one.
+    os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "60000")
+
+
+def keep_token() -> None:
+    """Lets this user alone read Ray's token, which Ray itself would write for all to read; makes one if there is none.
+
+    Raises NoCluster where that is not possible.
+    """
+    if "RAY_AUTH_TOKEN" in os.environ:
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # which is this user's alone
+                file.write(secrets.token_hex(32))
+                file.flush()
+                with suppress(FileExistsError):  # another command was first
+                    os.link(file.name, path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as e:
+        raise NoCluster(f"{path}: Ray's token cannot be kept from other users: {e.strerror}; see to it by hand") from e
 
 
 def check_cluster() -> None:
