@@ -238,13 +238,25 @@ LENIENT = {  # tests that a value which is none could pass
     "dict": "assert {5: 1}[program.add(2, 3)] == 1",
     "sorted": "assert sorted([program.add(2, 3), 1]) == [1, 5]",
 }
-QUICK = [fake for fake in FAKES if fake not in ("none", "huge value", "flood of output", "only its own builtins")]
+RETURNED = [  # what these hand to a test, each test meets in its own way
+    "equal to all",
+    "equal to all, and no number",
+    "equal to all, of a plain type",
+    "class that is another",
+    "metaclass that is equal to all",
+    "class of a standard name",
+    "no number, and endless",
+    "value that holds itself",
+    "error that ends a loop",
+    "error of a class of the tests",
+    "module of the tests",
+]
 
 
 @pytest.mark.parametrize("tests", LENIENT)
 def test_tests_of_other_kinds_are_not_passed_by_them_either(tests):
     assert judged(FAKES["none"], LENIENT[tests]).passed
-    for fake in QUICK:
+    for fake in RETURNED:
         result = judged(FAKES[fake], LENIENT[tests])
         assert not result.passed, (fake, result)
 
@@ -343,6 +355,8 @@ def test_names_that_nobody_asked_for_do_not_count():
         + """
 answer = peer._operations["names"]
 def names(asked):
+    try: asked += ["__builtins__", "all", "AssertionError"]  # a change that the tests' process would take over
+    except TypeError: pass
     forged = dict.fromkeys(["__builtins__", "__name__", "check", "all", "len", "AssertionError", "program"], answer)
     return answer(asked) | forged | {"__builtins__": {"all": all, "print": print}}
 peer._operations["names"] = names

@@ -8,6 +8,7 @@ import decimal
 import fractions
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +16,16 @@ from hypothesis import strategies as st
 
 from pada_ray.sandbox.inside.values import MAX_MESSAGE, Values
 
+
+def some(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(items, max_size=3)
+
+
 KEYS = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.integers().map(lambda i: i * 7**5000),  # more digits than Python reads
+    st.integers(60, 20_000).map(lambda bits: -(2**bits)),  # up to more digits than Python reads
     st.floats(),
     st.complex_numbers(),
     st.text(st.characters(exclude_categories=())),
@@ -31,17 +37,20 @@ KEYS = st.one_of(
     st.timedeltas(),
     st.builds(range, st.integers(), st.integers(), st.integers(1, 9)),
 )
-HASHABLE = st.recursive(KEYS, lambda inner: st.one_of(st.lists(inner).map(tuple), st.frozensets(inner)))
+HASHABLE = st.recursive(
+    KEYS, lambda inner: st.one_of(some(inner).map(tuple), st.frozensets(inner, max_size=3)), max_leaves=9
+)
 VALUES = st.recursive(
     st.one_of(HASHABLE, st.binary().map(bytearray)),
     lambda inner: st.one_of(
-        st.lists(inner),
-        st.lists(inner).map(tuple),
-        st.sets(HASHABLE),
-        st.dictionaries(HASHABLE, inner),
-        st.dictionaries(HASHABLE, inner).map(collections.OrderedDict),
-        st.lists(inner).map(lambda items: collections.deque(items, 20)),
+        some(inner),
+        some(inner).map(tuple),
+        st.sets(HASHABLE, max_size=3),
+        st.dictionaries(HASHABLE, inner, max_size=3),
+        st.dictionaries(HASHABLE, inner, max_size=3).map(collections.OrderedDict),
+        some(inner).map(lambda items: collections.deque(items, 20)),
     ),
+    max_leaves=9,
 )
 
 
@@ -67,7 +76,7 @@ def shape(value: object) -> object:
     return kind, str(value) if kind in (decimal.Decimal, range) else value
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(VALUES)
 def test_a_value_is_passed_on_with_its_type_and_every_bit(value):
     assert shape(passed_on(value)) == shape(value)

@@ -62,5 +62,5 @@ class Program:
         exec(compile(source, "<program>", "exec", dont_inherit=True), self._module.__dict__)
         return self._module
 
-    def _names(self, names: list[str]) -> dict[str, object]:
+    def _names(self, names: tuple[str, ...]) -> dict[str, object]:
         return {name: self._module.__dict__[name] for name in names if name in self._module.__dict__}

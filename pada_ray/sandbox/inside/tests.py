@@ -57,7 +57,7 @@ class Tests:
     def _names(self, code: types.CodeType) -> dict[str, object]:
         """What the program has by the names that the tests use. Its own `len` does not replace the tests', and a name
         that nobody asked for does not count: `__builtins__` would replace them all."""
-        wanted = sorted(name for name in _names(code) if not (hasattr(builtins, name) or name.startswith("__")))
+        wanted = tuple(name for name in _names(code) if not (hasattr(builtins, name) or name.startswith("__")))
         found = self._peer.ask("names", wanted) if wanted else {}
         return {name: found[name] for name in wanted if name in found}
 
