@@ -12,7 +12,8 @@ from pada_ray.tasks.own_words import own_words
 
 _FENCED = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$", re.DOTALL | re.MULTILINE)
 _OPENING = re.compile(r"[{\[]")
-_BEGUN = re.compile(r"\{\s*[\"'{}]|\[\s*[\"{\[\]\d-]")  # an opening sign that can only be JSON, or what should be it
+# An opening sign that begins JSON, or what should be it; `[1]` in a sentence is a note.
+_BEGUN = re.compile(r"\{\s*[\"'{}]|\[\s*(?:[\"{\[\]]|-?\d[\d.eE+-]*\s*,)")
 _LEFT_OVER = re.compile(r"[{}]")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pada_ray.tasks.own_words import own_words
 
 _SEPARATOR = re.compile(r"[\s_-]+")
-_AROUND = " \t\r\n\"'`*.“”‘’«»()[]{}<>_"  # what is written around a label
+_AROUND = " \t\r\n\"'`*.!“”‘’«»()[]{}<>_"  # what is written around a label
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*\w*[ \t]*$", re.MULTILINE)
 _NOUN = r"(?:label|intent|category|class|classification|topic|tag|type|sentiment|answer|name|result|output)"
 _LEAD = re.compile(
