@@ -62,7 +62,8 @@ class Screen:
 
 
 def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = None) -> Sample:
-    """The training sample that a candidate holds. Raises ValueError when it has not the form of its seed."""
+    """The training sample that a candidate holds. Raises ValueError when it has not the form of its seed. Where the
+    seed's reply is its answer and nothing else, so is the new one, without a label or a fence around it."""
     roles = [m.role for m in candidate.messages]
     expected = [m.role for m in seed.messages]
     if roles != expected:
@@ -78,6 +79,8 @@ def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = 
     answer = get_task(seed.task, knowledge).answer_of(messages) or candidate.answer
     if not answer:
         raise ValueError("No answer can be read from the reply, or the tests are missing.")
+    if seed.reference == seed.answer and isinstance(answer, str):
+        messages[-1] = Message(role="assistant", content=answer)
     meta = {"seed": candidate.seed_id, "strategy": candidate.strategy_name}
     return Sample(id=candidate.id, messages=messages, task=seed.task, answer=answer, meta=meta)
 
