@@ -53,7 +53,7 @@ TRAIN = [
         ([{"a": 1}] * 10, [{"a": 2}], [{}]),
         ([{"a": 1}] * 9 + [{}], [{}], [{"b": 1}]),
         ([call("f", x=1), call("g", y="a")], [call("f", x=2), call("f"), call("g")], [call("f", y="a"), call("h")]),
-        ([call("f", x=1)], [], [{"name": "f"}, {"arguments": {}}, call("f") | {"id": 1}, {"name": "f", "arguments": "x"}]),
+        ([call("f", x=1)], [], [{"name": "f"}, {"arguments": {}}, call("f") | {"id": 1}, call("f") | {"name": 1}]),
         ([{"name": "f", "parameters": {"x": 1}}], [{"name": "f", "parameters": {}}], [call("f", x=1)]),
         ([[call("f", x=1)], [call("g")]], [[call("g"), call("f")], []], [[call("g", x=1)], call("f", x=1)]),
     ],
