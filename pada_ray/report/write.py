@@ -20,6 +20,7 @@ from pada_ray.report.items import read_items
 from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
+from pada_ray.report.task_tables import task_tables
 from pada_ray.run.sweep import CELLS
 from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
@@ -36,6 +37,7 @@ def write_run(run: Run, out: Folder) -> None:
     tables = [
         run_tables.accuracy_table(run),
         run_tables.comparison_table(run, pairings),
+        *task_tables(run),
         run_tables.category_table(run, evidence),
         run_tables.table3(evidence.table3),
         run_tables.pattern_table(evidence),
