@@ -14,7 +14,7 @@ from jobs.local.run_folder import prepare
 from jobs.remote.job_files import check_files
 from jobs.remote.package import Package
 from pada_ray.config import check_config, dump_config
-from pada_ray.data.splits import read_each
+from pada_ray.data.splits import read_data, read_each
 from pada_ray.errors import ConfigError
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.run import run_files
@@ -85,6 +85,19 @@ def test_configs_with_labels_share_what_they_read(config):
     assert [len(samples["train"]) for samples in read_each([config, config])] == [6, 6]
     assert check_config(json.loads(json.dumps(config.model_dump(mode="json"))), "x") == config
     assert "- card_linking" in dump_config(config)
+
+
+@pytest.mark.parametrize(("key", "task"), [("labels", "label"), ("schema", "json")])
+def test_a_key_that_no_task_reads_is_refused(tmp_path, key, task):
+    (tmp_path / "schema.json").write_text("{}")
+    paths = written(tmp_path, train=["a"], val=["b"])
+    given = {"labels": ["a"], "schema": str(tmp_path / "schema.json")}[key]
+    for split in paths:
+        file = tmp_path / f"{split}.jsonl"
+        file.write_text(file.read_text().replace('"label"', '"exact"'))
+    raw = {"data": paths | {key: given}, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
+    with pytest.raises(ConfigError, match=rf"data\.{key}: no training sample has task {task}; leave this key out"):
+        read_data(check_config(raw, "test"))
 
 
 def test_files_of_labels_and_schemas_travel_with_a_job(config, tmp_path, monkeypatch):
