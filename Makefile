@@ -29,7 +29,7 @@ test-integration: .venv/installed ## Tests on one small Ray cluster
 test-e2e: .venv/installed ## Tests with real commands and servers, killed and resumed; two test files at a time
 	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
 
-smoke: .venv/installed ## The slow tests: all five datasets, S3, lost workers and nodes, autoscaling, metrics
+smoke: .venv/installed ## The slow tests: all seven datasets, S3, lost workers and nodes, autoscaling, metrics
 	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
 
 DATA ?= ../shared/data

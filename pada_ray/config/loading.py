@@ -97,7 +97,7 @@ def _first_error(e: ValidationError) -> str:
 
 def _path(loc: tuple[int | str, ...]) -> str:
     """The path of the wrong key, without the parts that pydantic adds for each type that the key may have."""
-    keys = [str(part) for part in loc if part not in ("float", "constrained-float")]
+    keys = [str(part) for part in loc if part not in ("float", "constrained-float", "tuple[str, ...]", "str")]
     return ".".join(key for key in keys if not key.startswith("literal[")) or "config"
 
 

@@ -79,7 +79,7 @@ class DataConfig(Section):
     """Folder of the dataset's files, as NAME/{train_1000,val,test}.jsonl. None draws them from the Hub."""
     task: str | None = None
     """Task of lines that name none: a task's name, or `module:Class` for your own."""
-    labels: list[str] | str | None = None
+    labels: tuple[str, ...] | str | None = None
     """Every label of task `label`: a list, or a file with one a line (a path or fsspec URL). None takes those of the
     training samples."""
     value_schema: str | None = Field(default=None, alias="schema")

@@ -33,10 +33,11 @@ def knowledge_of(data: DataConfig, train: Sequence[Sample]) -> Knowledge:
 
 
 def _labels(data: DataConfig) -> list[str]:
-    if isinstance(data.labels, list):
+    if isinstance(data.labels, tuple):
         where, labels = "data.labels", [label.strip() for label in data.labels]
     else:
-        where = data.labels or (labels_file(data.dataset, data.folder) if data.dataset else None) or ""
+        beside = labels_file(data.dataset, data.folder) if data.dataset else None
+        where = data.labels or beside or ""
         if not where:
             return []
         labels = [line.strip() for line in _text(where, "data.labels").splitlines() if line.strip()]

@@ -12,7 +12,7 @@ from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.randomness import generator_for, shuffled
 from pada_ray.records import Sample, Split
-from pada_ray.tasks import Knowledge, get_task, learn
+from pada_ray.tasks import TASKS, Knowledge, get_task, learn
 
 Samples = dict[Split, list[Sample]]
 
@@ -61,7 +61,18 @@ def _read_splits(config: Config) -> Samples:
     assert train is not None
     assert val is not None
     given = given_knowledge(data)
-    return load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed, given)
+    samples = load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed, given)
+    _check_use(data, {sample.task for sample in samples["train"]})
+    return samples
+
+
+def _check_use(data: DataConfig, tasks: set[str]) -> None:
+    """Raises ConfigError for a key that no task of the run reads. A user's own task may read any."""
+    for key, value, task in (("labels", data.labels, "label"), ("schema", data.value_schema, "json")):
+        if value is not None and task not in tasks and tasks <= TASKS.keys():
+            raise ConfigError(
+                f"data.{key}: no training sample has task {task}; leave this key out, or correct the task"
+            )
 
 
 def read_each(configs: Iterable[Config]) -> Iterator[Samples]:

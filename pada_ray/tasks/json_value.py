@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import Any
 from pada_ray.tasks.own_words import own_words
 
 _FENCED = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*\n(.*?)^[ \t]*(?:```|~~~)[ \t]*$", re.DOTALL | re.MULTILINE)
+_BRACKET = re.compile(r"[{}\[\]]")
+_DEEPEST = 100  # brackets within each other; what goes deeper is no reply, and would exhaust the stack
 _OPENING = re.compile(r"[{\[]")
 # An opening sign that begins JSON, or what should be it; `[1]` in a sentence is a note.
 _BEGUN = re.compile(r"\{\s*[\"'{}]|\[\s*(?:[\"{\[\]]|-?\d[\d.eE+-]*\s*,)")
@@ -24,6 +27,10 @@ def json_in(reply: str) -> Any:
     Raises:
         ValueError: there is none, or more than one, or it is not well formed; the message says which.
     """
+    if _depth(reply) > _DEEPEST:
+        raise ValueError("nested too deeply")
+    with contextlib.suppress(ValueError):
+        return _strict(reply)  # a string in it may hold anything, such as `</think>`
     text = own_words(reply).strip()
     try:
         return _strict(text)
@@ -89,8 +96,25 @@ def counted(value: Any, normalised: Callable[[str], str]) -> Counter[tuple[str, 
     return Counter(shown)
 
 
+def _depth(text: str) -> int:
+    """How many brackets are open at a time, at most; those within strings count too."""
+    depth = deepest = 0
+    for sign in _BRACKET.findall(text):
+        depth += 1 if sign in "{[" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _strict(text: str) -> Any:
-    return _decoder().decode(text.strip())
+    return _whole_characters(_decoder().decode(text.strip()))
+
+
+def _whole_characters(value: Any) -> Any:
+    try:
+        canonical(value).encode()
+    except UnicodeEncodeError as err:
+        raise ValueError("a string has half of a character") from err
+    return value
 
 
 def _values(text: str) -> Iterator[Any]:
@@ -104,7 +128,7 @@ def _values(text: str) -> Iterator[Any]:
         rest.append(text[position : opening.start()])
         if _BEGUN.match(text, opening.start()):
             value, position = _decoder().raw_decode(text, opening.start())
-            yield value
+            yield _whole_characters(value)
         else:
             position = opening.end()
             rest.append(opening[0])

@@ -75,6 +75,9 @@ def test_every_shipped_config_loads(file):
             with_values(evaluation__backend="vllm", fine_tune__lora__r=1024),
             r"config: evaluation.backend: vllm supports fine_tune.lora.r up to 512",
         ),
+        (with_values(data__labels=3), r"data.labels: .*tuple.*, or .*string \(given: 3\)"),
+        (with_values(data__normalisation="lower"), r"data.normalisation: .*'none', 'whitespace', 'case', "),
+        (with_values(data__value_schema="s"), r"data.value_schema: unknown key; allowed here: .*labels, schema, "),
         (with_values(pattern_analysis__min_clusters=11), r"min_clusters \(11\) is above max_clusters \(10\)"),
     ],
 )

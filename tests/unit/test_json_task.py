@@ -6,6 +6,8 @@ import json
 
 import pytest
 from builders import batch
+from hypothesis import given as given_value
+from hypothesis import strategies as st
 
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.screening import Screen
@@ -16,6 +18,7 @@ from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Candidate, Message, Sample, Seed, WrittenMessage
 from pada_ray.tasks import Knowledge, get_task, learn
 from pada_ray.tasks.json_schema import learned, of_tools, outline, problem
+from pada_ray.tasks.json_value import canonical, json_in, same
 
 ENDPOINT = {"base_url": "offline", "model": "a"}
 
@@ -34,6 +37,49 @@ TRAIN = [
     *(json_sample(call("Play", artist=a, service="Rado"), f"Play {a} on Rado") for a in "abcdefghij"),
     *(json_sample(call("Rate", stars=n, book=f"b{n}"), f"Give {n} to b{n}") for n in range(1, 6)),
 ]
+
+
+# --- reading
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given_value(st.dictionaries(st.text(), VALUES, min_size=1))
+def test_a_value_is_read_alone_in_fences_and_in_a_sentence(value):
+    text, fenced = json.dumps(value), f"```json\n{json.dumps(value, indent=2)}\n```"
+    assert get_task("json").read(text) == canonical(value)
+    for reply in (fenced, f"Here it is: {text}", f"<think>{{</think>{text}") if "think>" not in text else ():
+        assert same(json_in(reply), value, str)
+
+
+@given_value(st.text(alphabet='{}[]",:1ae- \n`\\'))
+def test_no_reply_breaks_the_reading(text):
+    try:
+        json_in(text)
+    except ValueError as err:
+        assert str(err)
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ("[" * 200_000, "nested too deeply"),
+        ('{"a":' * 200 + "1" + "}" * 200, "nested too deeply"),
+        ('{"a": "\\ud800"}', "half of a character"),
+        ('{"a": 1, "a": 2}', "a key stands twice"),
+        ('{"a": NaN}', "NaN is no JSON"),
+        ('{"a": 1}}', "a brace is left over"),
+        ('{"a": 1} {"a": 2}', "2 different JSON values"),
+        ("I cannot.", "no JSON"),
+    ],
+)
+def test_why_a_reply_is_no_value(reply, why):
+    with pytest.raises(ValueError, match=why):
+        json_in(reply)
 
 
 # --- the learned schema
