@@ -43,8 +43,7 @@ class Grader:
         to_rate = [pair for pair in pairs if pair[1].failed is None]
         size = self._settings.batch_size
         parts = [to_rate[i : i + size] for i in range(0, len(to_rate), size)]
-        groups = [group for part in parts for group in prompts_apart(part, [p.reply for _, p in part])]
-        calls = [self._grade(group) for group in groups]
+        calls = [self._grade(group) for part in parts for group in _groups(part)]
         rated = {(p.split, p.id): p for part in await asyncio.gather(*calls) for p in part}
         graded = [rated.get((p.split, p.id), p) for p in predictions]
         for split in dict.fromkeys(p.split for p in graded):
@@ -78,6 +77,12 @@ class Grader:
             return prediction
         failed = grade.rating < self._settings.threshold
         return prediction.model_copy(update={"failed": failed, "rating": grade.rating, "feedback": grade.feedback})
+
+
+def _groups(pairs: Sequence[tuple[Sample, Prediction]]) -> list[list[tuple[Sample, Prediction]]]:
+    originals = ["\n".join(m.content for m in sample.messages) for sample, _ in pairs]
+    texts = [f"{original}\n{p.reply}" for original, (_, p) in zip(originals, pairs, strict=True)]
+    return prompts_apart(pairs, texts, originals)
 
 
 def _shown(name: str, sample: Sample, prediction: Prediction) -> dict[str, Any]:

@@ -52,17 +52,22 @@ _SIGN = re.compile("|".join(_SIGNS), re.IGNORECASE | re.DOTALL | re.MULTILINE)
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
-def speaks_to_judge(text: str) -> bool:
-    """Whether a text has anything that could be meant as an instruction to who rates it.
+def signs(text: str) -> set[str]:
+    """The parts of a text that could be meant as an instruction to who rates it, in lower case.
 
-    It looks for words that tell a reader to ignore what was said, that address a judge or a model, that ask for a
-    rating or name one, and for the marks of prompts. Other words and other languages than English pass unseen.
+    They are words that tell a reader to ignore what was said, that address a judge or a model, that ask for a rating or
+    name one, and the marks of prompts. Other words and other languages than English pass unseen.
     """
-    return _SIGN.search(_UNSEEN.sub("", text)) is not None
+    return {found[0].lower() for found in _SIGN.finditer(_UNSEEN.sub("", text))}
 
 
-def prompts_apart(items: Sequence[T], texts: Sequence[str]) -> list[list[T]]:
-    """The items in the groups in which they are rated: all together but for those whose text speaks to the judge."""
-    apart = [item for item, text in zip(items, texts, strict=True) if speaks_to_judge(text)]
-    together = [item for item in items if item not in apart]
-    return [*([together] if together else []), *([item] for item in apart)]
+def prompts_apart(items: Sequence[T], texts: Sequence[str], originals: Sequence[str]) -> list[list[T]]:
+    """The items in the groups in which they are rated: all together but for those whose text speaks to the judge.
+
+    `originals` are the user's own texts, one for each item. What stands in all of them is their form, such as "You are
+    a helpful assistant", and no sign.
+    """
+    form = set.intersection(*map(signs, originals)) if originals else set()
+    speaks = [bool(signs(text) - form) for text in texts]
+    together = [item for item, alone in zip(items, speaks, strict=True) if not alone]
+    return [*([together] if together else []), *([item] for item, alone in zip(items, speaks, strict=True) if alone)]

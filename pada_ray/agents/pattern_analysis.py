@@ -169,7 +169,7 @@ class PatternAnalysisAgent:
 def _check_differs(drafted: StrategyReply, others: Iterable[StrategyReply]) -> None:
     for other in others:
         if drafted.strategy_name == other.strategy_name or drafted.generation_approach == other.generation_approach:
-            raise ValueError(f"It must differ in name and approach from the strategy {other.strategy_name!r}.")
+            raise ValueError(f"It must differ in name and approach from the strategy {other.strategy_name[:100]!r}.")
 
 
 class ClusterFile:

@@ -12,7 +12,7 @@ from pada_ray.llm.ask import ask_each
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import EvaluationReply, PatternEvaluationReply
 from pada_ray.prompts import Prompts
-from pada_ray.records import Batch, Candidate, Message, Ratings
+from pada_ray.records import Batch, Candidate, Message, Ratings, Sample
 
 _REVIEW_TOKENS = 80  # that a reply on one sample is expected to take
 
@@ -39,7 +39,10 @@ class QualityControlAgent:
 
     async def _review(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates with ratings and verdict, but for those whose ratings could not be read."""
-        groups = prompts_apart(candidates, [_text(c) for c in candidates])
+        seeds = {seed.sample.id: _text(seed.sample) for seed in batch.seeds}
+        originals = [seeds[c.seed_id] for c in candidates]
+        texts = [f"{_text(c)}\n{original}" for c, original in zip(candidates, originals, strict=True)]
+        groups = prompts_apart(candidates, texts, originals)
         calls = [self._judge(batch, group) for group in groups]
         judged = [c for part in await asyncio.gather(*calls) for c in part]
         unscored = [turned_down(c, "unscored", "The review could not be read.") for c in judged if c.ratings is None]
@@ -96,8 +99,8 @@ def _shown(messages: Sequence[Message]) -> dict[str, list[dict[str, str]]]:
     return {"messages": [m.model_dump() for m in messages]}
 
 
-def _text(candidate: Candidate) -> str:
-    return "\n".join(m.content for m in candidate.messages)
+def _text(of: Candidate | Sample) -> str:
+    return "\n".join(m.content for m in of.messages)
 
 
 def _ratings(reply: EvaluationReply) -> Ratings:

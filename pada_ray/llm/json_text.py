@@ -47,10 +47,9 @@ def _mended(text: str, at: int, problem: json.JSONDecodeError) -> tuple[Any, int
     try:
         return mended(text[at:end]), end
     except (ValueError, RecursionError):
-        near = " ".join(text[max(at, problem.pos - 20) : problem.pos + 20].split())
         raise ValueError(
-            f'It is no valid JSON ({problem.msg}, near {near!r}). Inside a text write a quotation mark as \\" and a '
-            "backslash as \\\\."
+            f"It is no valid JSON: {problem.msg} at its character {problem.pos - at}. Inside a text write a quotation "
+            'mark as \\" and a backslash as \\\\.'
         ) from None
 
 

@@ -32,27 +32,35 @@ def double_backslashes(text: str) -> str:
     r"""The JSON text with `\\` for each backslash that was meant as one and would be read as an escape, or as an error.
 
     `\b` and `\f` never mean a backspace or a form feed in a text. `\r` before a letter means no line break. `\t` and
-    `\n` are LaTeX if they begin a command of it; where a line may also begin so, only in a formula.
+    `\n` are LaTeX if they begin a command of it; where a line may also begin so, only in a formula or behind a space.
+    `\\` is LaTeX's line break if no backslash of the text is doubled before a letter and some should have been.
     """
-    return _ESCAPE.sub(lambda found: _as_meant(found, text), text)
+    escapes = list(_ESCAPE.finditer(text))
+    is_raw = any(_is_meant_as_backslash(e, text) for e in escapes) and not any(
+        e[1] == "\\" and text[e.end() : e.end() + 1].isalpha() for e in escapes
+    )
+    return _ESCAPE.sub(lambda e: "\\\\\\\\" if is_raw and e[1] == "\\" else _as_meant(e, text), text)
 
 
-def _as_meant(found: re.Match[str], text: str) -> str:
-    escaped = found[1]
-    if escaped in ('"', "\\", "/") or len(escaped) == 5:
-        return found[0]
-    if escaped == "'":
-        return "'"
-    if escaped in ("\n", ""):  # a line that goes on, as in Python, or the end of a reply that was cut off
-        return escaped
+def _as_meant(escape: re.Match[str], text: str) -> str:
+    if escape[1] in ("'", "\n", ""):  # as in Python; a line that goes on; the end of a reply that was cut off
+        return escape[1]
+    return "\\" + escape[0] if _is_meant_as_backslash(escape, text) else escape[0]
+
+
+def _is_meant_as_backslash(escape: re.Match[str], text: str) -> bool:
+    escaped = escape[1]
+    if escaped in ('"', "\\", "/", "'", "\n", "") or len(escaped) == 5:
+        return False
     if escaped not in ("n", "t", "r"):
-        return "\\" + found[0]
-    letters = _LETTERS.match(text, found.start(1))
+        return True
+    letters = _LETTERS.match(text, escape.start(1))
     command = letters[0] if letters else ""
-    if escaped == "r" and len(command) > 1:
-        return "\\" + found[0]
-    is_latex = command in _COMMANDS.split() or (command in _AMBIGUOUS.split() and _in_formula(text, found.start()))
-    return "\\" + found[0] if is_latex else found[0]
+    if escaped == "r":
+        return len(command) > 1
+    begin = escape.start()
+    may_be = command in _AMBIGUOUS.split() and (text[begin - 1 : begin] == " " or _in_formula(text, begin))
+    return may_be or command in _COMMANDS.split()
 
 
 def _in_formula(text: str, position: int) -> bool:
