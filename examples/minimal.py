@@ -72,7 +72,7 @@ async def pada_agent(size: int, iterations: int, folder: str, teacher: str) -> N
     llm = GatewayLlm(gateway, Payer(run=folder), "teacher")
     analyst = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), None, 3, SEED)
     writer = DataGenerationAgent(llm, WRITING, None, 3, SEED)
-    judge = QualityControlAgent(llm, CONTROL, None, 3)
+    judge = QualityControlAgent(llm, CONTROL, None, 3, SEED)
     guard = LeakGuard([*val, *test], train)
     screen = Screen(CONTROL, train, guard)
 

@@ -195,7 +195,7 @@ class Orchestrator:
     async def _grade(self, model: str, predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions with the judge's verdicts. What runs have in common here is answered from the reply cache."""
         config = self._config
-        grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks)
+        grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks, config.seed)
         samples = [self._by_id[p.split][p.id] for p in predictions]
         graded = await self._stages.stage(
             f"{model}: grading",

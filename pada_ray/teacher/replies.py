@@ -31,15 +31,14 @@ class Reply(NamedTuple):
 def write_reply(chat: ChatRequest, settings: TeacherSettings, fault: FaultName | None = None) -> Reply:
     """The reply, a pure function of the request, the settings and the fault.
 
-    It depends only on the conversation up to the prompt, not on later messages about an unreadable reply. So
-    a run with faults ends with the same data as one without.
+    What it says about an entry depends on that entry, the strategy and what the call is for, not on the entries beside
+    it nor on what is said about unreadable replies. So a run with faults ends with the same data as one without.
     """
     prompt = read_prompt(chat.messages)
     if prompt is None:
         text = GREETING
     else:
-        asked = chat.messages[: prompt.position + 1]
-        key = content_hash([settings.seed, chat.model, chat.temperature, chat.seed, asked])
+        key = content_hash([settings.seed, chat.model, chat.temperature, chat.seed, prompt.name, prompt.strategy])
         text = json.dumps(answer(prompt, settings, key), ensure_ascii=False)
     text = spoil(text, fault, random.Random(f"spoil {settings.seed} {chat.content}"))
     return Reply(text, prompt.name if prompt else None)

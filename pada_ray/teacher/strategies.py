@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from pada_ray.teacher.chat_request import content_hash
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.topics import CAUSES, SCENARIOS, topics_in
 
@@ -26,32 +27,35 @@ APPROACHES = (
 
 def draft_strategies(prompt: Prompt, key: str) -> dict[str, Any]:
     """One strategy for each pattern, each with its own approach."""
-    rng = random.Random(f"strategies {key}")
-    patterns = prompt.entries("patterns")
-    approaches = rng.sample(APPROACHES, len(APPROACHES))
-    strategies = []
-    for i, pattern in enumerate(patterns):
-        name, how = approaches[i % len(approaches)]
-        repetition = i // len(approaches) + 1
+    approaches = random.Random(f"strategies {key}").sample(APPROACHES, len(APPROACHES))
+    strategies = {}
+    for i, (name, pattern) in enumerate(prompt.named_entries("patterns").items()):
+        rng = random.Random(f"strategy {key} {content_hash(pattern)}")
+        number = _number_in(name, i)
+        title, how = approaches[number % len(approaches)]
+        repetition = number // len(approaches) + 1
         category = str(pattern.get("category_name", ""))
         text = f"{category}. {pattern.get('error_pattern', '')}"
         causes = [cause.phrase(rng) for cause in topics_in(text, CAUSES, 0.3)[:2]]
         scenarios = [scenario.phrase(rng) for scenario in topics_in(text, SCENARIOS, 0.3)[:3]]
         target = "; ".join(scenarios) or category or "the weak spot"
         weakness = "; ".join(causes) or category or "the weak spot"
-        strategies.append(
-            {
-                "category_name": category,
-                "strategy_name": f"{name}{f' {repetition}' if repetition > 1 else ''}: {target}",
-                "generation_approach": (
-                    f"Write examples from this field: {target}. The weakness to cure is: {weakness}. In each "
-                    f"example, {how}. Vary names, things and values, and keep the form of the seed example."
-                ),
-                "key_elements": [
-                    f"a situation of the kind: {target}",
-                    f"a place where this mistake is likely: {weakness}",
-                    "a reply that is worked out correctly, in the form of the seed example",
-                ],
-            }
-        )
-    return {"strategies": strategies}
+        strategies[name] = {
+            "strategy_name": f"{title}{f' {repetition}' if repetition > 1 else ''}: {target}",
+            "generation_approach": (
+                f"Write examples from this field: {target}. The weakness to cure is: {weakness}. In each "
+                f"example, {how}. Vary names, things and values, and keep the form of the seed example."
+            ),
+            "key_elements": [
+                f"a situation of the kind: {target}",
+                f"a place where this mistake is likely: {weakness}",
+                "a reply that is worked out correctly, in the form of the seed example",
+            ],
+        }
+    return strategies
+
+
+def _number_in(name: str, otherwise: int) -> int:
+    """Which of the patterns it is, counted from 0, even if it is asked for alone."""
+    number = name.rpartition("-")[2]
+    return int(number) - 1 if number.isdigit() else otherwise

@@ -30,17 +30,33 @@ def request(text: str, **fields):
 
 def ask(name: str, schema, settings: TeacherSettings = STRICT, **values):
     """The teacher's reply to a prompt, checked against the schema and returned as plain data."""
+    found = json.loads(said(name, settings, **values))
+    schema.model_validate(found)
+    return found
+
+
+def ask_each(name: str, schema, settings: TeacherSettings = STRICT, **values):
+    """The same of a reply with an entry for each thing that the prompt shows: the entries in their order."""
+    found = json.loads(said(name, settings, **values))
+    for entry in found.values():
+        schema.model_validate(entry)
+    return list(found.values())
+
+
+def said(name: str, settings: TeacherSettings, **values) -> str:
     reply = write_reply(request(PROMPTS.render(name, **values)), settings)
     assert reply.prompt == name
-    schema.model_validate_json(reply.text)
-    return json.loads(reply.text)
+    return reply.text
+
+
+def numbered(entries, field: str, kind: str):
+    return [{**entry, field: f"{kind}-{i}"} for i, entry in enumerate(entries, 1)]
 
 
 def failure(kind: str, response: str | None = None) -> dict:
     """A failure at one kind of problem; without `response`, the caller fills it in."""
     problem = domain.make(kind, "task", random.Random(kind))
     return {
-        "sample_idx": 1,
         "question": problem.question,
         "response": response,
         "ground_truth": problem.reply,
@@ -48,7 +64,8 @@ def failure(kind: str, response: str | None = None) -> dict:
 
 
 def analyse(failures, settings=STRICT):
-    return ask("error_analysis", schemas.ErrorAnalysisReply, settings, failures=failures)["analyses"]
+    failures = numbered(failures, "sample_idx", "failure")
+    return ask_each("error_analysis", schemas.AnalysisReply, settings, failures=failures)
 
 
 def lines(kind: str, count: int) -> list[list[dict]]:
@@ -60,7 +77,7 @@ def lines(kind: str, count: int) -> list[list[dict]]:
 def generate(settings, strategy, seeds, feedback=None):
     examples = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(seeds, 1)]
     values = {"strategy": strategy, "seeds": examples, "feedback": feedback, "shows_answer": False}
-    return ask("pattern_generation", schemas.GenerationReply, settings, **values)["samples"]
+    return ask_each("pattern_generation", schemas.SampleReply, settings, **values)
 
 
 def is_right(sample: dict) -> bool:
@@ -141,11 +158,10 @@ def test_pattern_and_strategy_carry_the_weakness_on():
     analyses = [{k: a[k] for k in ("error_cause", "scenario_category")} for a in analyse(failures)]
     pattern = ask("pattern_categorization", schemas.PatternCategorizationReply, analyses=analyses)
     assert set(pattern["representative_samples"]) <= {a["error_cause"] for a in analyses}
-    patterns = [{k: pattern[k] for k in ("category_name", "error_pattern")}] * 10
-    drafted = ask("strategy_drafting", schemas.StrategyDraftingReply, patterns=patterns)["strategies"]
+    patterns = numbered([{k: pattern[k] for k in ("category_name", "error_pattern")}] * 10, "pattern_id", "pattern")
+    drafted = ask_each("strategy_drafting", schemas.StrategyReply, patterns=patterns)
     assert len({strategy["strategy_name"] for strategy in drafted}) == 10
     for strategy in drafted:
-        assert strategy["category_name"] == pattern["category_name"]
         weights = kind_weights(strategy_text(strategy), "gain")
         assert set(weights) == {"difference", "more_than", "reversed_more", "reversed_fewer"}
         assert weights["reversed_more"] > weights["more_than"]
@@ -155,7 +171,7 @@ def test_unknown_analyses_and_patterns_are_summed_up_by_their_words():
     analyses = [{"error_cause": "The rhyme scheme is broken.", "scenario_category": "Sonnets"}] * 3
     pattern = ask("pattern_categorization", schemas.PatternCategorizationReply, analyses=analyses)
     assert "rhyme" in pattern["category_name"] and "sonnets" in pattern["category_name"]
-    (strategy,) = ask("strategy_drafting", schemas.StrategyDraftingReply, patterns=[pattern])["strategies"]
+    (strategy,) = ask_each("strategy_drafting", schemas.StrategyReply, patterns=[pattern])
     assert "rhyme" in strategy["generation_approach"]
 
 
@@ -168,9 +184,6 @@ def test_pattern_generation_follows_the_strategys_text_in_the_teachers_wording()
     )
     assert scenarios["comparison"] > 0.8 * len(samples) > 0
     assert len(scenarios) > 1  # it strays at times
-    assert samples[0]["based_on_strategy"] == COMPARISON["strategy_name"]
-    assert samples[0]["based_on_example"] == "example-1"
-    assert len({sample["sample_id"] for sample in samples}) == len(samples)
     assert not {s["messages"][0]["content"] for s in samples} & {seed[0]["content"] for seed in seeds}
 
 
@@ -213,17 +226,16 @@ def test_error_generation_keeps_the_kind_of_the_error():
         for i, messages in enumerate(lines("large_sum", 20))
     ]
     values = {"strategy": None, "seeds": errors, "feedback": None, "shows_answer": False}
-    reply = ask("error_generation", schemas.GenerationReply, **values)
-    kinds = {domain.read(sample["messages"][-2]["content"]).kind for sample in reply["samples"]}
-    assert kinds == {"large_sum"} and all(is_right(sample) for sample in reply["samples"])
-    assert {sample["based_on_strategy"] for sample in reply["samples"]} == {None}
+    samples = ask_each("error_generation", schemas.SampleReply, **values)
+    kinds = {domain.read(sample["messages"][-2]["content"]).kind for sample in samples}
+    assert kinds == {"large_sum"} and all(is_right(sample) for sample in samples)
 
 
 def rephrase(messages, **settings):
     seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(messages, 1)]
     values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
-    reply = ask("rephrasing", schemas.GenerationReply, TeacherSettings(**settings), **values)
-    return [sample["messages"] for sample in reply["samples"]]
+    samples = ask_each("rephrasing", schemas.SampleReply, TeacherSettings(**settings), **values)
+    return [sample["messages"] for sample in samples]
 
 
 @pytest.mark.parametrize("kind", [kind.name for kind in domain.KINDS])
@@ -250,20 +262,21 @@ def test_a_question_of_other_data_is_rephrased_without_touching_its_reply():
 def test_similar_questions_keep_the_kind_of_their_example():
     seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(lines("sharing", 10), 1)]
     values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
-    reply = ask("similar_questions", schemas.GenerationReply, **values)
-    assert {domain.read(s["messages"][-2]["content"]).kind for s in reply["samples"]} == {"sharing"}
-    assert all(is_right(sample) for sample in reply["samples"])
+    samples = ask_each("similar_questions", schemas.SampleReply, **values)
+    assert {domain.read(s["messages"][-2]["content"]).kind for s in samples} == {"sharing"}
+    assert all(is_right(sample) for sample in samples)
 
 
 def pair(question: str, reply: str) -> dict:
     (original,) = lines("gain", 1)
     new = [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
-    return {"sample_id": "pair-1", "original": {"messages": original}, "synthetic": {"messages": new}}
+    return {"original": {"messages": original}, "synthetic": {"messages": new}}
 
 
 def rate(*pairs, strategy=None, settings=STRICT):
-    schema = schemas.PatternQualityReply if strategy else schemas.QualityReply
-    return ask("quality_control", schema, settings, strategy=strategy, pairs=list(pairs))["evaluations"]
+    schema = schemas.PatternEvaluationReply if strategy else schemas.EvaluationReply
+    pairs = numbered(pairs, "sample_id", "pair")
+    return ask_each("quality_control", schema, settings, strategy=strategy, pairs=pairs)
 
 
 def test_the_judge_solves_the_problem():
@@ -313,21 +326,17 @@ def test_the_reply_is_a_function_of_the_request_and_the_seed():
     others = [
         write_reply(request(text, seed=1), STRICT),
         write_reply(request(text, temperature=0.3), STRICT),
-        write_reply(request(text + " "), STRICT),
+        write_reply(request(text.replace("Contrast pairs", "Other pairs")), STRICT),
         write_reply(request(text), STRICT.model_copy(update={"seed": 1})),
     ]
     assert len({base.text, *(other.text for other in others)}) == 5
 
 
-def test_a_re_ask_gets_the_reply_that_the_prompt_would_have_got():
-    text = PROMPTS.render("error_analysis", failures=[failure("gain", "no idea")])
-    talk = [
-        {"role": "user", "content": text},
-        {"role": "assistant", "content": "Sure!"},
-        {"role": "user", "content": "This was not JSON."},
-    ]
-    again = write_reply(read_chat_request({"model": "m", "messages": talk}), STRICT)
-    assert again == write_reply(request(text), STRICT)
+def test_what_is_asked_for_again_alone_gets_the_entry_that_it_would_have_got():
+    failures = numbered([failure(kind, "no idea") for kind in ("gain", "loss", "sharing")], "sample_idx", "failure")
+    together = json.loads(said("error_analysis", STRICT, failures=failures))
+    alone = PROMPTS.render("error_analysis", failures=failures[1:2]) + "\n\nYour earlier reply was not JSON."
+    assert json.loads(write_reply(request(alone), STRICT).text) == {"failure-2": together["failure-2"]}
 
 
 def test_an_unknown_prompt_gets_a_greeting():
