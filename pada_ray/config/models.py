@@ -26,6 +26,7 @@ from pada_ray.config.teacher import TeacherSettings
 Fraction = Annotated[float, Field(ge=0, le=1)]
 VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has kernels for
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
+Gap = Literal["none", "rare", "absent"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -54,8 +55,16 @@ class Section(BaseModel):
 class DemoData(Section):
     """The demo's domain: word problems, drawn with the run's seed."""
 
-    absent: bool = True
-    """Whether some kinds of problem in val and test are left out of train altogether."""
+    gap: Gap = "absent"
+    """How train differs from val and test: `none`, it is drawn as they are; `rare`, kinds of problem that are frequent
+    there are rare in train; `absent`, and half of these are left out of train altogether."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key_of_0_1(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.keys() == {"absent"}:
+            return {"gap": "absent" if given["absent"] else "rare"}
+        return given
 
 
 class DataConfig(Section):
