@@ -254,6 +254,11 @@ class PatternAnalysisConfig(Section):
             raise ValueError(f"min_clusters ({self.min_clusters}) is above max_clusters ({self.max_clusters})")
         return self
 
+    @property
+    def blind_strategies(self) -> int:
+        """How many strategies are drafted without failures, which could be clustered: the middle of the range."""
+        return (self.min_clusters + self.max_clusters) // 2
+
     def what_findings_depend_on(self) -> str:
         """As JSON. Runs with equal values have equal findings for equal failures."""
         return self.model_dump_json(exclude={"of_last_model", "leave_out"})

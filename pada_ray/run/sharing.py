@@ -30,6 +30,11 @@ def evaluation_content(config: Config, adapter: str | None, samples: Iterable[Sa
     return content_hash(_student_content(config), adapter, settings, *(s.model_dump_json() for s in samples))
 
 
+def losses_content(config: Config, adapter: str, samples: Iterable[Sample]) -> str:
+    """Of the losses on `samples` of the model with an adapter of content `adapter`."""
+    return content_hash("losses", _student_content(config), adapter, *(s.model_dump_json() for s in samples))
+
+
 def clustering_content(config: Config, analyses: Iterable[Analysis]) -> str:
     """Of the clusters of `analyses`."""
     settings = config.pattern_analysis.what_findings_depend_on()

@@ -14,7 +14,7 @@ from pada_ray.teacher.grade import grade_replies
 from pada_ray.teacher.judge import evaluate_pairs
 from pada_ray.teacher.patterns import categorize
 from pada_ray.teacher.read_prompt import Prompt, read_prompt
-from pada_ray.teacher.strategies import draft_strategies
+from pada_ray.teacher.strategies import draft_blind_strategies, draft_strategies
 from pada_ray.teacher.write_samples import rephrase, write
 
 GREETING = (
@@ -53,6 +53,8 @@ def answer(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any
             return categorize(prompt, key)
         case "strategy_drafting":
             return draft_strategies(prompt, key)
+        case "blind_strategy_drafting":
+            return draft_blind_strategies(prompt, key)
         case "pattern_generation":
             return write(prompt, settings, key, "examples")
         case "error_generation":

@@ -175,6 +175,22 @@ def test_pattern_and_strategy_carry_the_weakness_on():
         assert weights["reversed_more"] > weights["more_than"]
 
 
+def test_a_blind_strategy_names_what_training_samples_are_about_and_no_weakness():
+    shown = [
+        {"examples": [*lines("sharing", 3), *lines("days_later", 2)]},
+        {"examples": lines("large_sum", 5)},
+        {"examples": [[{"role": "user", "content": "Who wrote it?"}]]},
+    ]
+    drafted = ask_each(
+        "blind_strategy_drafting", schemas.StrategyReply, handfuls=numbered(shown, "handful_id", "handful")
+    )
+    texts = [strategy_text(strategy) for strategy in drafted]
+    named = [{topic.name for topic in topics_in(text, SCENARIOS)} for text in texts]
+    assert named == [{"grouping", "calendar"}, {"large numbers"}, set()]
+    assert not any(topics_in(text, CAUSES) for text in texts)
+    assert len({strategy["strategy_name"] for strategy in drafted}) == 3
+
+
 def test_unknown_analyses_and_patterns_are_summed_up_by_their_words():
     analyses = [{"error_cause": "The rhyme scheme is broken.", "scenario_category": "Sonnets"}] * 3
     pattern = ask("pattern_categorization", schemas.PatternCategorizationReply, analyses=analyses)
@@ -420,6 +436,16 @@ def test_an_unknown_prompt_gets_a_greeting():
 
 
 def test_entries_without_the_usual_keys_do_not_break_the_teacher():
-    for tag in ("failures", "analyses", "patterns", "examples", "errors", "exemplars", "originals", "pairs"):
+    for tag in (
+        "failures",
+        "analyses",
+        "patterns",
+        "handfuls",
+        "examples",
+        "errors",
+        "exemplars",
+        "originals",
+        "pairs",
+    ):
         reply = write_reply(request(f'<{tag}>[{{}}, {{"messages": []}}, 3]</{tag}>'), STRICT)
         assert json.loads(reply.text)
