@@ -23,6 +23,7 @@ def print_report(folder: Folder, console: Console) -> None:
     # Imported here, because they load numpy, which a run that has yet to start need not wait for.
     from pada_ray.findings.lineage import pattern_rows, read_all_findings, read_findings
     from pada_ray.report import run_tables
+    from pada_ray.report.presence_tables import presence_table
     from pada_ray.report.results import read_run
 
     def show(table: tables.Table) -> None:
@@ -34,6 +35,7 @@ def print_report(folder: Folder, console: Console) -> None:
     if not run.models:
         console.print("No model has been evaluated yet.")
     show(run_tables.accuracy_table(run))
+    show(presence_table(run))
     for found in read_all_findings(folder)[:iterations]:
         show(run_tables.strategy_table(pattern_rows(found)))
     left = run_tables.remaining_table(pattern_rows(read_findings(folder, iterations + 1)))
