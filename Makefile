@@ -90,17 +90,11 @@ demo-student: .venv/installed ## Pretrain the demo student again
 	$(BIN)/python -m pada_ray.demo.pretrain
 
 demo-evidence: .venv/installed ## PaDA-Agent against vanilla at 1000 samples over five seeds, about half an hour
-	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only student=first --only 'rare=some absent' --only regime=1000 \
+	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only 'kinds=as in val and test' --only regime=1000 \
 		--only method=vanilla --only method=pada
 	$(BIN)/pada report runs/demo-table
 
-runs/second-student: .venv/installed
-	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --steps 4000 --out $@
-
-runs/weak-student: .venv/installed
-	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --out $@
-
-demo-table: runs/second-student runs/weak-student ## PaDA-Agent beside other methods over seeds, settings and students, many hours
+demo-table: .venv/installed ## PaDA-Agent beside other methods over seeds and settings, many hours
 	$(BIN)/pada sweep configs/demo_table.yaml
 	$(BIN)/pada report runs/demo-table
 

@@ -66,7 +66,7 @@ def failures(student: Student, samples: list[Sample]) -> list[Failure]:
 
 
 async def pada_agent(size: int, iterations: int, folder: str, teacher: str) -> None:
-    drawn = splits(SEED, train_size=size, eval_size=size, absent=False)
+    drawn = splits(SEED, train_size=size, eval_size=size, gap="rare")
     train, val, test = ([Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test"))
     gateway = LlmGateway(EndpointConfig(base_url=teacher, model="offline-teacher"), f"{folder}/replies.sqlite")
     llm = GatewayLlm(gateway, Payer(run=folder), "teacher")

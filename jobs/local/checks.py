@@ -82,8 +82,11 @@ def _check_length(config: Config, tasks: Iterable[str], knowledge: Knowledge | N
 
 
 def _check_size(config: Config, samples: Samples) -> None:
-    settings, train = config.data_generation, len(samples["train"])
-    if METHODS[config.method].iterates and not settings.samples_to_add(train):
+    settings, train, method = config.data_generation, len(samples["train"]), METHODS[config.method]
+    if method.reference and "test" not in samples:
+        raise ConfigError(f"method: {config.method} trains on val, so only test can score it; give `data.test`")
+    grows = method.iterations(config.iterations) and not method.reference
+    if grows and not settings.samples_to_add(train):
         raise ConfigError(
             f"data_generation.ratio: {settings.ratio} x {train} training samples rounds to 0 new samples; raise it"
         )

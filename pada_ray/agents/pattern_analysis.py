@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
@@ -11,10 +11,11 @@ from pada_ray.llm.ask import ask, ask_each, tokens_of
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import AnalysisReply, PatternCategorizationReply, StrategyReply
 from pada_ray.prompts import Prompts
-from pada_ray.records import Analysis, Failure, Pattern, Strategy
+from pada_ray.records import Analysis, Failure, Pattern, Sample, Strategy
 from pada_ray.storage import Folder
 
 _ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 100, 250, 300  # that a reply on one of them is expected to take
+HANDFUL = 5  # training samples that a strategy is drafted from without failures
 
 
 class PatternAnalysisAgent:
@@ -68,6 +69,21 @@ class PatternAnalysisAgent:
             for alone in await asyncio.gather(*(self._draft([p]) for p in missing)):
                 drafted |= alone
         return [drafted[p.cluster] for p in patterns if p.cluster in drafted]
+
+    async def blind_strategy_drafting(self, handfuls: Mapping[int, Sequence[Sample]]) -> list[Strategy]:
+        """A strategy for each handful of training samples, by its number, without a look at any failure; in one call so
+        that they differ from each other. One that stays unreadable is missing."""
+        named = {f"handful-{i + 1}": i for i in handfuls}
+
+        def prompt(names: Sequence[str]) -> str:
+            shown = {name: [[m.model_dump() for m in s.messages] for s in handfuls[named[name]]] for name in names}
+            return self._prompts.render(
+                "blind_strategy_drafting",
+                handfuls=[{"handful_id": name, "examples": examples} for name, examples in shown.items()],
+            )
+
+        read = await self._ask_for_strategies(named, prompt, "blind_strategy_drafting")
+        return [_strategy(named[name], name.replace("-", " "), s) for name, s in read.items()]
 
     async def _analyse(self, failures: Sequence[Failure]) -> list[Analysis]:
         named = {f"failure-{i}": f for i, f in enumerate(failures, start=1)}
@@ -144,26 +160,40 @@ class PatternAnalysisAgent:
             )
 
         categories = {p.category_name: name for name, p in named.items()}
-        read = await ask_each(
-            self._llm,
-            dict.fromkeys(named, _STRATEGY_TOKENS),
-            prompt,
-            StrategyReply,
-            purpose="strategy_drafting",
-            max_reasks=self._max_reasks,
-            aliases=categories if len(categories) == len(named) else None,
-            check=_check_differs,
-        )
+        aliases = categories if len(categories) == len(named) else None
+        read = await self._ask_for_strategies(named, prompt, "strategy_drafting", aliases)
         return {
-            named[name].cluster: Strategy(
-                cluster=named[name].cluster,
-                category_name=named[name].category_name,
-                strategy_name=s.strategy_name,
-                generation_approach=s.generation_approach,
-                key_elements=s.key_elements,
-            )
+            named[name].cluster: _strategy(named[name].cluster, named[name].category_name, s)
             for name, s in read.items()
         }
+
+    async def _ask_for_strategies(
+        self,
+        names: Iterable[str],
+        prompt: Callable[[Sequence[str]], str],
+        purpose: str,
+        aliases: Mapping[str, str] | None = None,
+    ) -> dict[str, StrategyReply]:
+        return await ask_each(
+            self._llm,
+            dict.fromkeys(names, _STRATEGY_TOKENS),
+            prompt,
+            StrategyReply,
+            purpose=purpose,
+            max_reasks=self._max_reasks,
+            aliases=aliases,
+            check=_check_differs,
+        )
+
+
+def _strategy(cluster: int, category: str, drafted: StrategyReply) -> Strategy:
+    return Strategy(
+        cluster=cluster,
+        category_name=category,
+        strategy_name=drafted.strategy_name,
+        generation_approach=drafted.generation_approach,
+        key_elements=drafted.key_elements,
+    )
 
 
 def _check_differs(drafted: StrategyReply, others: Iterable[StrategyReply]) -> None:

@@ -27,6 +27,7 @@ from pada_ray.config.teacher import TeacherSettings
 Fraction = Annotated[float, Field(ge=0, le=1)]
 VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has kernels for
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
+Gap = Literal["none", "rare", "absent"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -57,8 +58,16 @@ class Section(BaseModel):
 class DemoData(Section):
     """The demo's domain: word problems, drawn with the run's seed."""
 
-    absent: bool = True
-    """Whether some kinds of problem in val and test are left out of train altogether."""
+    gap: Gap = "absent"
+    """How train differs from val and test: `none`, it is drawn as they are; `rare`, kinds of problem that are frequent
+    there are rare in train; `absent`, and half of these are left out of train altogether."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key_of_0_1(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.keys() == {"absent"}:
+            return {"gap": "absent" if given["absent"] else "rare"}
+        return given
 
 
 class DataConfig(Section):
@@ -258,6 +267,11 @@ class PatternAnalysisConfig(Section):
         if self.min_clusters > self.max_clusters:
             raise ValueError(f"min_clusters ({self.min_clusters}) is above max_clusters ({self.max_clusters})")
         return self
+
+    @property
+    def blind_strategies(self) -> int:
+        """How many strategies are drafted without failures, which could be clustered: the middle of the range."""
+        return (self.min_clusters + self.max_clusters) // 2
 
     def what_findings_depend_on(self) -> str:
         """As JSON. Runs with equal values have equal findings for equal failures."""

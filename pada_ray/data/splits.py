@@ -47,7 +47,7 @@ def _read_splits(config: Config) -> Samples:
             config.seed,
             train_size=data.regime or 1000,
             eval_size=data.eval_samples or 500,
-            absent=data.demo.absent,
+            gap=data.demo.gap,
         )
         return {split: [Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test")}
     train, val, test = data.train, data.val, data.test

@@ -22,7 +22,15 @@ from pada_ray.errors import ConfigError, one_line
 from pada_ray.methods import INSTRUCTIONS
 from pada_ray.storage import Folder
 
-NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTRUCTIONS, "quality_control", "grading")
+NAMES = (
+    "error_analysis",
+    "pattern_categorization",
+    "strategy_drafting",
+    "blind_strategy_drafting",
+    *INSTRUCTIONS,
+    "quality_control",
+    "grading",
+)
 
 
 class Prompts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pada_ray.report import result_tables, run_tables, sweep_tables
+from pada_ray.report import presence_tables, result_tables, run_tables, sweep_tables
 from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
 from pada_ray.report.comparison import (
     compare_methods,
@@ -36,6 +36,7 @@ def write_run(run: Run, out: Folder) -> None:
     pairings = compare_models(run, run.final, [m for m in run.models if m != run.final]) if run.final else []
     tables = [
         run_tables.accuracy_table(run),
+        presence_tables.presence_table(run),
         run_tables.comparison_table(run, pairings),
         *task_tables(run),
         run_tables.category_table(run, evidence),
@@ -63,7 +64,9 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
     Methods are compared with `against`; see `comparison.reference`. Raises ConfigError when there is no such method.
     """
     runs, split = sweep.runs, split_for_results(sweep.runs)
-    methods = list(dict.fromkeys(group.method for group in groups_of(sweep)))
+    groups = groups_of(sweep)
+    rivals = [group for group in groups if not group.is_reference] or groups
+    methods = list(dict.fromkeys(group.method for group in rivals))
     against = reference(methods, against)
     ablations = [method for method in methods if is_ablation(method, against)]
     others = [method for method in methods if method != against and method not in ablations]
@@ -74,6 +77,7 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
         result_tables.result_table(sweep, pairings, against, split),
         result_tables.comparison_table(pairings, against, split, "comparisons", f"{against} against the other methods"),
         result_tables.gain_table(sweep, against, split),
+        presence_tables.sweep_presence_table(sweep),
         result_tables.ablation_table(sweep, against, split),
         result_tables.comparison_table(
             ablation_pairings, against, split, "ablation_comparisons", f"{against} against its ablations"

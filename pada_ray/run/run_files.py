@@ -68,6 +68,11 @@ def replies(model_name: str) -> str:
     return f"{model_name}/replies.jsonl"
 
 
+def losses(model_name: str) -> str:
+    """On train, where the model fails on none of it and its hardest samples are looked for."""
+    return f"{model_name}/losses.jsonl"
+
+
 def analyses(iteration: int) -> str:
     return f"{model(iteration)}/analyses.jsonl"
 

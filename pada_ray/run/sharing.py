@@ -35,6 +35,11 @@ def evaluation_content(
     return content_hash(_student_content(config), adapter, settings, *texts)
 
 
+def losses_content(config: Config, adapter: str, samples: Iterable[Sample]) -> str:
+    """Of the losses on `samples` of the model with an adapter of content `adapter`."""
+    return content_hash("losses", _student_content(config), adapter, *(s.model_dump_json() for s in samples))
+
+
 def clustering_content(config: Config, analyses: Iterable[Analysis]) -> str:
     """Of the clusters of `analyses`."""
     settings = config.pattern_analysis.what_findings_depend_on()

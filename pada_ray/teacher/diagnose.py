@@ -31,7 +31,7 @@ def analyse_failures(prompt: Prompt, settings: TeacherSettings, key: str) -> dic
         question, response, truth = (str(failure.get(name, "")) for name in ("question", "response", "ground_truth"))
         problem = domain.read(question)
         if problem:
-            cause, scenario = _demo_cause(question, response, truth), SCENARIO_OF_KIND[problem.kind]
+            cause, scenario = demo_cause(question, response, truth), SCENARIO_OF_KIND[problem.kind]
             if rng.random() < settings.misread_rate:
                 cause = rng.choice([c.name for c in CAUSES if c.kinds and c.name != cause])
                 scenario = rng.choice([s for s in SCENARIOS if s is not scenario])
@@ -52,7 +52,8 @@ def _where(scenario: str, rng: random.Random) -> str:
     return rng.choice(("It happens with {}.", "Typical of {}.", "The setting is {}.")).format(scenario)
 
 
-def _demo_cause(question: str, response: str, truth: str) -> str:
+def demo_cause(question: str, response: str, truth: str) -> str:
+    """The name of the cause for which a wrong response to a question of the demo went wrong."""
     got, due = forms.equations_of(response), forms.equations_of(truth)
     if not got or "Answer:" not in response:
         return "no answer"

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _OPENING = re.compile(
-    r"<(failures|analyses|patterns|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)(?:-[0-9a-f]{8})?>\s*"
+    r"<(failures|analyses|patterns|handfuls|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)"
+    r"(?:-[0-9a-f]{8})?>\s*"
 )
 
 # The tag that only this prompt has. `strategy` and `feedback` accompany other tags and decide nothing.
@@ -21,6 +22,7 @@ _PROMPT_OF_TAG = {
     "failures": "error_analysis",
     "analyses": "pattern_categorization",
     "patterns": "strategy_drafting",
+    "handfuls": "blind_strategy_drafting",
     "examples": "pattern_generation",
     "errors": "error_generation",
     "exemplars": "similar_questions",
@@ -29,7 +31,7 @@ _PROMPT_OF_TAG = {
     "replies": "grading",
 }
 
-_NAMES = ("sample_id", "sample_idx", "pattern_id", "reply_id")
+_NAMES = ("sample_id", "sample_idx", "pattern_id", "handful_id", "reply_id")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pada_ray.teacher.grade import grade_replies
 from pada_ray.teacher.judge import evaluate_pairs
 from pada_ray.teacher.patterns import categorize
 from pada_ray.teacher.read_prompt import Prompt, read_prompt
-from pada_ray.teacher.strategies import draft_strategies
-from pada_ray.teacher.write_samples import rephrase, write_for_strategy, write_more
+from pada_ray.teacher.strategies import draft_blind_strategies, draft_strategies
+from pada_ray.teacher.write_samples import rephrase, write
 
 GREETING = (
     "Hello! I am the offline teacher of pada-ray. I answer the prompts of its loop by fixed rules and cannot "
@@ -53,12 +53,14 @@ def answer(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any
             return categorize(prompt, key)
         case "strategy_drafting":
             return draft_strategies(prompt, key)
+        case "blind_strategy_drafting":
+            return draft_blind_strategies(prompt, key)
         case "pattern_generation":
-            return write_for_strategy(prompt, settings, key)
+            return write(prompt, settings, key, "examples")
         case "error_generation":
-            return write_more(prompt, settings, key, "errors")
+            return write(prompt, settings, key, "errors")
         case "similar_questions":
-            return write_more(prompt, settings, key, "exemplars")
+            return write(prompt, settings, key, "exemplars")
         case "rephrasing":
             return rephrase(prompt, settings, key)
         case "quality_control":

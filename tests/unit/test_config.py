@@ -155,3 +155,8 @@ def test_the_papers_settings():
     assert (paper.quality_control.decide, paper.quality_control.verify) == ("batch", False)
     assert "llama-3.3-70b" in paper.llm.teacher.model.lower()
     assert "haiku" in paper.llm.judge.model.lower()
+
+
+@pytest.mark.parametrize(("absent", "gap"), [(True, "absent"), (False, "rare")])
+def test_the_demos_gap_as_0_1_writes_it(absent, gap):
+    assert check_config(with_values(data={"demo": {"absent": absent}}), "c.yaml").data.demo.gap == gap

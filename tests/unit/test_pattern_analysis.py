@@ -24,9 +24,9 @@ def pattern(k, name=None):
     return Pattern(cluster=k, category_name=name or f"category {k}", error_pattern=f"pattern {k}", size=3)
 
 
-def drafted(*numbers, approach="write {}"):
+def drafted(*numbers, approach="write {}", of="pattern"):
     return {
-        f"pattern-{n}": {
+        f"{of}-{n}": {
             "strategy_name": f"strategy for {n}",
             "generation_approach": approach.format(n),
             "key_elements": ["a"],
@@ -125,3 +125,23 @@ def test_representative_samples_go_no_further():
     llm = ScriptedLlm(drafted(1))
     asyncio.run(agent(llm).strategy_drafting([quoting]))
     assert "SECRET" not in llm.requests[0].messages[0].content
+
+
+def handfuls(number):
+    return {i: [math_sample(f"t{i}{j}") for j in range(2)] for i in range(number)}
+
+
+def test_a_blind_strategy_is_drafted_for_each_handful_of_training_samples():
+    llm = ScriptedLlm(drafted(2, 1, of="handful"))
+    found = asyncio.run(agent(llm).blind_strategy_drafting(handfuls(2)))
+    assert [(s.cluster, s.strategy_name) for s in found] == [(0, "strategy for 1"), (1, "strategy for 2")]
+    shown = llm.requests[0].messages[0].content
+    assert all(f"t{i}{j} has" in shown for i in range(2) for j in range(2))
+    assert "error" not in shown and "wrong" not in shown
+
+
+def test_blind_strategies_must_differ_and_one_that_stays_unreadable_is_missing():
+    llm = ScriptedLlm(drafted(1, 2, approach="the same", of="handful"), drafted(2, approach="the same", of="handful"))
+    found = asyncio.run(agent(llm).blind_strategy_drafting(handfuls(2)))
+    assert [s.cluster for s in found] == [0]
+    assert "differ" in llm.requests[1].messages[-1].content

@@ -24,6 +24,7 @@ VALUES = {
     },
     "pattern_categorization": {"analyses": [{"error_cause": "c", "scenario_category": "s"}]},
     "strategy_drafting": {"patterns": [{"pattern_id": "pattern-1", "category_name": "c", "error_pattern": "p"}]},
+    "blind_strategy_drafting": {"handfuls": [{"handful_id": "handful-1", "examples": []}]},
     "pattern_generation": {
         "strategy": {"strategy_name": "n", "generation_approach": "a", "key_elements": []},
         **WRITING,
@@ -38,12 +39,13 @@ FIELDS = {
     "error_analysis": AnalysisReply,
     "pattern_categorization": PatternCategorizationReply,
     "strategy_drafting": StrategyReply,
+    "blind_strategy_drafting": StrategyReply,
     **dict.fromkeys(INSTRUCTIONS, SampleReply),
     "quality_control": EvaluationReply,
     "grading": GradeReply,
 }
 KEYS = {"error_analysis": "failure-1", "strategy_drafting": "pattern-1", "quality_control": "pair-1"}
-KEYS |= {"grading": "reply-1", **dict.fromkeys(INSTRUCTIONS, "example-1")}
+KEYS |= {"blind_strategy_drafting": "handful-1", "grading": "reply-1", **dict.fromkeys(INSTRUCTIONS, "example-1")}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,6 +87,13 @@ def fence_of(text):
 def shown(question, seed=0):
     values = {"failures": [{"sample_idx": "failure-1", "question": question, "response": "", "ground_truth": ""}]}
     return Prompts(seed=seed).render("error_analysis", **values)
+
+
+@pytest.mark.parametrize("name", ["learning_from_errors", "error_generation"])
+def test_a_seed_that_the_student_got_right_is_not_called_wrong(name):
+    wrong = [{"sample_id": "example-1", "messages": [], "wrong_reply": "r"}]
+    assert "wrong" in Prompts().render(name, **VALUES[name] | {"seeds": wrong})
+    assert "wrong" not in Prompts().render(name, **VALUES[name])
 
 
 def test_data_cannot_close_its_tag():

@@ -178,6 +178,7 @@ def test_quotas(strategies, errors, share, expected):
         ("error_rate", 3, 0.1, 0.4, 0.2),
         ("error_rate", 3, 0.0, 0.4, 0),
         ("error_rate", 3, 0.0, 0.0, 0),
+        ("error_rate", 0, 0.0, 0.4, 1),
         ("cluster", 3, 0.1, 0.4, 0.25),
         ("cluster", 0, 0.1, 0.4, 1),
         (0.7, 3, 0.1, 0.4, 0.7),

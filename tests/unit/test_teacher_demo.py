@@ -9,9 +9,17 @@ import pytest
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.llm import reply_schemas as schemas
+from pada_ray.methods import INSTRUCTIONS
 from pada_ray.prompts import Prompts
 from pada_ray.teacher.chat_request import read_chat_request
-from pada_ray.teacher.demo_writer import kind_weights, strategy_text, write_problem
+from pada_ray.teacher.demo_writer import (
+    OFF_TOPIC,
+    Shown,
+    choose_kind,
+    kind_weights,
+    strategy_text,
+    write_problem,
+)
 from pada_ray.teacher.replies import GREETING, write_reply
 from pada_ray.teacher.topics import CAUSES, SCENARIO_OF_KIND, SCENARIOS, topics_in
 
@@ -162,9 +170,25 @@ def test_pattern_and_strategy_carry_the_weakness_on():
     drafted = ask_each("strategy_drafting", schemas.StrategyReply, patterns=patterns)
     assert len({strategy["strategy_name"] for strategy in drafted}) == 10
     for strategy in drafted:
-        weights = kind_weights(strategy_text(strategy), "gain")
+        weights = kind_weights(Shown("gain", strategy_text(strategy)))
         assert set(weights) == {"difference", "more_than", "reversed_more", "reversed_fewer"}
         assert weights["reversed_more"] > weights["more_than"]
+
+
+def test_a_blind_strategy_names_what_training_samples_are_about_and_no_weakness():
+    shown = [
+        {"examples": [*lines("sharing", 3), *lines("days_later", 2)]},
+        {"examples": lines("large_sum", 5)},
+        {"examples": [[{"role": "user", "content": "Who wrote it?"}]]},
+    ]
+    drafted = ask_each(
+        "blind_strategy_drafting", schemas.StrategyReply, handfuls=numbered(shown, "handful_id", "handful")
+    )
+    texts = [strategy_text(strategy) for strategy in drafted]
+    named = [{topic.name for topic in topics_in(text, SCENARIOS)} for text in texts]
+    assert named == [{"grouping", "calendar"}, {"large numbers"}, set()]
+    assert not any(topics_in(text, CAUSES) for text in texts)
+    assert len({strategy["strategy_name"] for strategy in drafted}) == 3
 
 
 def test_unknown_analyses_and_patterns_are_summed_up_by_their_words():
@@ -220,15 +244,84 @@ def test_system_message_and_form_of_the_example_are_kept():
     assert sample["messages"][0]["content"] == "Be exact."
 
 
-def test_error_generation_keeps_the_kind_of_the_error():
-    errors = [
-        {"sample_id": f"error-{i}", "messages": messages, "wrong_reply": "1 + 1 = 3. Answer: 3"}
-        for i, messages in enumerate(lines("large_sum", 20))
+def written_by(instruction: str, kind: str, count: int = 400, strategy=None, **shown) -> Counter[str]:
+    """The kinds of the samples that a prompt brings about, from seeds of one kind and what is shown with each: a value,
+    or a function of the seed's reply."""
+    seeds = [
+        {"sample_id": f"seed-{i}", "messages": messages}
+        | {name: value(messages[-1]["content"]) if callable(value) else value for name, value in shown.items()}
+        for i, messages in enumerate(lines(kind, count))
     ]
-    values = {"strategy": None, "seeds": errors, "feedback": None, "shows_answer": False}
-    samples = ask_each("error_generation", schemas.SampleReply, **values)
-    kinds = {domain.read(sample["messages"][-2]["content"]).kind for sample in samples}
-    assert kinds == {"large_sum"} and all(is_right(sample) for sample in samples)
+    values = {"strategy": strategy, "seeds": seeds, "feedback": None, "shows_answer": False}
+    settings = STRICT.model_copy(update={"meaning_lost_rate": 0})
+    written = json.loads(write_reply(request(PROMPTS.render(instruction, **values)), settings).text)
+    samples = [schemas.SampleReply.model_validate(sample) for sample in written.values()]
+    return Counter(domain.read(sample.messages[-2].content).kind for sample in samples)
+
+
+WRONG = "30 + 30 = 61. Answer: 61"
+SHOWN = {  # by instruction, what its prompt shows beside the seed
+    "pattern_generation": {"strategy": COMPARISON},
+    "error_generation": {"wrong_reply": WRONG},
+    "learning_from_errors": {"wrong_reply": WRONG, "answered_correctly": lines("large_sum", 1)},
+    "llm2llm": {},
+    "similar_questions": {},
+    "rephrasing": {},
+}
+
+
+def test_the_table_of_what_prompts_show_knows_every_instruction():
+    assert set(SHOWN) == set(INSTRUCTIONS)
+
+
+@pytest.mark.parametrize("instruction", [name for name in SHOWN if name != "rephrasing"])
+def test_every_instruction_can_bring_about_every_kind_and_strays_as_often(instruction):
+    kinds = written_by(instruction, "large_sum", 2000, **SHOWN[instruction])
+    assert set(kinds) == {kind.name for kind in domain.KINDS}
+    aimed_at = {"large_sum", "large_difference"}
+    if instruction == "pattern_generation":
+        aimed_at = {"difference", "more_than", "reversed_more", "reversed_fewer"}
+    strayed = 2000 - sum(kinds[kind] for kind in aimed_at)
+    assert in_band(strayed, 2000, OFF_TOPIC * (1 - len(aimed_at) / len(domain.KINDS)))
+
+
+def test_whatever_is_shown_the_rule_strays_as_often():
+    shown = [
+        Shown("change"),
+        Shown("change", strategy_text(COMPARISON)),
+        Shown("change", cause="opposite operation"),
+        Shown("change", cause="opposite operation", understood=frozenset({"part_of_whole"})),
+    ]
+    for each in shown:
+        rng = random.Random(0)
+        drawn = Counter(choose_kind(each, rng) for _ in range(4000))
+        outside = [kind.name for kind in domain.KINDS if kind.name not in kind_weights(each)]
+        assert all(drawn[kind] for kind in outside)
+        rate = OFF_TOPIC * len(outside) / len(domain.KINDS)
+        assert in_band(sum(drawn[kind] for kind in outside), 4000, rate)
+
+
+def test_without_a_strategy_a_writer_stays_near_its_seed():
+    weights = kind_weights(Shown("more_than"))
+    assert set(weights) == {"difference", "more_than", "reversed_more", "reversed_fewer"}
+    assert max(weights, key=weights.get) == "more_than"
+
+
+def test_a_wrong_reply_draws_the_writer_to_what_is_prone_to_its_error():
+    """LLM2LLM does not show it, LE does."""
+    shown = written_by("learning_from_errors", "more_than", wrong_reply=lambda reply: with_operator(reply, "-"))
+    hidden = written_by("llm2llm", "more_than")
+    prone = ("reversed_more", "reversed_fewer")
+    assert sum(shown[kind] for kind in prone) > 1.5 * sum(hidden[kind] for kind in prone)
+
+
+def test_questions_that_were_answered_correctly_draw_the_writer_away_from_their_kind():
+    """LE does not show them, LEC does."""
+    error = {"wrong_reply": "1 + 1 = 3. Answer: 3"}
+    le = written_by("learning_from_errors", "large_sum", **error)
+    lec = written_by("learning_from_errors", "large_sum", answered_correctly=lines("large_sum", 3), **error)
+    assert lec["large_sum"] < 0.9 * le["large_sum"]
+    assert lec["large_difference"] > 1.3 * le["large_difference"]
 
 
 def rephrase(messages, **settings):
@@ -240,10 +333,17 @@ def rephrase(messages, **settings):
 
 @pytest.mark.parametrize("kind", [kind.name for kind in domain.KINDS])
 def test_a_rephrased_question_has_other_words_and_the_same_reply(kind):
-    originals = lines(kind, 10)
+    originals = lines(kind, 40)
     for old, new in zip(originals, rephrase(originals, meaning_lost_rate=0), strict=True):
         assert new[0]["content"] != old[0]["content"]
         assert domain.read(new[0]["content"]).reply == old[1]["content"] == new[1]["content"]
+
+
+def test_a_rephrased_question_may_be_told_as_any_kind_that_keeps_the_reply():
+    told = written_by("rephrasing", "gain", 2000)
+    same_sum = {kind.name for kind in domain.KINDS if kind.steps == ("a + b",)} - {"large_sum"}
+    assert set(told) == same_sum
+    assert told["gain"] > 1500
 
 
 def test_a_rephrased_question_may_lose_its_meaning():
@@ -257,14 +357,6 @@ def test_a_question_of_other_data_is_rephrased_without_touching_its_reply():
     (new,) = rephrase([original])
     assert new[0]["content"].endswith("Who wrote it?") and new[0] != original[0]
     assert new[1] == original[1]
-
-
-def test_similar_questions_keep_the_kind_of_their_example():
-    seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(lines("sharing", 10), 1)]
-    values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
-    samples = ask_each("similar_questions", schemas.SampleReply, **values)
-    assert {domain.read(s["messages"][-2]["content"]).kind for s in samples} == {"sharing"}
-    assert all(is_right(sample) for sample in samples)
 
 
 def pair(question: str, reply: str) -> dict:
@@ -344,6 +436,16 @@ def test_an_unknown_prompt_gets_a_greeting():
 
 
 def test_entries_without_the_usual_keys_do_not_break_the_teacher():
-    for tag in ("failures", "analyses", "patterns", "examples", "errors", "exemplars", "originals", "pairs"):
+    for tag in (
+        "failures",
+        "analyses",
+        "patterns",
+        "handfuls",
+        "examples",
+        "errors",
+        "exemplars",
+        "originals",
+        "pairs",
+    ):
         reply = write_reply(request(f'<{tag}>[{{}}, {{"messages": []}}, 3]</{tag}>'), STRICT)
         assert json.loads(reply.text)
