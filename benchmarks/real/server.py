@@ -1,6 +1,6 @@
 """Serves a GGUF file by llama.cpp's server, as the OpenAI-compatible endpoint of a real teacher or judge.
 
-    python -m benchmarks.real.server models/qwen2.5-coder-1.5b-instruct.gguf --port 8111
+python -m benchmarks.real.server models/qwen2.5-coder-1.5b-instruct.gguf --port 8111
 """
 
 from __future__ import annotations

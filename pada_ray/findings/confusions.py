@@ -49,7 +49,7 @@ def confused_pairs(failures: Iterable[Failure], knowledge: Knowledge) -> list[Co
     """The (expected, given) labels of the failures of task `label`, with how often each pair occurs; the most frequent
     first, and equally frequent ones by name."""
     task = Label().knowing(knowledge)
-    facts = [task.facts(f.sample, f.reply) for f in failures if f.sample.task == Label.name]
+    facts = [task.facts(f.sample, f.reply) for f in failures if f.sample.task == Label.name and f.reply is not None]
     pairs = Counter((each["expected"], each["given"]) for each in facts)
     return [Confusion(*pair, count) for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))]
 
@@ -60,7 +60,7 @@ def field_counts(replies: Iterable[Failure], knowledge: Knowledge) -> dict[str, 
     task = Json().knowing(knowledge)
     totals: tuple[Counter[str], ...] = (Counter(), Counter(), Counter())
     for reply in replies:
-        if reply.sample.task == Json.name:
+        if reply.sample.task == Json.name and reply.reply is not None:
             for total, counts in zip(totals, task.field_counts(reply.sample, reply.reply), strict=True):
                 total.update(counts)
     return {name: FieldCounts(*(total[name] for total in totals)) for name in sorted(set().union(*totals))}
