@@ -14,7 +14,7 @@ from pada_ray.prompts import Prompts
 from pada_ray.records import Analysis, Failure, Pattern, Strategy
 from pada_ray.storage import Folder
 
-_ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 100, 250, 300  # that a reply on one of them is expected to take
+_ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 80, 250, 250  # that a reply on one of them is expected to take
 
 
 class PatternAnalysisAgent:
