@@ -16,7 +16,7 @@ from pada_ray.prompts import Prompts
 from pada_ray.records import Prediction, Sample
 from pada_ray.tasks import get_task
 
-_GRADE_TOKENS = 60  # that a reply on one of the model's replies is expected to take
+_GRADE_TOKENS = 50  # that a reply on one of the model's replies is expected to take
 
 
 def is_judged(samples: Iterable[Sample]) -> bool:

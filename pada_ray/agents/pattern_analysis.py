@@ -14,8 +14,8 @@ from pada_ray.prompts import Prompts
 from pada_ray.records import Analysis, Failure, Pattern, Sample, Strategy
 from pada_ray.storage import Folder
 
-_ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 100, 250, 300  # that a reply on one of them is expected to take
 HANDFUL = 5  # training samples that a strategy is drafted from without failures
+_ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 80, 250, 250  # that a reply on one of them is expected to take
 
 
 class PatternAnalysisAgent:

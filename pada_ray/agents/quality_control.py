@@ -14,7 +14,7 @@ from pada_ray.llm.reply_schemas import EvaluationReply, PatternEvaluationReply
 from pada_ray.prompts import Prompts
 from pada_ray.records import Batch, Candidate, Message, Ratings, Sample
 
-_REVIEW_TOKENS = 80  # that a reply on one sample is expected to take
+_REVIEW_TOKENS = 60  # that a reply on one sample is expected to take
 
 
 class QualityControlAgent:

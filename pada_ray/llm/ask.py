@@ -20,8 +20,8 @@ _LEAST_ROOM = 256  # tokens
 
 
 def tokens_of(text: str) -> int:
-    """The tokens that a text takes, estimated high: few tokenizers have less than three bytes a token."""
-    return len(text.encode(errors="replace")) // 3
+    """The tokens that a text should take: between the four bytes of English and the three of code and other scripts."""
+    return round(len(text.encode(errors="replace")) / 3.5)
 
 
 async def ask(

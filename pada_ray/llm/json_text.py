@@ -46,7 +46,7 @@ def _mended(text: str, at: int, problem: json.JSONDecodeError) -> tuple[Any, int
         raise ValueError(BROKEN_OFF)
     try:
         return mended(text[at:end]), end
-    except (ValueError, RecursionError):
+    except ValueError:
         raise ValueError(
             f"It is no valid JSON: {problem.msg} at its character {problem.pos - at}. Inside a text write a quotation "
             'mark as \\" and a backslash as \\\\.'

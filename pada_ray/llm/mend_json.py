@@ -90,7 +90,10 @@ def mended(text: str) -> Any:
     """The value of a closed object or array that is not quite JSON. Raises ValueError unless it holds all that the
     text holds, and nothing else: only commas, comments, the kind of quotes and the names of literals may differ."""
     bare = _TOKEN.sub(lambda token: "" if token["comment"] else token[0], text)
-    value = json_repair.loads(bare, skip_json_loads=True, strict=True)
+    try:
+        value = json_repair.loads(bare, skip_json_loads=True, strict=True)
+    except Exception as e:  # whatever a text does to it
+        raise ValueError("it cannot be mended") from e
     if _without_commas(json.dumps(value, ensure_ascii=False)) != _without_commas(bare):
         raise ValueError("it is no valid JSON")
     return value
