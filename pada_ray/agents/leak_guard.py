@@ -82,8 +82,8 @@ def _paragraphs(message: Message) -> list[str]:
 
 
 def _protected(sample: Sample, message: Message) -> list[str]:
-    """The paragraphs of a held-out message whose runs are protected: none of a system message. Of a JSON reply the texts
-    in it alone, each by itself, since names of functions and fields are no held-out text."""
+    """The paragraphs of a held-out message whose runs are protected: none of a system message. Of a JSON reply they are
+    the texts in it, since names of functions and fields are no held-out text."""
     if message.role == "system":
         return []
     if sample.task == Json.name and message is sample.messages[-1]:
