@@ -11,6 +11,7 @@ from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
 from pada_ray.run import run_files
+from pada_ray.run.event_log import read_events
 from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 
@@ -115,11 +116,16 @@ def test_quality_control_for_all(tmp_path):
     assert all(b.reviewed for b in world.batches)
 
 
-def test_without_errors_there_is_a_shortfall_and_no_crash(tmp_path):
-    class Perfect(StubWorkers):
-        def fails(self, sample, position, model):
-            return False
+class Perfect(StubWorkers):
+    def fails(self, sample, position, model):
+        return False
 
-    _, folder = run(tmp_path, "llm2llm", Perfect())
-    assert read_state(folder).counts["iteration-1"]["shortfall"] == 4
+
+@pytest.mark.parametrize("method", ["llm2llm", "pada"])
+def test_with_nothing_to_write_from_the_whole_size_is_missing_and_told(tmp_path, method):
+    _, folder = run(tmp_path, method, Perfect(), pattern_analysis={"enabled": False})
+    counts = read_state(folder).counts["iteration-1"]
+    assert (counts["quota"], counts["accepted"], counts["shortfall"]) == (4, 0, 4)
     assert folder.read_records(run_files.accepted(1), Candidate) == []
+    told = [e.figures for e in read_events(folder) if e.event == "shortfall"]
+    assert [(f["quota"], f["accepted"], f["pool"]) for f in told] == [(4, 0, 0)] * ITERATIONS
