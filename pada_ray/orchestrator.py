@@ -413,7 +413,8 @@ class Orchestrator:
             augmentation = await self._workers.computation.augment(job, self._screen)
             for group in augmentation.groups:
                 if group.shortfall:
-                    self._stages.tell("shortfall", group=group.group, quota=group.quota, accepted=group.accepted)
+                    figures = {"group": group.group, "quota": group.quota, "accepted": group.accepted}
+                    self._stages.tell("shortfall", **figures, pool=group.pool)
             return augmentation
 
         augmentation = await self._stages.stage(
