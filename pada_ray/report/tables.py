@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from pada_ray.printable import visible
 
 Value = str | int | float | tuple[float, float | None] | None
-Kind = Literal["text", "count", "number", "signed", "p", "interval", "spread"]
-"""`interval` is (low, high), `spread` (mean, deviation); the deviation may be None."""
+Kind = Literal["text", "count", "number", "signed", "p", "bound", "interval", "spread"]
+"""`interval` is (low, high), `spread` (mean, deviation); the deviation may be None. `bound` is a level for p."""
 
 
 class Column(NamedTuple):
@@ -154,6 +154,8 @@ def text_of(value: Value, column: Column) -> str:
         return visible(value)
     if column.kind == "p":
         return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if column.kind == "bound":
+        return f"{value:.2g}"
     if column.kind == "signed":
         return _number(value, f"+.{column.digits}f")
     return _number(value, ",d" if isinstance(value, int) else f",.{column.digits}f")
