@@ -240,7 +240,8 @@ def short_runs(sweep: Sweep) -> list[str]:
     ]
     if not short:
         return []
-    return [f"Left out of comparisons, because samples that the run asked for are missing: {', '.join(short)}"]
+    why = "Left out of comparisons, though not of means, because samples that the run asked for are missing"
+    return [f"{why}: {', '.join(short)}"]
 
 
 def _pairing_values(pairing: Pairing) -> list[Value]:

@@ -85,6 +85,15 @@ def test_accuracy_of_every_model_with_its_gaps(folder, capsys):
     assert f"tables: {folder.at('report/tables')}" in told
 
 
+def test_samples_that_a_run_asked_for_and_did_not_get_are_remarked(folder):
+    write_run(folder)
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    state.counts["iteration-1"] |= {"quota": 4, "accepted": 1, "shortfall": 3}
+    folder.write_text(FILE, state.model_dump_json())
+    report(folder.url)
+    assert [row["remark"] for row in table(folder, "accuracy")][-1] == "final, best on val, 3 samples missing"
+
+
 def test_only_a_significant_difference_is_bold(folder):
     written(folder)
     rows = [line.split(" | ") for line in folder.read_text("report/tables/comparisons.md").splitlines()]
