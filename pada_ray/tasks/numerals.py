@@ -40,7 +40,9 @@ _GOES_ON = re.compile(
 _POWER = re.compile(r"(?:\^|(?<=[\w)])\*\*)[-({]*$")  # which marks no number of its own
 _SIGN_IN_WORDS = re.compile(r"(?:(\w+|[)%])\s+)?\b(negative|minus)\s+$", re.IGNORECASE)
 # Behind these words `minus` is a sign; behind others something is taken away.
-_BEFORE_A_SIGN = frozenset("is are was be to of at by equals equal answer get gets got gives makes reads about so then thus final".split())
+_BEFORE_A_SIGN = frozenset(
+    "is are was be to of at by equals equal answer get gets got gives makes reads about so then thus final".split()
+)
 
 _SIGNS = str.maketrans(
     {"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "⁄": "/", "€": "$", "£": "$", "\u00a0": " ", "\u202f": " "}
@@ -97,7 +99,11 @@ def _value(match: re.Match[str]) -> Fraction | None:
             size = Fraction(part.get("factor", 1)) * Fraction(10) ** int(part["power"])
         else:
             size = Fraction(part["spaced"] if "spaced" in part else part["plain"])
-    except (KeyError, ValueError, ZeroDivisionError):  # KeyError: not read; ValueError: more digits than Python converts
+    except (
+        KeyError,
+        ValueError,
+        ZeroDivisionError,
+    ):  # KeyError: not read; ValueError: more digits than Python converts
         return None
     return -size if "-" in match["sign"] else size
 

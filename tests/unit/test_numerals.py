@@ -65,7 +65,14 @@ UNREAD = [
     r"0.\overline{3}", r"5 \pm 2", "101_2", "1,5", "1.234,56", "1,2345", "12,34", "1,50,00", "1'00", "5'11", "1_00", "1/0",
     "3.1.4", "3:4", "7:30", r"\log 5", "1/2/3", "05/06/2024",
 ]  # fmt: skip
-WAYS = ["{}", r"So it is \boxed{{{}}}.", "The answer is {}.", "It gives 8.\nAnswer: {}", "2 + 3 = 5\n#### {}", "We get {}"]
+WAYS = [
+    "{}",
+    r"So it is \boxed{{{}}}.",
+    "The answer is {}.",
+    "It gives 8.\nAnswer: {}",
+    "2 + 3 = 5\n#### {}",
+    "We get {}",
+]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -122,7 +129,9 @@ def test_no_answer_is_recorded_where_the_reply_gives_another_number():
 
 
 def test_other_groupings_are_computed_with():
-    assert [e.holds for e in equations("12,50,000 / 2 = 6,25,000, and 1'000 * 2 = 2'000, and 1_000 - 1 = 999")] == [True] * 3
+    assert [e.holds for e in equations("12,50,000 / 2 = 6,25,000, and 1'000 * 2 = 2'000, and 1_000 - 1 = 999")] == [
+        True
+    ] * 3
     assert [e.holds for e in equations("12,50,000 / 2 = 6,26,000.")] == [False]
 
 
