@@ -322,6 +322,14 @@ def test_multiple_choice_reads_the_letter(reply, letter):
 QUESTION = "Question: Which one swims?\n\nA. a whale\nB. a bird\nC. an ant\n\nAnswer with the letter only."
 
 
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [("Answer: an ant", "C"), ("a bird", "B"), ("A", "A"), ("The answer is C.", "C"), ("Answer: a boat", None)],
+)
+def test_multiple_choice_records_the_letter_of_a_text(reply, letter):
+    assert get_task("multiple_choice").answer_of(sample("multiple_choice", QUESTION, reply).messages) == letter
+
+
 def test_options():
     assert options_of(QUESTION) == {"A": "a whale", "B": "a bird", "C": "an ant"}
     assert options_of("Which? (A) one (B) two (C) three") == {"A": "one", "B": "two", "C": "three"}
