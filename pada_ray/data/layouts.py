@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pada_ray.data.white_space import trimmed
 from pada_ray.records import Message
 
 Row = Mapping[str, Any]
@@ -61,7 +62,7 @@ LAYOUTS = {
 
 
 def messages_of(row: Row, layout: str) -> list[Message]:
-    """The conversation in a row, with each message stripped of white space.
+    """The conversation in a row, with each message `trimmed`.
 
     Raises ValueError if the row is not in the layout, or does not end in a question and its reply.
     """
@@ -81,4 +82,4 @@ def _message(turn: Any) -> Message:
         raise ValueError(f"a message has the unknown role {turn.get('role')!r}")
     if not turn["content"].strip():
         raise ValueError("a message is empty")
-    return Message.model_validate({"role": role, "content": turn["content"].strip()})
+    return Message.model_validate({"role": role, "content": trimmed(turn["content"])})

@@ -74,6 +74,21 @@ def test_each_layout_is_recognised_and_converted(tmp_path, row, layout, expected
     assert turns(found.converted[0].sample) == expected
 
 
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ("    return 1\n", "    return 1"),
+        ("\n\n    x = 1\n    return x\n\n", "    x = 1\n    return x"),
+        ("\treturn 1", "\treturn 1"),
+        (" Hello \n", "Hello"),
+        ("\n \n- one\n- two", "- one\n- two"),
+    ],
+)
+def test_the_indentation_of_code_is_kept(tmp_path, reply, kept):
+    found = read_converted(written(tmp_path, {"prompt": "Write the body.", "completion": reply}))
+    assert found.converted[0].sample.reference == kept
+
+
 def test_an_array_and_parquet_are_read_as_well(tmp_path):
     import pyarrow
     import pyarrow.parquet

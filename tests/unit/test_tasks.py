@@ -464,3 +464,10 @@ def test_code_takes_the_last_function_where_no_entry_point_is_given():
 )
 def test_code_check(reply, tests, verdict):
     assert get_task("code").check(sample("code", "?", reply, tests, entry_point="add")).verdict == verdict
+
+
+def test_a_body_alone_passes_when_it_is_repeated_to_the_letter():
+    body = "    if a:\n        return a\n    return b"
+    item = sample("code", "?", body, "def check(c):\n    assert c(0, 2) == 2", entry_point="f", prompt="def f(a, b):\n")
+    assert not get_task("code").fails(body, item)
+    assert get_task("code").read(body) == body
