@@ -17,7 +17,7 @@ from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.run import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
-from pada_ray.student.model import Reply, load_encoder, model_location
+from pada_ray.student.chat_encoder import Reply, load_encoder, model_location
 from pada_ray.tasks import get_task
 
 

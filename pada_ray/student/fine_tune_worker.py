@@ -40,6 +40,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     from ray import train
 
     from pada_ray.student import model as student
+    from pada_ray.student.chat_encoder import encode_all, load_encoder, nothing_to_train_on
     from pada_ray.student.dropout import with_fast_dropout
     from pada_ray.student.micro_batches import MicroBatches, passes_for
     from pada_ray.student.trainer import Report, Trainer
@@ -53,15 +54,12 @@ def train_on_worker(config: dict[str, Any]) -> None:
         # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
         arguments = _arguments(job, output, passes, workers, rank)
         transformers.set_seed(job.seed)
-        encoder = student.load_encoder(job.student)
+        encoder = load_encoder(job.student)
         base = student.load_model(job.student)
         samples = Folder(job.run).read_records(job.training_set, Sample)
-        encoded = [encoder.conversation(s.messages) for s in samples]
-        fitting = [e for e in encoded if len(e.input_ids) <= job.student.max_length]
+        fitting, long, refused = encode_all(encoder, samples, job.student.max_length)
         if not fitting:
-            raise ConfigError(
-                f"student.max_length: every training sample is longer than {job.student.max_length} tokens"
-            )
+            raise nothing_to_train_on(job.student, long, refused)
         model = with_fast_dropout(_with_adapter(job, base))
         lengths = [len(e.input_ids) for e in fitting]
         trainer = Trainer(
@@ -70,7 +68,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             fitting,
             MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
             encoder.tokenizer,
-            Report({"samples": len(fitting), "left_out": len(encoded) - len(fitting), "workers": workers}, own),
+            Report({"samples": len(fitting), "left_out": len(long) + len(refused), "workers": workers}, own),
         )
         with _checkpoint_of_ray_train() if own is None else own.folder() as checkpoint:
             trainer.train(resume_from_checkpoint=checkpoint)

@@ -16,7 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from pada_ray.student.checkpoints import OwnCheckpoints
 from pada_ray.student.micro_batches import EpochLoader, MicroBatches
-from pada_ray.student.model import IGNORED, Encoded
+from pada_ray.student.chat_encoder import IGNORED, Encoded
 
 
 class Trainer(transformers.Trainer):
