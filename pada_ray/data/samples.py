@@ -67,6 +67,8 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sam
         raise DataError(f"{where}: the last message is from the {roles[-1]}; end with the assistant's reply")
     if roles[-2] != "user":
         raise DataError(f"{where}: the message before the reply is from the {roles[-2]}; make it the user's")
+    if not sample.question.strip():
+        raise DataError(f"{where}: the question, the user's last message, is empty; write it, or take the line out")
     try:
         task = get_task(sample.task)
     except ConfigError as err:

@@ -23,6 +23,8 @@ class Method:
     """Whether the Quality Control Agent verifies and judges its new samples."""
     finds_patterns: bool = False
     """Whether the Pattern Analysis Agent is at work."""
+    contrasts: bool = False
+    """Whether it looks for questions like those that failed, by the embedding model."""
     iterates: bool = True
     """Whether it trains again after the initial fine-tuning."""
 

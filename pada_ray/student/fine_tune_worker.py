@@ -99,21 +99,27 @@ def _checkpoint_of_ray_train() -> Iterator[str | None]:
 
 def _with_adapter(job: FineTuneJob, base: Any) -> Any:
     """The base model with a fresh adapter, or the previous iteration's, to be trained."""
-    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     if job.student.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if job.previous_adapter is not None:
         with Folder(job.run).local_copy(job.previous_adapter) as previous:
             return PeftModel.from_pretrained(base, previous, is_trainable=True)
-    lora = LoraConfig(
+    return get_peft_model(base, lora_of(job.settings))
+
+
+def lora_of(settings: FineTuneConfig) -> Any:
+    """peft's config of the adapter."""
+    from peft import LoraConfig
+
+    return LoraConfig(
         task_type="CAUSAL_LM",
-        r=job.settings.lora.r,
-        lora_alpha=job.settings.lora.alpha,
-        lora_dropout=job.settings.lora.dropout,
-        target_modules=job.settings.lora.target_modules,
+        r=settings.lora.r,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        target_modules=settings.lora.target_modules,
     )
-    return get_peft_model(base, lora)
 
 
 def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: int) -> Any:

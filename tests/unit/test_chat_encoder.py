@@ -31,7 +31,9 @@ def learned(encoded):
 
 
 @pytest.mark.parametrize("make", [byte_level, sentence_piece])
-@pytest.mark.parametrize("template", [CHATML, TRIMS, LEADS, BARE], ids=["plain", "trims", "leads with a space", "nothing in between"])
+@pytest.mark.parametrize(
+    "template", [CHATML, TRIMS, LEADS, BARE], ids=["plain", "trims", "leads with a space", "nothing in between"]
+)
 @pytest.mark.parametrize("reply", REPLIES)
 def test_what_is_learned_follows_the_prompt_of_generation_and_reads_as_the_reply(make, template, reply):
     encoder = make(template)
@@ -67,7 +69,9 @@ def test_a_template_that_refuses_a_conversation_is_one_line_with_what_to_do(temp
     for ask in (lambda: encoder.conversation(conversation("x", *before)), lambda: encoder.prompt(before)):
         with pytest.raises(ConfigError, match=said) as caught:
             ask()
-        assert str(caught.value).startswith("student.model: its chat template refuses") and "\n" not in str(caught.value)
+        assert str(caught.value).startswith("student.model: its chat template refuses") and "\n" not in str(
+            caught.value
+        )
 
 
 def test_what_cannot_be_trained_on_is_named_and_the_rest_is_kept():

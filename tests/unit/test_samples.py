@@ -72,6 +72,7 @@ REPLY = {"role": "assistant", "content": "#### 4"}
         (item("b", messages=[{"role": "robot", "content": ""}, REPLY]), "`messages.0.role`"),
         (item("b", messages=[USER, REPLY, USER]), "last message is from the user"),
         (item("b", messages=[USER, SYSTEM, REPLY]), "the message before the reply is from the system"),
+        (item("b", " \n"), "the question, the user's last message, is empty"),
         (item("b", label="x"), "`label`: extra inputs"),
         (item("b", answer=3), "`answer"),
         (item("b", task="maths"), "task 'maths' is unknown"),
