@@ -40,8 +40,11 @@ def check_reading(config: Config, samples: Samples) -> Preflight:
     """What the student makes of every sample. Raises ConfigError if it cannot be loaded, if its template refuses a
     sample, or if all are too long."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # as in all of a run's processes
+    from pada_ray.student.hub import check_name
     from pada_ray.student.preflight import read_all
 
+    if config.student.model != "demo":
+        check_name("student.model", config.student.model)
     return read_all(config.student, samples)
 
 
@@ -103,7 +106,12 @@ def _check_embedding(embedding: str) -> None:
     if embedding.startswith((".", "/", "~")) and not Path(embedding).expanduser().is_dir():
         raise ConfigError(f"pattern_analysis.embedding: there is no folder {embedding}; `tfidf` needs no weights")
     from pada_ray.agents.clustering import embed
+    from pada_ray.student.hub import check_name
 
+    if embedding == "tfidf":
+        return
+    # sentence-transformers takes its own models without their owner.
+    check_name("pattern_analysis.embedding", embedding if "/" in embedding else f"sentence-transformers/{embedding}")
     try:
         embed(["Whether the model can be loaded."], embedding, 0)
     except ConfigError:

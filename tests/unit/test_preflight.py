@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import namedtuple
 
 import pytest
@@ -146,9 +147,18 @@ def test_a_model_that_is_no_causal_one_is_no_student(student):
 def test_an_embedding_model_is_not_asked_for_by_a_method_that_needs_none():
     of = config(method="vanilla", pattern_analysis={"embedding": "./nowhere"})
     check(of, read_data(of))
-    assert "no folder" in refused(
-        config(method="llms_as_instructors_lec", pattern_analysis={"embedding": "./nowhere"})
-    )
+    assert "no folder" in refused(config(method="llms_as_instructors_lec", pattern_analysis={"embedding": "./nowhere"}))
+
+
+@pytest.mark.parametrize("key", ["student", "embedding"])
+def test_a_name_that_nothing_has_is_refused_in_seconds(key, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    name = "no-such-owner/no-such-model"
+    of = config(**({"student": {"model": name}} if key == "student" else {"pattern_analysis": {"embedding": name}}))
+    before = time.monotonic()
+    assert f"{name} is no folder here, not in the cache, and the Hub does not give it" in refused(of)
+    assert time.monotonic() - before < 30
 
 
 def test_an_embedding_model_that_is_none_is_refused(tmp_path):
