@@ -52,6 +52,7 @@ def doctor(
             "teacher endpoint": lambda: _endpoint(loaded.llm.teacher, "teacher"),
             "judge endpoint": lambda: _endpoint(loaded.llm.judge, "judge"),
             "student": lambda: _student(loaded),
+            "samples": lambda: _samples(loaded),
         }
     missing = [name for name, check in checks.items() if not holds(name, check, console)]
     if missing or (config is not None and not holds("run", lambda: can_start(loaded), console)):
@@ -139,6 +140,14 @@ def _student(config: Config) -> str:
     student.encoder.conversation([Message(role="user", content="Hello"), Message(role="assistant", content="Hi")])
     millions = sum(p.numel() for p in student.model.parameters()) / 1e6
     return f"{config.student.model} loads: {millions:,.1f} M parameters, chat template with an end of turn"
+
+
+def _samples(config: Config) -> str:
+    from jobs.local.preflight import check_reading, describe
+    from pada_ray.data.splits import read_data
+
+    samples = read_data(config)
+    return describe(check_reading(config, samples), samples, config.student.max_length)
 
 
 def can_start(config: Config) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from jobs.local.preflight import check_reading, check_surroundings
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples
@@ -26,15 +27,18 @@ def check(config: Config, samples: Samples) -> None:
     _check_size(config, samples)
     check_endpoints(config)
     check_student(config, samples, knowledge_of(config.data, samples["train"]))
+    check_surroundings(config)
 
 
 def check_student(config: Config, samples: Samples, knowledge: Knowledge | None = None) -> None:
-    """Raises ConfigError unless the student exists, has room to reply, and this machine can check its replies."""
+    """Raises ConfigError unless the student exists, has room to reply and takes the samples, and this machine can check
+    its replies."""
     _check_model(config)
     _check_length(config, {sample.task for members in samples.values() for sample in members}, knowledge)
     check_backend(config)
     if any(s.task == Code.name for members in samples.values() for s in members):
         check_level(config.sandbox.require)
+    check_reading(config, samples)
 
 
 def check_endpoints(config: Config) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pada_ray.data.white_space import trimmed
 from pada_ray.records import Message
 
 Row = Mapping[str, Any]
@@ -26,8 +27,19 @@ class Layout(NamedTuple):
 
 
 def _alpaca(row: Row) -> list[Any]:
-    asked = "\n\n".join(str(row[key]) for key in ("instruction", "input") if row.get(key))
-    return _exchange(row, asked, row["output"])
+    parts = [row[key] for key in ("instruction", "input") if row.get(key)]
+    if not all(isinstance(part, str) for part in parts):
+        raise ValueError("`instruction` or `input` is not text")
+    system, asked = _system(row), _exchange({}, "\n\n".join(parts), row["output"])
+    return [*system, *_history(row), *asked]
+
+
+def _history(row: Row) -> list[Any]:
+    """The exchanges before the last: pairs of a question and its reply."""
+    history = row.get("history") or []
+    if not (isinstance(history, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in history)):
+        raise ValueError("`history` is not a list of questions with their replies")
+    return [turn for question, reply in history for turn in _exchange({}, question, reply)]
 
 
 def _prompt_completion(row: Row) -> list[Any]:
@@ -39,7 +51,7 @@ def _prompt_completion(row: Row) -> list[Any]:
 
 def _sharegpt(row: Row) -> list[Any]:
     turns = row["conversations"]
-    renamed = [{"role": t.get("from"), "content": t.get("value")} if isinstance(t, dict) else t for t in turns]
+    renamed = [{**t, "role": t.get("from"), "content": t.get("value")} if isinstance(t, dict) else t for t in turns]
     return [*_system(row), *renamed]
 
 
@@ -57,6 +69,17 @@ def _system(row: Row) -> list[Any]:
     return [{"role": "system", "content": row["system"]}] if row.get("system") else []
 
 
+# What a conversation may bring beside its texts, which a student cannot be given: without it, it would say another thing.
+_BESIDE_A_ROW = ("tools", "functions", "images", "videos", "audios", "documents")
+_BESIDE_A_MESSAGE = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", *_BESIDE_A_ROW)
+
+
+def _refuse_what_is_beside(what: str, found: Row, keys: Sequence[str]) -> None:
+    key = next((key for key in keys if found.get(key) not in (None, "", [], {}, "[]", "{}")), None)
+    if key is not None:
+        raise ValueError(f"{what} has `{key}`, which would be lost")
+
+
 LAYOUTS = {
     "messages": Layout(lambda row: isinstance(row.get("messages"), list), lambda row: row["messages"]),
     "sharegpt": Layout(lambda row: isinstance(row.get("conversations"), list), _sharegpt),
@@ -69,12 +92,14 @@ LAYOUTS = {
 
 
 def messages_of(row: Row, layout: str) -> list[Message]:
-    """The conversation in a row, with each message stripped of white space.
+    """The conversation in a row, with each message `trimmed`.
 
-    Raises ValueError if the row is not in the layout, or does not end in a question and its reply.
+    Raises ValueError if the row is not in the layout, does not end in a question and its reply, or has what no message
+    can hold, such as tool calls.
     """
     if not LAYOUTS[layout].fits(row):
         raise ValueError(f"not in the layout {layout}")
+    _refuse_what_is_beside("the row", row, _BESIDE_A_ROW)
     messages = [_message(turn) for turn in LAYOUTS[layout].turns(row)]
     if [m.role for m in messages[-2:]] != ["user", "assistant"]:
         raise ValueError("the conversation does not end in a user's question and the assistant's reply")
@@ -84,9 +109,10 @@ def messages_of(row: Row, layout: str) -> list[Message]:
 def _message(turn: Any) -> Message:
     if not isinstance(turn, dict) or not isinstance(turn.get("content"), str):
         raise ValueError("a message is not text")
+    _refuse_what_is_beside("a message", turn, _BESIDE_A_MESSAGE)
     role = _ROLES.get(str(turn.get("role")).lower())
     if role is None:
         raise ValueError(f"a message has the unknown role {turn.get('role')!r}")
     if not turn["content"].strip():
         raise ValueError("a message is empty")
-    return Message.model_validate({"role": role, "content": turn["content"].strip()})
+    return Message.model_validate({"role": role, "content": trimmed(turn["content"])})
