@@ -14,7 +14,8 @@ from typer.main import get_command
 from jobs.command import command
 
 COMMANDS = (
-    "run", "sweep", "plan", "resume", "attach", "status", "show", "report", "evaluate", "teacher", "convert", "doctor"
+    "run", "sweep", "plan", "resume", "attach", "status", "show", "report", "evaluate", "teacher", "convert", "doctor",
+    "export"
 )  # fmt: skip
 _PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
 
