@@ -41,8 +41,8 @@ def export(
     ollama: Ollama = False,
     hub: Hub = None,
 ) -> None:
-    """Write RUN's best model into DIR: the adapter with tokenizer and chat template, the synthetic data with its origin,
-    and a card of each. What is merged or converted is compared with the model of the run before it is written.
+    """Write RUN's best model into DIR: the adapter with tokenizer and chat template, the synthetic data with its
+    origin, and a card of each. What is merged or converted is compared with the model of the run before it is written.
 
     Example: pada export runs/demo --to out --merged
     """

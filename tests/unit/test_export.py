@@ -91,7 +91,7 @@ def test_a_merged_model_that_differs_is_refused_and_not_left_behind(student, tmp
         return loaded
 
     monkeypatch.setattr(merging, "_as_written", damaged)
-    with pytest.raises(Unequal, match="the merged model is not the run's model: . of 8 replies"):
+    with pytest.raises(Unequal, match=r"the merged model is not the run.s model: . of 8 replies"):
         write_merged(StudentConfig(model=str(model), max_length=256), str(adapter), tmp_path / "merged", PROMPTS, 8)
     assert not (tmp_path / "merged").exists()
 

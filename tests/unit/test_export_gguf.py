@@ -78,12 +78,12 @@ def test_another_architecture_is_refused(tmp_path):
     folder = write_model("llama", tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["GPT2LMHeadModel"]}))
-    with pytest.raises(ConfigError, match="GPT2LMHeadModel is none of LlamaForCausalLM, .* convert_hf_to_gguf"):
+    with pytest.raises(ConfigError, match=r"GPT2LMHeadModel is none of LlamaForCausalLM, .* convert_hf_to_gguf"):
         write_gguf(folder, tmp_path / "file.gguf", "tiny", "F32")
 
 
 def test_a_tokenizer_that_llama_cpp_would_read_otherwise_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="llama.cpp would read other tokens"):
+    with pytest.raises(ConfigError, match=r"llama.cpp would read other tokens"):
         write_gguf(Path(model_location("demo")), tmp_path / "file.gguf", "demo", "F32")
 
 
