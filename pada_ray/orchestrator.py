@@ -77,6 +77,7 @@ class Orchestrator:
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
         self._stages = StageKeeper(self._folder, config.name, store, notice)
         self._samples = run_files.read_samples(self._folder)
+        self._knowledge = run_files.read_knowledge(self._folder)
         self._train = self._samples["train"]
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._adapter_content: dict[int, str] = {}
@@ -89,7 +90,7 @@ class Orchestrator:
 
     @functools.cached_property
     def _screen(self) -> Screen:
-        return Screen(self._config.quality_control, self._train, self._guard)
+        return Screen(self._config.quality_control, self._train, self._guard, self._knowledge)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
@@ -179,6 +180,7 @@ class Orchestrator:
             adapter=None if iteration is None else run_files.adapter(iteration),
             student=self._config.student,
             settings=self._config.evaluation,
+            knowledge=self._knowledge,
         )
         adapter = None if iteration is None else self._adapter_content[iteration]
         samples = (s for split in splits for s in self._samples[split])
@@ -187,7 +189,7 @@ class Orchestrator:
             f"{model}: evaluation",
             Records(self._folder, file, Prediction),
             lambda: self._workers.computation.evaluate(job),
-            evaluation_content(self._config, adapter, samples),
+            evaluation_content(self._config, adapter, samples, self._knowledge),
         )
 
     async def _grade(self, model: str, predictions: Sequence[Prediction]) -> list[Prediction]:

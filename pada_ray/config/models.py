@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from pada_ray.config import deepspeed
+from pada_ray.config.normalisation import Normalisation
 from pada_ray.config.teacher import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -48,7 +49,9 @@ Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
 class Section(BaseModel):
     """A part of the config. Unknown keys are errors, and values cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), validate_by_name=False, serialize_by_alias=True
+    )
 
 
 class DemoData(Section):
@@ -70,11 +73,22 @@ class DataConfig(Section):
     demo: DemoData | None = None
     """`{}` takes the demo's domain."""
     dataset: str | None = None
-    """A dataset of section 3.1 of the paper: gsm8k, hellaswag, squad, arc_challenge or humaneval."""
+    """A dataset of section 3.1 of the paper (gsm8k, hellaswag, squad, arc_challenge or humaneval), or banking77 or
+    snips, which need `folder`."""
     folder: str | None = None
     """Folder of the dataset's files, as NAME/{train_1000,val,test}.jsonl. None draws them from the Hub."""
     task: str | None = None
     """Task of lines that name none: a task's name, or `module:Class` for your own."""
+    labels: list[str] | str | None = None
+    """Every label of task `label`: a list, or a file with one a line (a path or fsspec URL). None takes those of the
+    training samples."""
+    value_schema: str | None = Field(default=None, alias="schema")
+    """File with the JSON Schema of the replies to task `json`, or with a list of tools as in OpenAI's API. None learns
+    one from the training samples."""
+    normalisation: Normalisation = "whitespace"
+    """How texts are compared, in task `exact` and in the strings of task `json`: `none`; `whitespace`, up to white
+    space; `case`, also up to case and forms of one character; `punctuation`, also without punctuation; `squad`, as in
+    `extractive_qa`."""
     regime: int | None = Field(default=None, ge=1)
     """Number of training samples to draw (the paper: 1000, 600 or 300). None takes all, of the demo 1000. With one
     seed, smaller regimes nest in larger ones."""

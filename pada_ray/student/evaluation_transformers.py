@@ -108,8 +108,8 @@ class StudentWorker:
 
     def reply(self, batch: EvaluationBatch) -> list[str]:
         """An EvaluationReply to each sample of the batch, as JSON."""
-        task = get_task(batch.samples[0].task)
-        limit = self._job.settings.max_new_tokens or task.max_new_tokens
+        task = get_task(batch.samples[0].task, self._job.knowledge)
+        limit = self._job.settings.max_new_tokens or task.reply_limit
         prompts = [s.prompt for s in batch.samples]
         replies = self._student.replies(prompts, limit, batch_size=len(prompts), stop=task.stop)
         return [

@@ -303,5 +303,5 @@ def test_the_key_of_0_1_is_read():
 
 
 def test_a_dataset_has_its_own_task():
-    with pytest.raises(ConfigError, match=r"data\.task: a dataset of the paper has its own task"):
+    with pytest.raises(ConfigError, match=r"data\.task: a dataset has its own task"):
         read_data(config(dataset="gsm8k", folder="x", task="math"))
