@@ -17,6 +17,7 @@ from pada_ray.config.models import (
     PatternAnalysisConfig,
     Price,
     QualityControlConfig,
+    SplitShares,
     StudentConfig,
     VllmServerConfig,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "PatternAnalysisConfig",
     "Price",
     "QualityControlConfig",
+    "SplitShares",
     "StudentConfig",
     "TeacherSettings",
     "VllmServerConfig",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,11 +12,15 @@ Row = Mapping[str, Any]
 
 _ROLES = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
     "assistant": "assistant",
     "gpt": "assistant",
     "chatgpt": "assistant",
+    "tool": "user",  # what a tool gave back is told to the model
+    "function": "user",
+    "observation": "user",
 }
 
 
@@ -50,8 +55,47 @@ def _system(row: Row) -> list[Any]:
     return [{"role": "system", "content": row["system"]}] if row.get("system") else []
 
 
+def _openai(row: Row) -> list[Any]:
+    """A conversation of OpenAI's API: texts in parts are joined, calls of tools are JSON, and the tools that may be
+    called are told in the system message."""
+    turns = [_with_calls(turn) if isinstance(turn, dict) else turn for turn in row["messages"]]
+    tools = row.get("tools") or row.get("functions")
+    if not tools:
+        return turns
+    told = f"Tools, as JSON:\n{tools if isinstance(tools, str) else _dumped(tools)}"
+    if turns and isinstance(turns[0], dict) and _ROLES.get(str(turns[0].get("role"))) == "system":
+        return [{**turns[0], "content": f"{turns[0]['content']}\n\n{told}"}, *turns[1:]]
+    return [{"role": "system", "content": told}, *turns]
+
+
+def _with_calls(turn: Row) -> Row:
+    content = turn.get("content")
+    if isinstance(content, list) and all(isinstance(part, dict) and "text" in part for part in content):
+        content = "\n".join(str(part["text"]) for part in content)
+    calls = turn.get("tool_calls") or ([{"function": turn["function_call"]}] if turn.get("function_call") else [])
+    if calls:
+        made = [_call(call.get("function", call)) for call in calls]
+        said = _dumped(made[0] if len(made) == 1 else made)
+        content = f"{content}\n{said}" if content else said
+    return {"role": turn.get("role"), "content": content}
+
+
+def _call(function: Row) -> dict[str, Any]:
+    """A function call with its arguments as values, which the API has as a text of JSON."""
+    arguments = function.get("arguments")
+    try:
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except ValueError:
+        raise ValueError("the arguments of a call are not JSON") from None
+    return {"name": function.get("name"), "arguments": arguments or {}}
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 LAYOUTS = {
-    "messages": Layout(lambda row: isinstance(row.get("messages"), list), lambda row: row["messages"]),
+    "messages": Layout(lambda row: isinstance(row.get("messages"), list), _openai),
     "sharegpt": Layout(lambda row: isinstance(row.get("conversations"), list), _sharegpt),
     "alpaca": Layout(lambda row: "instruction" in row and "output" in row, _alpaca),
     "prompt_completion": Layout(

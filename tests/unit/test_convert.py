@@ -98,8 +98,8 @@ def test_an_array_and_parquet_are_read_as_well(tmp_path):
         (PROMPT, "not in the layout messages"),
         ({"messages": MESSAGES["messages"][:1]}, "does not end in a user's question and the assistant's reply"),
         (
-            {"messages": [*MESSAGES["messages"], {"role": "tool", "content": "x"}]},
-            "a message has the unknown role 'tool'",
+            {"messages": [*MESSAGES["messages"], {"role": "narrator", "content": "x"}]},
+            "a message has the unknown role 'narrator'",
         ),
         ({"messages": [{"role": "user", "content": ["x"]}]}, "a message is not text"),
         ({"messages": [{"role": "user", "content": " "}]}, "a message is empty"),
