@@ -101,11 +101,10 @@ def cut(samples: Fields, shares: SplitShares, path: str) -> dict[Split, Fields]:
     for split, size in sizes.items():
         parts[split], ordered = [s for group in ordered[:size] for s in group], ordered[size:]
     parts["train"] = [s for group in ordered for s in group]
-    needed: list[Split] = ["train", "val", *(["test"] if shares.test else [])]
-    empty = [split for split in needed if not parts[split]]
+    order: tuple[Split, ...] = ("train", "val", "test")
+    empty = [split for split in order if not parts[split] and (split != "test" or shares.test)]
     if empty:
         raise DataError(f"{path}: too few questions ({len(groups)}) for data.split: {empty[0]} would be empty")
-    order: tuple[Split, ...] = ("train", "val", "test")
     return {split: parts[split] for split in order if parts[split]}
 
 

@@ -27,12 +27,14 @@ class Proposal(NamedTuple):
     path: str
     layout: str | None  # a common layout, which needs no columns
     columns: Columns | None
+    sure_columns: bool
+    """Whether their names leave no doubt."""
     task: str
     sure: bool
     """Whether answers of this kind are checked in only one way."""
     why: str
     rows: int
-    answers: int  # different ones
+    answers: list[str]  # the different ones, sorted
 
     def data(self) -> dict[str, Any]:
         """The section `data` of the config, but for the split."""
@@ -41,19 +43,21 @@ class Proposal(NamedTuple):
 
     def line(self) -> str:
         """The same as one line of YAML."""
-        return f"data: {{{', '.join(f'{key}: {_scalar(value)}' for key, value in self.data().items())}}}"
+        return f"data: {{{', '.join(f'{key}: {scalar(value)}' for key, value in self.data().items())}}}"
 
 
-def propose(path: str, rows: Rows) -> Proposal:
-    """A guess from the names and the content of the columns, and from up to 2000 rows."""
+def propose(path: str, rows: Rows, columns: Columns | None = None) -> Proposal:
+    """A guess from the names and the content of the columns, and from up to 2000 rows. `columns` are known already."""
     table = [row for _, row in rows[:_LOOKED_AT]]
-    layout = layout_of(table)
+    layout = None if columns else layout_of(table)
     names = list(dict.fromkeys(name for row in table for name in row))
-    columns = None if layout else unmistakable(names) or _likely(names, table)
+    known = columns or (None if layout else unmistakable(names))
+    columns = known or (None if layout else _likely(names, table))
     pairs = list(filter(None, (_pair(row, columns, layout) for row in table)))
     named = {str(row["task"]) for row in table if row.get("task")} if layout == "messages" else set()
     task, sure, why = (named.pop(), True, "its rows name it") if len(named) == 1 else task_of(pairs)
-    return Proposal(path, layout, columns, task, sure, why, len(rows), len({answer for _, answer in pairs}))
+    answers = sorted({answer for _, answer in pairs})
+    return Proposal(path, layout, columns, known is not None, task, sure, why, len(rows), answers)
 
 
 def task_of(pairs: Sequence[tuple[str, str]]) -> tuple[str, bool, str]:
@@ -119,7 +123,7 @@ def _within(question: str, answer: str) -> bool:
     return len(question) > 4 * len(answer) and answer.lower() in question.lower()
 
 
-def _scalar(value: str) -> str:
+def scalar(value: str) -> str:
     """A text as YAML takes it within braces."""
     plain = re.fullmatch(r"[A-Za-z_./][\w./ -]*", value) and value.lower() not in ("yes", "no", "true", "false", "null")
     return value if plain else json.dumps(value, ensure_ascii=False)

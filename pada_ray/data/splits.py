@@ -117,7 +117,9 @@ def load_splits(
     Raises:
         DataError: a file is wrong, a question is in two splits, or the regime is larger than the file.
     """
-    files: dict[Split, str] = {"train": train, "val": val} | ({"test": test} if test else {})
+    files: dict[Split, str] = {"train": train, "val": val}
+    if test:
+        files["test"] = test
     own = {split: None if is_ours(file, columns) else read_fields(file, columns) for split, file in files.items()}
 
     def read(split: Split, known: Knowledge | None) -> list[Line]:
