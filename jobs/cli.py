@@ -15,7 +15,7 @@ from jobs.command import command
 
 COMMANDS = (
     "run", "sweep", "plan", "resume", "attach", "status", "show", "report", "evaluate", "teacher", "convert", "doctor",
-    "export", "init"
+    "export", "init", "chat", "serve"
 )  # fmt: skip
 _PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
 
