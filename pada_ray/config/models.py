@@ -207,7 +207,7 @@ class FineTuneConfig(Section):
     workers: FewestAndMost = (1, 1)
     """Workers that train together: `2`, or `[1, 4]` for one to four, as the cluster has room and workers are lost."""
     deepspeed: dict[str, Any] | None = None
-    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `configs/deepspeed`, a JSON file of
+    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `deepspeed_configs`, a JSON file of
     your own, or its keys."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again instead of kept: less memory, some 30% more time."""

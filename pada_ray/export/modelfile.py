@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-_MARKS = {"system": "\x01SYSTEM\x01", "user": "\x01USER\x01", "assistant": "\x01ASSISTANT\x01"}
+# In mixed case, so that a template that changes texts is found out.
+_MARKS = {role: f"\x01The {role}, aB\x01" for role in ("system", "user", "assistant")}
 
 
 class Turns(NamedTuple):

@@ -61,11 +61,11 @@ def ask(student, story):
     """What `story(client)` gives, with OpenAI's client of a server with the student."""
 
     async def run():
-        async with TestServer(ChatServer(student, "mine", 24).app()) as server:
-            async with openai.AsyncOpenAI(
-                base_url=str(server.make_url("/v1")), api_key="none", max_retries=0
-            ) as client:
-                return await story(client)
+        async with (
+            TestServer(ChatServer(student, "mine", 24).app()) as server,
+            openai.AsyncOpenAI(base_url=str(server.make_url("/v1")), api_key="none", max_retries=0) as client,
+        ):
+            return await story(client)
 
     return asyncio.run(run())
 

@@ -204,3 +204,10 @@ def test_a_run_without_a_best_model_names_what_goes_on(tmp_path, student):
 def test_the_best_model_is_chosen_unless_one_is_named(run):
     assert chosen_model(run).model == "iteration-1"
     assert chosen_model(run, "base").adapter is None
+
+
+def test_the_data_are_a_dataset(run, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the extra `datasets` is not installed")
+    assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
+    found = datasets.load_dataset(str(tmp_path / "out" / "data"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert (found.num_rows, found.column_names) == (11, list(COLUMNS))

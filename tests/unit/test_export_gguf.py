@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_models import CONFIGS, RULE_OF, TEMPLATE, write_model
+from transformers import AutoModelForCausalLM
 
 from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError
@@ -72,6 +73,20 @@ def test_matrices_are_what_their_type_can_hold(made, tmp_path, quantization, mos
         values = gguf.dequantize(tensor.data, tensor.tensor_type)
         error = abs(values - exact[tensor.name]).max() / abs(exact[tensor.name]).max()
         assert error <= (0 if exact[tensor.name].ndim == 1 else most), tensor.name
+
+
+@torch.no_grad()
+def test_transformers_reads_the_same_model_out_of_it(made):
+    kind, folder, whole = made
+    if kind in ("llama3", "qwen3"):
+        pytest.skip("transformers reads neither Llama 3's rotations nor the size of a head out of a GGUF")
+    file = whole.with_name("q8.gguf")
+    write_gguf(folder, file, "tiny", "Q8_0")
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    expected = AutoModelForCausalLM.from_pretrained(folder)(ids).logits
+    for source, most in ((whole, 1e-5), (file, 0.05)):
+        found = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        assert float((found(ids).logits - expected).norm() / expected.norm()) < most
 
 
 def test_another_architecture_is_refused(tmp_path):
