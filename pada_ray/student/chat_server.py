@@ -105,11 +105,14 @@ class ChatServer:
             chunk = {**made, "object": "chat.completion.chunk", "choices": [choice]}
             await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
 
+        def put(piece: str | None) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
         async def generate() -> Reply:
             try:
-                return await self._reply(body, messages, lambda p: loop.call_soon_threadsafe(pieces.put_nowait, p))
+                return await self._reply(body, messages, put)
             finally:
-                loop.call_soon_threadsafe(pieces.put_nowait, None)
+                put(None)
 
         generating = asyncio.create_task(generate())
         await send({"role": "assistant", "content": ""})

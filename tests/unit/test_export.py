@@ -97,22 +97,36 @@ def test_a_merged_model_that_differs_is_refused_and_not_left_behind(student, tmp
 
 
 @pytest.mark.parametrize(
-    ("dtype", "off", "same", "holds"),
+    ("dtype", "off", "tokens", "replies", "holds"),
     [
-        (torch.float32, 1e-5, 10, True),
-        (torch.float32, 1e-3, 10, False),
-        (torch.float32, 1e-5, 9, False),
-        (torch.bfloat16, 0.02, 8, True),
-        (torch.bfloat16, 0.02, 7, False),
-        (torch.bfloat16, 0.1, 10, False),
+        (torch.float32, 1e-5, 20, 10, True),
+        (torch.float32, 1e-3, 20, 10, False),
+        (torch.float32, 1e-5, 19, 10, False),
+        (torch.float32, 1e-5, 20, 9, False),
+        (torch.bfloat16, 0.02, 18, 3, True),
+        (torch.bfloat16, 0.02, 17, 10, False),
+        (torch.bfloat16, 0.1, 20, 10, False),
     ],
 )
-def test_rounding_is_forgiven_as_far_as_the_type_explains_it(dtype, off, same, holds):
-    before = merging._Said([torch.ones(4)] * 10, ["yes"] * 10)
-    after = merging._Said([torch.ones(4) * (1 + off)] * 10, ["yes"] * same + ["no"] * (10 - same))
-    parity = compare(before, after, dtype)
-    assert (parity.same_replies, parity.holds) == (same, holds)
-    assert parity.logits == pytest.approx(off, rel=0.05)
+def test_rounding_is_forgiven_as_far_as_the_type_explains_it(dtype, off, tokens, replies, holds):
+    before = merging._Said(["yes"] * 10, [torch.ones(4)] * 10, [[1, 2]] * 10)
+    said = [1, 2] * 10
+    said[tokens:] = [0] * (20 - tokens)
+    after = merging._Said(
+        ["yes"] * replies + ["no"] * (10 - replies),
+        [torch.ones(4) * (1 + off)] * 10,
+        [said[i : i + 2] for i in range(0, 20, 2)],
+    )
+    parity = compare(before, after, [torch.zeros(4)] * 10, dtype)
+    assert (parity.same_replies, parity.same_tokens, parity.holds) == (replies, tokens / 20, holds)
+    assert (parity.logits, parity.base_logits) == (pytest.approx(off, rel=0.05), 1)
+
+
+def test_rounding_that_hides_the_adapter_is_not_forgiven():
+    before = merging._Said(["yes"], [torch.ones(4)], [[1]])
+    after = merging._Said(["yes"], [torch.ones(4) * 1.01], [[1]])
+    assert compare(before, after, [torch.ones(4) * 1.03], torch.bfloat16).holds
+    assert not compare(before, after, [torch.ones(4) * 1.015], torch.bfloat16).holds
 
 
 def test_all_of_it(run, student, tmp_path):
@@ -122,7 +136,7 @@ def test_all_of_it(run, student, tmp_path):
     assert said.exit_code == 0, said.output
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert {"README.md", "Modelfile", "a-iteration-1-Q8_0.gguf", "merged/model.safetensors"} <= set(names)
-    assert "20 of 20 replies the same as the adapter's" in said.output
+    assert "20 of 20 replies and 100.0% of their tokens the same as the adapter's" in said.output
     assert list(tmp_path.glob(".out-*")) == []
     # peft and transformers load it as any other adapter
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(student[0]), out / "adapter")
