@@ -26,7 +26,7 @@ class Limits(NamedTuple):
     same_replies: float  # smallest share
 
 
-# The adapter itself is always asked in float32. A reply is a chain of choices, and one that is nearly a tie begins
+# Both are asked in float32, so only the weights' rounding shows. A reply is a chain of choices, and one that is nearly a tie begins
 # another chain. So in half a float's bits the choices count one by one, each behind what the adapter said.
 LIMITS = {
     torch.float32: Limits(1e-4, 1.0, 1.0),
@@ -60,7 +60,7 @@ class Parity(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.same_replies} of {self.prompts} replies and {100 * self.same_tokens:.1f}% of their tokens the same "
-            f"as the adapter's in float32, logits within {self.logits:.1e} of them (the base model: "
+            f"as the adapter's, logits within {self.logits:.1e} of them (the base model: "
             f"{self.base_logits:.1e}), weights in {str(self.dtype).removeprefix('torch.')}"
         )
 
@@ -86,7 +86,7 @@ def write_merged(
     """Writes the sum of base model and adapter to the folder `target`, in the base model's own type, as transformers
     loads it.
 
-    What was written is loaded again and compared with the adapter on its base model, over `prompts`. A base model in 4
+    What was written is loaded again and compared with the adapter on its base model, over `prompts`, in float32. A base model in 4
     bits is taken in full: they do not hold the sum.
 
     Args:
@@ -107,7 +107,7 @@ def write_merged(
     merged.save_pretrained(target)
     student.encoder.tokenizer.save_pretrained(target)
     del student, merged
-    written = _as_written(whole, target, dtype)
+    written = _as_written(whole, target)
     after = _said(written, told, _replies(written, asked, max_new_tokens, stop))
     parity = compare(before, after, base, dtype)
     if not parity.holds:
@@ -141,10 +141,9 @@ def _own_dtype(settings: StudentConfig) -> torch.dtype:
     return stored if stored in LIMITS else dtype_for(settings)
 
 
-def _as_written(settings: StudentConfig, folder: Path, dtype: torch.dtype) -> Student:
-    student = Student(settings.model_copy(update={"model": str(folder)}))
-    student.model.to(dtype)  # exact: the weights that were read are of this type
-    return student
+def _as_written(settings: StudentConfig, folder: Path) -> Student:
+    """The written model, computed in float32: what is compared is the weights, not a device's arithmetic."""
+    return Student(settings.model_copy(update={"model": str(folder)}))
 
 
 def _replies(student: Student, prompts: Sequence[list[Message]], most: int, stop: Sequence[str]) -> list[str]:
