@@ -26,8 +26,8 @@ class Limits(NamedTuple):
     same_replies: float  # smallest share
 
 
-# Both are asked in float32, so only the weights' rounding shows. A reply is a chain of choices, and one that is nearly a tie begins
-# another chain. So in half a float's bits the choices count one by one, each behind what the adapter said.
+# Both are asked in float32, so only the weights' rounding shows. A reply is a chain of choices, and one that is nearly
+# a tie begins another chain. So in half a float's bits the choices count one by one, each behind what the adapter said.
 LIMITS = {
     torch.float32: Limits(1e-4, 1.0, 1.0),
     torch.float16: Limits(0.01, 0.95, 0.0),
@@ -86,8 +86,8 @@ def write_merged(
     """Writes the sum of base model and adapter to the folder `target`, in the base model's own type, as transformers
     loads it.
 
-    What was written is loaded again and compared with the adapter on its base model, over `prompts`, in float32. A base model in 4
-    bits is taken in full: they do not hold the sum.
+    What was written is loaded again and compared with the adapter on its base model, over `prompts`, in float32. A base
+    model in 4 bits is taken in full: they do not hold the sum.
 
     Args:
         adapter: a local folder as peft saves it.
