@@ -70,15 +70,42 @@ class DemoData(Section):
         return given
 
 
-class DataConfig(Section):
-    """Where train, val and test come from: three JSONL files, a dataset of the paper, or the demo's domain."""
+class SplitShares(Section):
+    """How one file is cut into train, val and test."""
 
+    val: float = Field(default=0.15, gt=0, lt=1)
+    """Share of the questions for val."""
+    test: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the questions for test. With 0 there is none."""
+    seed: int = 0
+    """Seed of the cut. Runs that differ in the run's `seed` alone have the same val and test, so that their results can
+    be paired."""
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> SplitShares:
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together leave nothing to train on; make them smaller")
+        return self
+
+
+class DataConfig(Section):
+    """Where train, val and test come from: three files, one file that is cut, a dataset, or the demo's domain."""
+
+    file: str | None = None
+    """One file for all three, which `split` cuts: CSV, TSV, JSON, JSONL, Parquet, Arrow, or a folder that `datasets`
+    saved; a path or fsspec URL. docs/data.md has the layouts."""
+    question: str | None = None
+    """The column with the question, or a text with columns in braces: `"Which team? {subject}: {body}"`."""
+    answer: str | None = None
+    """The column with the reply to learn, likewise."""
+    split: SplitShares | None = None
+    """How `file` is cut. None: 15% each for val and test."""
     train: str | None = None
-    """JSONL file of training samples: a path or fsspec URL, as for `val` and `test`."""
+    """File of training samples, of the same kinds: a path or fsspec URL, as for `val` and `test`."""
     val: str | None = None
-    """JSONL file of validation samples. Their failures drive the loop."""
+    """File of validation samples. Their failures drive the loop."""
     test: str | None = None
-    """JSONL file of test samples. Without one the report shows val only."""
+    """File of test samples. Without one the report shows val only."""
     demo: DemoData | None = None
     """`{}` takes the demo's domain."""
     dataset: str | None = None
@@ -116,11 +143,20 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
-        sources = [self.demo is not None, self.dataset is not None, any([self.train, self.val, self.test])]
+        files = any([self.train, self.val, self.test])
+        sources = [self.demo is not None, self.dataset is not None, self.file is not None, files]
         if sum(sources) > 1:
-            raise ValueError("give only one of `demo`, `dataset` and the files `train`, `val` (and `test`)")
-        if not any(sources[:2]) and not all([self.train, self.val]):
-            raise ValueError("give the files `train` and `val` (and `test`), or `dataset: gsm8k`, or `demo: {}`")
+            raise ValueError("give only one of `demo`, `dataset`, `file` and the files `train`, `val` (and `test`)")
+        if not any(sources[:3]) and not all([self.train, self.val]):
+            raise ValueError(
+                "give one `file`, or the files `train` and `val` (and `test`), or `dataset: gsm8k`, or `demo: {}`"
+            )
+        if (self.question is None) != (self.answer is None):
+            raise ValueError("`question` and `answer` go together: name the columns of both")
+        if self.question is not None and not any(sources[2:]):
+            raise ValueError("`question` and `answer` name columns of `file`, or of `train` and `val`; give these")
+        if self.split is not None and self.file is None:
+            raise ValueError("`split` cuts the one `file`; leave it out where train and val are files of their own")
         if self.folder is not None and self.dataset is None:
             raise ValueError("`folder` holds the files of a dataset; name the dataset with `dataset`")
         return self
@@ -180,7 +216,7 @@ class FineTuneConfig(Section):
     workers: FewestAndMost = (1, 1)
     """Workers that train together: `2`, or `[1, 4]` for one to four, as the cluster has room and workers are lost."""
     deepspeed: dict[str, Any] | None = None
-    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `configs/deepspeed`, a JSON file of
+    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `deepspeed_configs`, a JSON file of
     your own, or its keys."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again instead of kept: less memory, some 30% more time."""

@@ -13,11 +13,15 @@ Row = Mapping[str, Any]
 
 _ROLES = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
     "assistant": "assistant",
     "gpt": "assistant",
     "chatgpt": "assistant",
+    "tool": "user",  # what a tool gave back is told to the model
+    "function": "user",
+    "observation": "user",
 }
 
 
@@ -69,9 +73,11 @@ def _system(row: Row) -> list[Any]:
     return [{"role": "system", "content": row["system"]}] if row.get("system") else []
 
 
-# What a conversation may bring beside its texts, which a student cannot be given: without it, it would say another thing.
-_BESIDE_A_ROW = ("tools", "functions", "images", "videos", "audios", "documents")
-_BESIDE_A_MESSAGE = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", *_BESIDE_A_ROW)
+# What a conversation may bring beside its texts, which a student cannot be given. Without it, it says another thing. The
+# layout of OpenAI's API tells tools and their calls as text.
+_TOOLS = ("tools", "functions")
+_MEDIA = ("images", "videos", "audios", "documents")
+_BESIDE_A_MESSAGE = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", *_TOOLS, *_MEDIA)
 
 
 def _refuse_what_is_beside(what: str, found: Row, keys: Sequence[str]) -> None:
@@ -80,8 +86,48 @@ def _refuse_what_is_beside(what: str, found: Row, keys: Sequence[str]) -> None:
         raise ValueError(f"{what} has `{key}`, which would be lost")
 
 
+def _openai(row: Row) -> list[Any]:
+    """A conversation of OpenAI's API: texts in parts are joined, calls of tools are JSON, and the tools that may be
+    called are told in the system message."""
+    turns = [_with_calls(turn) if isinstance(turn, dict) else turn for turn in row["messages"]]
+    tools = row.get("tools") or row.get("functions")
+    if not tools or tools in ("[]", "{}"):
+        return turns
+    told = f"Tools, as JSON:\n{tools if isinstance(tools, str) else _dumped(tools)}"
+    if turns and isinstance(turns[0], dict) and _ROLES.get(str(turns[0].get("role"))) == "system":
+        return [{**turns[0], "content": f"{turns[0]['content']}\n\n{told}"}, *turns[1:]]
+    return [{"role": "system", "content": told}, *turns]
+
+
+def _with_calls(turn: Row) -> Row:
+    content = turn.get("content")
+    if isinstance(content, list) and all(isinstance(part, dict) and "text" in part for part in content):
+        content = "\n".join(str(part["text"]) for part in content)
+    calls = turn.get("tool_calls") or ([{"function": turn["function_call"]}] if turn.get("function_call") else [])
+    if calls:
+        made = [_call(call.get("function", call)) for call in calls]
+        said = _dumped(made[0] if len(made) == 1 else made)
+        content = f"{content}\n{said}" if content else said
+    left = {key: value for key, value in turn.items() if key not in ("tool_calls", "function_call")}
+    return {**left, "content": content}
+
+
+def _call(function: Row) -> dict[str, Any]:
+    """A function call with its arguments as values, which the API has as a text of JSON."""
+    arguments = function.get("arguments")
+    try:
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    except ValueError:
+        raise ValueError("the arguments of a call are not JSON") from None
+    return {"name": function.get("name"), "arguments": arguments or {}}
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 LAYOUTS = {
-    "messages": Layout(lambda row: isinstance(row.get("messages"), list), lambda row: row["messages"]),
+    "messages": Layout(lambda row: isinstance(row.get("messages"), list), _openai),
     "sharegpt": Layout(lambda row: isinstance(row.get("conversations"), list), _sharegpt),
     "alpaca": Layout(lambda row: "instruction" in row and "output" in row, _alpaca),
     "prompt_completion": Layout(
@@ -99,7 +145,7 @@ def messages_of(row: Row, layout: str) -> list[Message]:
     """
     if not LAYOUTS[layout].fits(row):
         raise ValueError(f"not in the layout {layout}")
-    _refuse_what_is_beside("the row", row, _BESIDE_A_ROW)
+    _refuse_what_is_beside("the row", row, _MEDIA if layout == "messages" else (*_TOOLS, *_MEDIA))
     messages = [_message(turn) for turn in LAYOUTS[layout].turns(row)]
     if [m.role for m in messages[-2:]] != ["user", "assistant"]:
         raise ValueError("the conversation does not end in a user's question and the assistant's reply")

@@ -115,7 +115,14 @@ def read_file(path: str, default_task: str | None = None, knowledge: Knowledge |
     Raises:
         DataError: anything wrong, as one line `FILE:LINE: what is wrong; what to do`.
     """
-    lines = [Line(where, _sample(where, fields, default_task, knowledge)) for where, fields in _json_lines(path)]
+    return read_lines(path, _json_lines(path), default_task, knowledge)
+
+
+def read_lines(
+    path: str, rows: Iterable[tuple[str, dict[str, Any]]], default_task: str | None, knowledge: Knowledge | None
+) -> list[Line]:
+    """The same of (place, fields) of each sample, which stand in `path` in some way."""
+    lines = [Line(where, _sample(where, fields, default_task, knowledge)) for where, fields in rows]
     if not lines:
         raise DataError(f"{path}: no samples in it; write one JSON object on each line")
     seen: dict[str, str] = {}

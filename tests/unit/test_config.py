@@ -52,8 +52,8 @@ def test_every_shipped_config_loads(file):
         (with_values(fine_tune__restart="never"), r"fine_tune.restart: .*'base' or 'previous'"),
         (with_values(fine_tune__workers=3), r"fine_tune: batch_size \(8\) must be a multiple of"),
         (with_values(quality_control__threshold=11), r"quality_control.threshold: .*less than or equal to 10"),
-        (with_values(data__train="a.jsonl"), r"data: give only one of `demo`, `dataset` and the files"),
-        (with_values(data={"train": "a.jsonl"}), r"data: give the files `train` and `val`"),
+        (with_values(data__train="a.jsonl"), r"data: give only one of `demo`, `dataset`, `file` and the files"),
+        (with_values(data={"train": "a.jsonl"}), r"data: give one `file`, or the files `train` and `val`"),
         (with_values(llm__teacher={"model": "a"}), r"llm.teacher.base_url: this key is required"),
         (with_values(llm__teacher__api_key_env="sk-abc-1"), r"llm.teacher.api_key_env: "),
         (

@@ -113,8 +113,8 @@ def test_an_array_and_parquet_are_read_as_well(tmp_path):
         (PROMPT, "not in the layout messages"),
         ({"messages": MESSAGES["messages"][:1]}, "does not end in a user's question and the assistant's reply"),
         (
-            {"messages": [*MESSAGES["messages"], {"role": "tool", "content": "x"}]},
-            "a message has the unknown role 'tool'",
+            {"messages": [*MESSAGES["messages"], {"role": "narrator", "content": "x"}]},
+            "a message has the unknown role 'narrator'",
         ),
         ({"messages": [{"role": "user", "content": ["x"]}]}, "a message is not text"),
         ({"messages": [{"role": "user", "content": " "}]}, "a message is empty"),
@@ -142,16 +142,10 @@ CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": 
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "tool_calls": [CALL]}]}, "`tool_calls`"),
-        (
-            {"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "function_call": CALL}]},
-            "`function_call`",
-        ),
         (
             {"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "reasoning_content": "5"}]},
             "`reasoning_c",
         ),
-        ({**MESSAGES, "tools": [CALL]}, "the row has `tools`, which would be lost"),
         ({**SHAREGPT, "tools": json.dumps([CALL])}, "the row has `tools`, which would be lost"),
         ({**SHAREGPT, "images": ["a.png"]}, "the row has `images`"),
         ({**ALPACA, "input": ["2", "3"]}, "`instruction` or `input` is not text"),
