@@ -364,8 +364,11 @@ class EndpointConfig(Section):
     max_retries: int = Field(default=8, ge=0)
     """Retries of one call after a lost connection, a timeout, 408, 409, 429 or 5xx. The waits grow, or follow
     Retry-After. While other calls succeed, a 429 counts as a tenth of a retry."""
+    first_token_timeout: float = Field(default=600, gt=0)
+    """Seconds until the first piece of a reply: a queue or a long prompt makes a server silent. A server that does not
+    stream has this time for the whole reply."""
     timeout: float = Field(default=120, gt=0)
-    """Seconds for one call."""
+    """Seconds from one piece of a reply to the next. A reply may take as long as it grows."""
     price: Price | None = None
     """Without it money is not counted: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16)

@@ -91,7 +91,7 @@ class Calls:
             self._turnstile.admit()
 
     def _note(self, e: BaseException, start: Start) -> None:
-        if isinstance(e, CallFailed) and e.kind in (Kind.RATE, Kind.OVERLOAD):
+        if isinstance(e, CallFailed) and e.kind in (Kind.RATE, Kind.OVERLOAD, Kind.SILENCE):
             pause = e.wait if e.wait is not None else _FIRST_WAIT
             self._limiter.refused(start, pause, _now(), by_rate=e.kind == Kind.RATE)
             return

@@ -15,6 +15,7 @@ from pada_ray.config import EndpointConfig
 from pada_ray.llm.chat import ChatRequest
 
 _TABLE = "CREATE TABLE IF NOT EXISTS dialects (endpoint TEXT PRIMARY KEY, learned TEXT NOT NULL)"
+_OPTIONAL = ("temperature", "seed", "stream", "stream_options")
 _IN_WORDS = "Answer with one JSON object and nothing else. It must fit this JSON schema: {schema}"
 
 
@@ -38,6 +39,8 @@ class Dialect:
             "messages": [m.model_dump() for m in request.messages],
             "temperature": request.temperature,
             self._token_limit: self._endpoint.max_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
         }
         if request.seed is not None:
             fields["seed"] = request.seed
@@ -46,7 +49,10 @@ class Dialect:
                 fields["response_format"] = _response_format(self._formats[0], request)
             if self._formats[:1] != ["json_schema"]:
                 fields["messages"][-1]["content"] += "\n\n" + _in_words(request.reply_schema)
-        return {name: value for name, value in fields.items() if name not in self._left_out} | self._endpoint.body
+        taken = {name: value for name, value in fields.items() if name not in self._left_out} | self._endpoint.body
+        if not taken.get("stream"):
+            taken.pop("stream_options", None)
+        return taken
 
     def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
         """Whether the server's error names a field of the body `sent` that can be replaced or left out from here on."""
@@ -62,7 +68,9 @@ class Dialect:
             return True
         named = re.match(r"\w*", param or "")
         words = {named[0]} if named and named[0] in sent else set(re.findall(r"\w+", message))
-        refused = {field for field in ("temperature", "seed") if field in words and self._sent(sent, field)}
+        if "streaming" in message.lower():
+            words.add("stream")
+        refused = {field for field in _OPTIONAL if field in words and self._sent(sent, field)}
         self._left_out |= refused
         about_format = "response_format" in words or any("schema" in word.lower() for word in words)
         if not refused and about_format and self._sent(sent, "response_format"):

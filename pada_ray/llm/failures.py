@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import math
 import re
@@ -14,6 +13,7 @@ from typing import Any
 import openai
 
 from pada_ray.config import EndpointConfig
+from pada_ray.llm.silence import Silent
 from pada_ray.printable import printable
 
 _LONGEST_WAIT = 600.0  # seconds; a longer Retry-After counts as CLOSED
@@ -26,12 +26,19 @@ _ABOUT_THE_PROMPT = re.compile(
 
 
 class Kind(Enum):
-    RATE = "too many requests or tokens"
-    OVERLOAD = "too many calls in flight"
-    FAULT = "a retry may succeed"
-    PROMPT = "this prompt is always refused"
-    REQUEST = "a request of this form is always refused"
-    CLOSED = "every request is refused"
+    """The values are what a person sees of calls that are made again."""
+
+    RATE = "rate limit"  # too many requests or tokens
+    OVERLOAD = "overload"  # too many calls in flight
+    SILENCE = "timeout"
+    FAULT = "fault"  # a retry may succeed
+    PROMPT = "prompt refused"  # this prompt is always refused
+    REQUEST = "request refused"  # a request of this form is always refused
+    CLOSED = "closed"  # every request is refused
+
+
+class BrokeOff(Exception):
+    """The connection ended before the reply did."""
 
 
 class CallFailed(Exception):
@@ -47,14 +54,20 @@ class CallFailed(Exception):
 
 def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     """Classifies an error of the client. Removes the key from the server's words."""
-    if isinstance(e, asyncio.TimeoutError):
-        return CallFailed(Kind.OVERLOAD, f"did not answer within {endpoint.timeout:g} s")
+    if isinstance(e, Silent):
+        return CallFailed(Kind.SILENCE, str(e))
+    if isinstance(e, BrokeOff):
+        return CallFailed(Kind.FAULT, "broke off in the middle of a reply")
+    if isinstance(e, RecursionError):
+        return CallFailed(Kind.FAULT, "cannot be understood: its answer is nested too deeply")
     if isinstance(e, openai.APIConnectionError):
         return CallFailed(Kind.FAULT, "cannot be reached; check base_url and that the server runs")
     said = " ".join((words_of(e) if isinstance(e, openai.APIStatusError) else str(e)).split())
     if endpoint.api_key_env is not None:
         said = said.replace(key, "...")
     said = printable(said)[:300]
+    if isinstance(e, openai.APIError) and not isinstance(e, openai.APIStatusError):
+        return CallFailed(_kind(e), f"says: {said}")  # an error within a stream
     if not isinstance(e, openai.APIStatusError):
         return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
     if e.status_code in (401, 403) and not _is_about_the_prompt(e):
@@ -78,20 +91,35 @@ def words_of(e: openai.APIStatusError) -> str:
     return f"{e.message} - {said}" if said else e.message
 
 
-def _kind(e: openai.APIStatusError) -> Kind:
+def teaches(e: openai.APIStatusError) -> bool:
+    """Whether an error may be about the form of the request."""
+    return e.status_code in (400, 422, 501)
+
+
+def _kind(e: openai.APIError) -> Kind:
+    status = _status(e)
     if _is_about_the_prompt(e):
         return Kind.PROMPT
-    if e.status_code in (402, 404) or e.code == "insufficient_quota":
+    if status in (402, 404) or e.code == "insufficient_quota":
         return Kind.CLOSED
-    if e.status_code == 429:
+    if status == 429:
         return Kind.RATE
-    if e.status_code in (503, 529):
+    if status in (503, 529):
         return Kind.OVERLOAD
-    return Kind.FAULT if e.status_code >= 500 or e.status_code in (408, 409) else Kind.REQUEST
+    return Kind.FAULT if status is None or status >= 500 or status in (408, 409) else Kind.REQUEST
 
 
-def _is_about_the_prompt(e: openai.APIStatusError) -> bool:
-    return e.status_code in (400, 403, 413, 422) and bool(_ABOUT_THE_PROMPT.search(f"{e.code} {words_of(e)}".lower()))
+def _status(e: openai.APIError) -> int | None:
+    """The HTTP status, which an error within a stream has as its code, if at all."""
+    if isinstance(e, openai.APIStatusError):
+        return e.status_code
+    code = e.body.get("code") if isinstance(e.body, dict) else None
+    return code if isinstance(code, int) else None
+
+
+def _is_about_the_prompt(e: openai.APIError) -> bool:
+    said = words_of(e) if isinstance(e, openai.APIStatusError) else e.message
+    return _status(e) in (400, 403, 413, 422, None) and bool(_ABOUT_THE_PROMPT.search(f"{e.code} {said}".lower()))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

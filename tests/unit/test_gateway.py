@@ -160,7 +160,7 @@ def test_no_reply_is_lost_or_paid_for_twice_on_a_bad_day(tmp_path):
     settings = TeacherSettings(faults=faults, hang_seconds=30, retry_after_seconds=0.05, access_log=log, latency_ms=5)
 
     async def main(url):
-        endpoint = EndpointConfig(base_url="offline", model="m", timeout=3)
+        endpoint = EndpointConfig(base_url="offline", model="m", first_token_timeout=3)
         gateway = LlmGateway(endpoint, cache_in(tmp_path), url)
         asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(60)]
         replies = await asyncio.gather(*asked)
@@ -234,7 +234,7 @@ def test_remembers_what_a_server_refuses(tmp_path):
 
     server, _ = run(tmp_path, behaviour, use)
     assert len(server.bodies) == 6  # four refusals, once each
-    assert set(server.bodies[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert set(server.bodies[-1]) == {"model", "messages", "max_completion_tokens", "stream", "stream_options"}
     assert "JSON schema" in server.bodies[-1]["messages"][0]["content"]
 
 
@@ -323,7 +323,7 @@ def test_a_server_that_does_not_answer_is_told(tmp_path):
         await ask_one(gateway)
 
     with pytest.raises(EndpointError, match=r"did not answer within 0\.01 s"):
-        run(tmp_path, lambda body, n: completion(), use, timeout=0.01, max_retries=0)
+        run(tmp_path, lambda body, n: completion(), use, first_token_timeout=0.01, max_retries=0)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,27 @@ def test_the_account_is_by_run_role_and_purpose(tmp_path):
     assert account.spent("nobody") == Cost(0, 0.0)
 
 
+def test_calls_whose_tokens_were_estimated_are_counted(tmp_path):
+    account = Account(open_database(str(tmp_path / "r.sqlite")))
+    account.pay("a", "teacher", request(purpose="x"), "1", completion()._replace(estimated=True), 0.5)
+    account.pay("a", "teacher", request(purpose="x"), "2", completion(), 0.5)
+    account.share("b", "teacher", "x", "1")
+    assert [(u.calls, u.estimated) for u in account.usage("a") + account.usage("b")] == [(2, 1), (1, 1)]
+
+
+def test_an_account_of_an_older_run_goes_on(tmp_path):
+    db = open_database(str(tmp_path / "r.sqlite"))
+    db.execute(
+        "CREATE TABLE paid_calls (experiment TEXT, role TEXT, purpose TEXT, key TEXT, prompt_tokens INTEGER, "
+        "completion_tokens INTEGER, usd REAL)"
+    )
+    db.execute("INSERT INTO paid_calls VALUES ('a', 'teacher', 'x', '1', 7, 2, 0.5)")
+    account = Account(db)
+    account.pay("a", "teacher", request(purpose="x"), "2", completion()._replace(estimated=True), 0.5)
+    (usage,) = Account(db).usage("a")
+    assert (usage.calls, usage.prompt_tokens, usage.estimated) == (2, 14, 1)
+
+
 def test_money_is_never_guessed():
     assert money(Price(prompt=2.5, completion=10), 1_000_000, 100_000) == pytest.approx(3.5)
     assert money(None, 1_000_000, 100_000) is None
