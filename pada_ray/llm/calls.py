@@ -19,11 +19,16 @@ from pada_ray.llm.turnstile import Turnstile
 _FIRST_WAIT = 0.5  # seconds before the first retry, doubled each time
 _LONGEST_WAIT = 60.0
 _REFUSAL = 0.1  # while other calls succeed, a 429 counts as a tenth of a retry
+_REPEATS = 2  # of a call whose reply the endpoint refuses
 _MINUTE = 60.0  # seconds; limits are per minute
 
 
 class PromptRefused(EndpointError):
     """The endpoint refuses this prompt for its length or content."""
+
+
+class ReplyRefused(EndpointError):
+    """The endpoint refuses what its model wrote, however often it is asked."""
 
 
 class Calls:
@@ -45,8 +50,8 @@ class Calls:
 
     async def call(self, request: ChatRequest, run: str, watch: CallWatch = UNWATCHED) -> Completion:
         """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; PromptRefused when it
-        refuses only this prompt."""
-        failures, again = 0.0, False
+        refuses only this prompt, and ReplyRefused when it refuses its model's replies to it."""
+        failures, invalid, again = 0.0, 0, False
         while True:
             self._breaker.check(_now())
             try:
@@ -58,6 +63,13 @@ class Calls:
                 raise kind(f"{self._where} {failure.message}")
             if failure.kind == Kind.CLOSED:
                 raise self._error(failure.message)
+            if failure.kind == Kind.REPLY:
+                invalid += 1
+                if invalid > _REPEATS:
+                    raise ReplyRefused(f"{self._where} {failure.message}")
+                again = True
+                watch.retries()
+                continue
             self._breaker.failed()
             answers_others = failure.kind == Kind.RATE and self._breaker.succeeded_since(_now() - _MINUTE)
             failures += _REFUSAL if answers_others else 1

@@ -24,6 +24,8 @@ _ABOUT_THE_PROMPT = re.compile(
     r"|context[ _](length|size|window|limit)|(maximum|max) (model|sequence) length|too (long|large)|token count"
 )
 
+_INVALID_REPLY = ("json_validate_failed", "output_parse_failed", "tool_use_failed")
+
 
 class Kind(Enum):
     """The values are what a person sees of calls that are made again."""
@@ -32,6 +34,7 @@ class Kind(Enum):
     OVERLOAD = "overload"  # too many calls in flight
     SILENCE = "timeout"
     FAULT = "fault"  # a retry may succeed
+    REPLY = "invalid reply"  # the server refuses what its model wrote; another try may succeed
     PROMPT = "prompt refused"  # this prompt is always refused
     REQUEST = "request refused"  # a request of this form is always refused
     CLOSED = "closed"  # every request is refused
@@ -67,7 +70,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
         said = said.replace(key, "...")
     said = printable(said)[:300]
     if isinstance(e, openai.APIError) and not isinstance(e, openai.APIStatusError):
-        return CallFailed(_kind(e), f"says: {said}")  # an error within a stream
+        return _refusal(e, said)  # an error within a stream
     if not isinstance(e, openai.APIStatusError):
         return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
     if e.status_code in (401, 403) and not _is_about_the_prompt(e):
@@ -77,7 +80,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     wait = retry_after(e.response.headers, time.time())
     if wait is not None and wait > _LONGEST_WAIT:
         return CallFailed(Kind.CLOSED, f"asks to wait for {wait:,.0f} s: {said}")
-    return CallFailed(_kind(e), f"says: {said}", wait)
+    return _refusal(e, said, wait)
 
 
 def words_of(e: openai.APIStatusError) -> str:
@@ -93,7 +96,20 @@ def words_of(e: openai.APIStatusError) -> str:
 
 def teaches(e: openai.APIStatusError) -> bool:
     """Whether an error may be about the form of the request."""
-    return e.status_code in (400, 422, 501)
+    if e.status_code == 500:  # as some versions of llama.cpp answer
+        return "failed to parse grammar" in words_of(e)
+    return e.status_code in (400, 422, 501) and not _is_about_the_reply(e)
+
+
+def _refusal(e: openai.APIError, said: str, wait: float | None = None) -> CallFailed:
+    if _is_about_the_reply(e):
+        return CallFailed(Kind.REPLY, f"could not write a reply of the form that was asked for: {said}")
+    return CallFailed(_kind(e), f"says: {said}", wait)
+
+
+def _is_about_the_reply(e: openai.APIError) -> bool:
+    """Whether the server has checked what its model wrote, and found that it is not what was asked for (Groq)."""
+    return e.code in _INVALID_REPLY or (isinstance(e.body, dict) and "failed_generation" in e.body)
 
 
 def _kind(e: openai.APIError) -> Kind:

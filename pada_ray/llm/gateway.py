@@ -10,7 +10,7 @@ from pada_ray.errors import EndpointError, UnreadableReply
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
 from pada_ray.llm.call_watch import Watcher, unwatched
-from pada_ray.llm.calls import Calls, PromptRefused
+from pada_ray.llm.calls import Calls, PromptRefused, ReplyRefused
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer, Usage
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.endpoint import Endpoint
@@ -58,7 +58,8 @@ class LlmGateway:
         """The reply to `request`. A stored reply costs nothing; a request equal to one in flight waits for its reply.
 
         Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; UnreadableReply when it has
-        answered the run in this role but refuses this prompt for its length or content; and BudgetReached when the run
+        answered the run in this role but refuses this prompt for its length or content, or when it refuses what its
+        model writes; and BudgetReached when the run
         has spent its budget and none of its calls is in flight.
         """
         key = request_key(self._config, request, self._offline)
@@ -112,6 +113,8 @@ class LlmGateway:
         watch = self._watcher(run, role, request.purpose)
         try:
             completion = await self._calls.call(request, run, watch)
+        except ReplyRefused as e:
+            raise UnreadableReply(f"{request.purpose}: {e}") from None
         except PromptRefused as e:
             if self._account.answered(run, role):
                 raise UnreadableReply(f"{request.purpose}: {e}") from None

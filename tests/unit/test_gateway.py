@@ -238,6 +238,39 @@ def test_remembers_what_a_server_refuses(tmp_path):
     assert "JSON schema" in server.bodies[-1]["messages"][0]["content"]
 
 
+INVALID = {"code": "json_validate_failed", "failed_generation": "{'schema': temperature, 'response_format': max_tokens"}
+
+
+def test_a_reply_that_the_server_finds_invalid_is_asked_for_again(tmp_path):
+    def behaviour(body, n):
+        return (
+            failure(400, "Failed to generate JSON. Please adjust your prompt.", **INVALID) if n == 2 else completion()
+        )
+
+    async def use(gateway):
+        return await asyncio.gather(*(gateway.chat(question(str(i)), ONE, "teacher") for i in range(3)))
+
+    server, replies = run(tmp_path, behaviour, use, max_in_flight=1)
+    assert [r.text for r in replies] == ["hello"] * 3
+    assert len(server.bodies) == 4
+    assert all(set(body) == set(server.bodies[0]) for body in server.bodies)  # nothing was learned from it
+
+
+def test_a_reply_that_the_server_always_finds_invalid_is_unreadable(tmp_path):
+    def behaviour(body, n):
+        bad = body["messages"][0]["content"] == "bad"
+        return failure(400, "Generated JSON does not match the schema", **INVALID) if bad else completion()
+
+    async def use(gateway):
+        with pytest.raises(UnreadableReply, match=r"^test: offline \(m\) could not write a reply .* does not match"):
+            await gateway.chat(question("bad"), ONE, "teacher")
+        return await gateway.chat(question("good"), ONE, "teacher")
+
+    server, reply = run(tmp_path, behaviour, use)
+    assert reply.text == "hello"
+    assert server.asked == ["bad"] * 3 + ["good"]
+
+
 def test_other_bad_requests_are_told(tmp_path):
     async def use(gateway):
         await ask_one(gateway)
