@@ -49,7 +49,7 @@ class Dialect:
             "model": self._endpoint.model,
             "messages": [m.model_dump() for m in request.messages],
             "temperature": request.temperature,
-            self._token_limit: self._most_taken,
+            self._token_limit: self._most_tokens(request),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -64,6 +64,9 @@ class Dialect:
         if not taken.get("stream"):
             taken.pop("stream_options", None)
         return taken
+
+    def _most_tokens(self, request: ChatRequest) -> int:
+        return self._most_taken if request.max_tokens is None else min(request.max_tokens, self._most_taken)
 
     def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
         """Whether the server's error names a field of the body `sent` that can be replaced or left out from here on."""

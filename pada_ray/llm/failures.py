@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import math
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from enum import Enum
@@ -24,6 +25,7 @@ _ABOUT_THE_PROMPT = re.compile(
     r"|context[ _](length|size|window|limit)|(maximum|max) (model|sequence) length|too (long|large)|token count"
 )
 
+_NO_SERVER_BEHIND = (502, 521, 522, 523)  # what a proxy in front of the server says
 _INVALID_REPLY = ("json_validate_failed", "output_parse_failed", "tool_use_failed")
 
 
@@ -33,6 +35,7 @@ class Kind(Enum):
     RATE = "rate limit"  # too many requests or tokens
     OVERLOAD = "overload"  # too many calls in flight
     SILENCE = "timeout"
+    UNREACHABLE = "no connection"
     FAULT = "fault"  # a retry may succeed
     REPLY = "invalid reply"  # the server refuses what its model wrote; another try may succeed
     PROMPT = "prompt refused"  # this prompt is always refused
@@ -64,7 +67,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     if isinstance(e, RecursionError):
         return CallFailed(Kind.FAULT, "cannot be understood: its answer is nested too deeply")
     if isinstance(e, openai.APIConnectionError):
-        return CallFailed(Kind.FAULT, "cannot be reached; check base_url and that the server runs")
+        return _no_connection(e)
     said = " ".join((words_of(e) if isinstance(e, openai.APIStatusError) else str(e)).split())
     if endpoint.api_key_env is not None:
         said = said.replace(key, "...")
@@ -77,10 +80,34 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
         variable = endpoint.api_key_env
         source = f"the key in ${variable}" if variable else "a call without a key; name its variable in api_key_env"
         return CallFailed(Kind.CLOSED, f"refuses {source}")
+    if 300 <= e.status_code < 400:
+        return CallFailed(Kind.CLOSED, f"redirects to {_address(e.response)}, which is not followed; check base_url")
     wait = retry_after(e.response.headers, time.time())
     if wait is not None and wait > _LONGEST_WAIT:
         return CallFailed(Kind.CLOSED, f"asks to wait for {wait:,.0f} s: {said}")
     return _refusal(e, said, wait)
+
+
+def _no_connection(e: openai.APIConnectionError) -> CallFailed:
+    cause: BaseException | None = e
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = re.search(r"verify failed: ([^(]*[^( ])", str(cause))
+            told = f"has a certificate that cannot be trusted ({printable(why[1]) if why else 'it does not verify'})"
+            return CallFailed(Kind.CLOSED, f"{told}; check base_url, or name its authority in $SSL_CERT_FILE")
+        if isinstance(cause, ssl.SSLError):
+            return CallFailed(Kind.FAULT, "cannot be spoken to by TLS; check base_url, https or http")
+        cause = cause.__cause__ or cause.__context__
+    return CallFailed(Kind.UNREACHABLE, "cannot be reached; check base_url and that the server runs")
+
+
+def _address(response: Any) -> str:
+    """Where a redirect leads: scheme and host alone, since a query may hold a secret."""
+    try:
+        url = response.url.join(response.headers.get("location", ""))
+        return printable(f"{url.scheme}://{url.netloc.decode()}{url.path}")[:200]
+    except Exception:  # whatever a server wrote there
+        return "another address"
 
 
 def words_of(e: openai.APIStatusError) -> str:
@@ -122,6 +149,8 @@ def _kind(e: openai.APIError) -> Kind:
         return Kind.RATE
     if status in (503, 529):
         return Kind.OVERLOAD
+    if status in _NO_SERVER_BEHIND:
+        return Kind.UNREACHABLE
     return Kind.FAULT if status is None or status >= 500 or status in (408, 409) else Kind.REQUEST
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -69,6 +70,17 @@ def test_another_embedded_teacher_gives_other_replies():
     assert request_key(ENDPOINT, request(), kind) == request_key(ENDPOINT, request(), TeacherSettings(latency_ms=9))
     own = ENDPOINT.model_copy(update={"base_url": "https://example.org/v1"})
     assert request_key(own, request(), kind) == request_key(own, request(), careless)
+
+
+def test_replies_of_older_runs_are_found():
+    content = '{"messages":[{"role":"user","content":"hi"}],"reply_schema":null,"temperature":0.0,"seed":null}'
+    settings = '["offline", "m", 8192, {}]'
+    asked = ChatRequest(
+        messages=[Message(role="user", content="hi")], reply_schema=None, temperature=0, seed=None, purpose="x"
+    )
+    old = hashlib.sha256(f"{settings}\n{content}".encode()).hexdigest()
+    assert request_key(ENDPOINT, asked) == old
+    assert request_key(ENDPOINT, asked.model_copy(update={"max_tokens": 9})) != old
 
 
 def test_limits_and_prices_do_not_make_replies_invalid():
