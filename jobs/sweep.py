@@ -17,7 +17,7 @@ from jobs.local.runner import RunFailed, drive_all
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
-from jobs.run import Overrides, Verbose
+from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.data.splits import read_each
 from pada_ray.errors import BudgetReached, PadaError
 from pada_ray.run.state import is_done
@@ -36,7 +36,12 @@ Only = Annotated[
 
 
 def sweep(
-    file: SweepPath, only: Only = None, set_: Overrides = None, address: Address = None, verbose: Verbose = False
+    file: SweepPath,
+    only: Only = None,
+    set_: Overrides = None,
+    address: Address = None,
+    no_probe: NoProbe = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run every cell of the grid in FILE. The same command resumes a stopped sweep. With --address it runs as a job on
     that cluster, which gets a copy of the current folder.
@@ -49,7 +54,7 @@ def sweep(
     if address is not None:
         package = read_package()
         check_files([cell.config for cell in cells], package)
-        arguments = [inside(file, package), *options(set_, only=only, verbose=verbose)]
+        arguments = [inside(file, package), *options(set_, only=only, no_probe=no_probe, verbose=verbose)]
         raise typer.Exit(run_as_job(address, "sweep", arguments, package))
     check_cluster()
     due = [cell.config for cell in cells if not is_done(loaded.folder(cell))]
@@ -59,7 +64,7 @@ def sweep(
     write_sweep(loaded)
     runs = [lay_out(config, samples, Folder(f"{config.runs}/{config.name}")) for config, samples in checked]
     console.print(f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done", soft_wrap=True)
-    failures = drive_all(runs, loaded.parallel, verbose, console) if runs else {}
+    failures = drive_all(runs, loaded.parallel, verbose, console, probing=not no_probe) if runs else {}
     if failures:
         raise _as_one(list(failures.values()), len(cells))
 

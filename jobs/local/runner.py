@@ -13,6 +13,7 @@ from rich.console import Console
 from jobs.local.capacity import check_room, needs_of
 from jobs.local.endpoints import Addresses, addresses_of, offline_teachers, served_models
 from jobs.local.lock import locked
+from jobs.local.probe import probe_runs
 from jobs.local.progress import Progress
 from jobs.local.ray_session import connected, log_folder
 from jobs.local.run_folder import cache_copy, cache_file
@@ -37,11 +38,11 @@ class RunFailed(PadaError, RuntimeError):
     exit_code = 1
 
 
-def drive(run: str, verbose: bool) -> RunState:
+def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
     it."""
     console = Console(file=sys.stdout)
-    failures = drive_all([run], 1, verbose, console)
+    failures = drive_all([run], 1, verbose, console, probing=probing)
     if failures:
         raise failures[Folder(run).url]
     folder = Folder(run)
@@ -49,7 +50,9 @@ def drive(run: str, verbose: bool) -> RunState:
     return read_state(folder)
 
 
-def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Console) -> dict[str, PadaError]:
+def drive_all(
+    runs: Sequence[str], parallel: int, verbose: bool, console: Console, *, probing: bool = True
+) -> dict[str, PadaError]:
     """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on.
 
     Returns what stopped those that failed, by their folders.
@@ -60,7 +63,11 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
     try:
-        with locked(configs), offline_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
+        with contextlib.ExitStack() as session:
+            session.enter_context(locked(configs))
+            probe_runs(configs, console, probing=probing)
+            teachers = session.enter_context(offline_teachers(configs.values()))
+            session.enter_context(connected(verbose, log, _STOPPED))
             check_shared_disk(configs)
             check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:

@@ -36,7 +36,7 @@ SELECT :run, :key, :role, :purpose
 WHERE NOT EXISTS (SELECT 1 FROM paid_calls WHERE key = :key AND experiment = :run)
 """
 _ANSWERED = """
-SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :run AND role = :role)
+SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :run AND role = :role AND purpose <> 'probe')
     OR EXISTS (SELECT 1 FROM shared_replies WHERE experiment = :run AND role = :role)
 """
 _USAGE = """

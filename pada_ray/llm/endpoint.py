@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from typing import Any
+from typing import Any, NamedTuple
 
 import openai
 
@@ -18,6 +18,20 @@ from pada_ray.llm.reply_reader import StreamedReply, read_body
 from pada_ray.llm.silence import Silence, Silent, unless_silent
 
 _LIST_WITHIN_S = 20.0
+_CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")  # vLLM, OpenRouter, Groq, others
+
+
+class Model(NamedTuple):
+    """An entry of a server's list of models."""
+
+    name: str
+    context: int | None  # the most tokens of prompt and reply together, where the server says so
+
+
+def read_model(entry: Any) -> Model:
+    """Raises TypeError or LookupError for what is no entry."""
+    contexts = [entry[key] for key in _CONTEXT if isinstance(entry.get(key), int)]
+    return Model(str(entry["id"]), contexts[0] if contexts else None)
 
 
 class Endpoint:
@@ -92,18 +106,31 @@ class Endpoint:
 
     async def check(self) -> None:
         """Raises CallFailed when the server cannot be reached or refuses the key. Costs no tokens."""
+        await self.models()
+
+    async def models(self) -> list[Model]:
+        """The server's list of models; empty where it has none. Raises CallFailed as `check` does."""
         silence = Silence(_LIST_WITHIN_S, _LIST_WITHIN_S)
         try:
-            await unless_silent(self._list_models(), silence)
+            return await unless_silent(self._list_models(), silence)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as e:
             raise explain(e, self._config, self._key) from None
-        except (openai.APIStatusError, ValueError, RecursionError):
-            pass  # many servers have no list of models
+        except (openai.APIStatusError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
+            if isinstance(e, openai.APIStatusError) and 300 <= e.status_code < 400:
+                raise explain(e, self._config, self._key) from None
+            return []  # many servers have no list of models
         except (openai.OpenAIError, Silent) as e:
             raise explain(e, self._config, self._key) from None
 
-    async def _list_models(self) -> Any:
-        return await self._client.with_options(max_retries=1).get("/models", cast_to=object)
+    async def _list_models(self) -> list[Model]:
+        client = self._client.with_options(max_retries=1)
+        answer: Any = await client.get("/models", cast_to=object)
+        models = [read_model(entry) for entry in answer["data"]]
+        if [entry.get("owned_by") for entry in answer["data"]] == ["llamacpp"]:  # its list has the context of training
+            properties: Any = await client.get(str(client.base_url.join("/props")), cast_to=object)
+            context = properties["default_generation_settings"]["n_ctx"]
+            models = [model._replace(context=context) for model in models]
+        return models
 
     async def close(self) -> None:
         await self._client.close()

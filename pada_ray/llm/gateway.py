@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pada_ray.config import EndpointConfig
 from pada_ray.config.teacher import TeacherSettings
@@ -13,12 +16,38 @@ from pada_ray.llm.call_watch import Watcher, unwatched
 from pada_ray.llm.calls import Calls, PromptRefused, ReplyRefused
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer, Usage
 from pada_ray.llm.database import open_database, transaction
-from pada_ray.llm.endpoint import Endpoint
-from pada_ray.llm.failures import CallFailed
+from pada_ray.llm.endpoint import Endpoint, Model
+from pada_ray.llm.failures import CallFailed, Kind
 from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.llm.reply_copy import PaidReply, ReplyCopy
 from pada_ray.llm.token_estimate import TokenEstimate
+from pada_ray.printable import printable
+from pada_ray.records import Message
 from pada_ray.storage import Folder
+
+PROBE = ChatRequest(
+    messages=[Message(role="user", content="Say ok.")],
+    reply_schema={
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"],
+        "additionalProperties": False,
+    },
+    temperature=0,
+    seed=None,
+    purpose="probe",
+    max_tokens=16,
+)
+"""What an endpoint is asked before anything is spent: in the form of all calls, but short."""
+_MOST_NAMES = 5
+
+
+class Probed(NamedTuple):
+    """What an endpoint gave when it was asked for a few tokens."""
+
+    context: int | None  # tokens of prompt and reply together, where the server says so
+    how: str
+    tokens: int
 
 
 class LlmGateway:
@@ -89,10 +118,29 @@ class LlmGateway:
 
     async def check(self) -> None:
         """Raises EndpointError when the endpoint cannot be reached or refuses the key. Costs no tokens."""
+        if self._config.base_url == "none":
+            return
         try:
             await self._endpoint.check()
         except CallFailed as e:
-            raise EndpointError(f"{self._config.base_url} ({self._config.model}) {e.message}") from None
+            raise EndpointError(f"{self._where} {e.message}") from None
+
+    async def probe(self, run: str, role: str) -> Probed:
+        """Asks for one real reply of a few tokens, for which `run` pays. Raises EndpointError, which names the models
+        that there are, if the endpoint gives none."""
+        models: list[Model] = []
+        try:
+            models = await self._endpoint.models()
+            completion = await self._endpoint.complete(PROBE)
+        except CallFailed as e:
+            if e.kind in (Kind.RATE, Kind.REPLY):  # it is there, and answers at another time
+                return Probed(None, "is busy: " + e.message if e.kind == Kind.RATE else "answers", 0)
+            raise EndpointError(f"{self._where} {e.message}{_instead(self._config.model, models)}") from None
+        usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
+        with transaction(self._db):
+            self._account.pay(run, role, PROBE, f"probe {uuid.uuid4().hex}", completion, usd)
+        context = next((model.context for model in models if model.name == self._config.model), None)
+        return Probed(context, "answers", completion.prompt_tokens + completion.completion_tokens)
 
     async def close(self) -> None:
         await self._endpoint.close()
@@ -129,6 +177,19 @@ class LlmGateway:
             await self._copy.keep(PaidReply(request=request, **paid))
         return completion.reply
 
+    @property
+    def _where(self) -> str:
+        return f"{self._config.base_url} ({self._config.model})"
+
     def _most(self, request: ChatRequest) -> Cost:
         most = self._estimate.most(request)
         return Cost(most.prompt + most.completion, money(self._config.price, most.prompt, most.completion) or 0.0)
+
+
+def _instead(model: str, models: Sequence[Model]) -> str:
+    """What an error adds where the server lists other models."""
+    names = [m.name for m in models]
+    if not names or model in names:
+        return ""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"; it lists no model of this name, but {printable(', '.join(names[:_MOST_NAMES]))}{more}"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 
 from aiohttp import web
 
@@ -63,6 +64,7 @@ class StubEndpoint:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/props", self._props)
         self.runner = web.AppRunner(app)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
@@ -74,6 +76,9 @@ class StubEndpoint:
 
     async def _models(self, request):
         return failure(404) if self.models is None else web.json_response({"object": "list", "data": self.models})
+
+    async def _props(self, request):
+        return web.json_response({"default_generation_settings": {"n_ctx": 512}})
 
     async def _chat(self, request):
         body = await request.json()
@@ -154,3 +159,19 @@ def completion_with_usage(usage, text="hello", finish_reason="stop"):
 def failure(status, message="no", headers=None, param=None, code=None, **more):
     error = {"message": message, "param": param, "code": code} | more
     return web.json_response({"error": error}, status=status, headers=headers)
+
+
+@contextlib.contextmanager
+def in_background(stub):
+    """The stub in a thread of its own, for what runs an event loop itself."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(stub.__aenter__(), loop).result()
+    try:
+        yield stub
+    finally:
+        asyncio.run_coroutine_threadsafe(stub.__aexit__(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -338,6 +338,10 @@ def check(tmp_path, base_url, **endpoint):
     asyncio.run(main())
 
 
+def test_where_no_llm_is_asked_nothing_is_looked_for(tmp_path):
+    check(tmp_path, "none")
+
+
 def test_no_server_is_told(tmp_path):
     with pytest.raises(EndpointError, match="cannot be reached"):
         check(tmp_path, "http://127.0.0.1:1/v1")

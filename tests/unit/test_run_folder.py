@@ -72,7 +72,7 @@ def test_what_endpoints_need_is_asked_for_first(role, monkeypatch):
     ]:
         config = {"data": {"demo": {}}, "llm": {"teacher": OFFLINE, "judge": OFFLINE, role: OFFLINE | need}}
         with pytest.raises(ConfigError, match=rf"llm\.{role}\.{told}"):
-            check_endpoints(check_config(config, "test"))
+            check_endpoints(check_config(config, "test"), ["teacher", "judge"])
 
 
 def test_a_backend_of_evaluation_that_cannot_be(monkeypatch):
