@@ -19,7 +19,7 @@ from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.data.splits import read_each
-from pada_ray.errors import BudgetReached, PadaError
+from pada_ray.errors import PAUSES, PadaError
 from pada_ray.run.state import is_done
 from pada_ray.run.sweep import chosen, load_sweep, write_sweep
 from pada_ray.storage import Folder
@@ -70,11 +70,11 @@ def sweep(
 
 
 def _as_one(problems: list[PadaError], runs: int) -> PadaError:
-    """One error for a sweep of `runs` runs, some of which failed or reached their budget."""
-    failed = [e for e in problems if not isinstance(e, BudgetReached)]
+    """One error for a sweep of `runs` runs, some of which failed or are paused."""
+    failed = [e for e in problems if not isinstance(e, PAUSES)]
     paused = len(problems) - len(failed)
     if not failed:
-        return BudgetReached(f"{paused} of {runs} runs are paused, the others are done; the first: {problems[0]}")
+        return type(problems[0])(f"{paused} of {runs} runs are paused, the others are done; the first: {problems[0]}")
     also = f", {paused} are paused" if paused else ""
     return RunFailed(
         f"{len(failed)} of {runs} runs failed{also}, the others are done; the first: {failed[0]}; "

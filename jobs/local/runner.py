@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from actors.cast import Cast
 
 POLL_SECONDS = 1.0
-_STOPPED = "stopped; continue with `pada resume`, or a sweep with the same `pada sweep`"
 
 
 class RunFailed(PadaError, RuntimeError):
@@ -62,18 +61,20 @@ def drive_all(
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
+    how = f"`pada resume {first}`" if len(configs) == 1 else "the same `pada sweep`"
+    stopped = f"stopped; continue with {how}"
     try:
         with contextlib.ExitStack() as session:
             session.enter_context(locked(configs))
             probe_runs(configs, console, probing=probing)
             teachers = session.enter_context(offline_teachers(configs.values()))
-            session.enter_context(connected(verbose, log, _STOPPED))
+            session.enter_context(connected(verbose, log, stopped))
             check_shared_disk(configs)
             check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:
                 return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:
-        raise RunFailed(_STOPPED) from None
+        raise RunFailed(stopped) from None
 
 
 def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress) -> dict[str, PadaError]:
@@ -122,10 +123,22 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
                 for run, cast in casts.items():
                     with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
                         progress.show(run, *ray.get(cast.orchestrator.status.remote()))
+    except KeyboardInterrupt:
+        stop(list(casts.values()), progress)
+        raise
     finally:
         for holder in claims:
             ray.kill(holder)
     return failures
+
+
+def stop(casts: Sequence[Cast], progress: Progress) -> None:
+    """Ends runs that the user stops. Their calls at the endpoints are paid for, so they are waited for."""
+    for cast in casts:
+        cast.interrupt()
+    progress.stopping(sum(cast.under_way() for cast in casts))
+    for cast in casts:
+        cast.close()
 
 
 def _explained(e: BaseException, run: str) -> PadaError:

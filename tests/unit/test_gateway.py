@@ -6,11 +6,11 @@ import sqlite3
 
 import pytest
 from aiohttp import web
-from stub_endpoint import StubEndpoint, completion, failure
+from stub_endpoint import Stream, StubEndpoint, completion, failure, finished
 
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.errors import BudgetReached, ConfigError, EndpointError, UnreadableReply
+from pada_ray.errors import BudgetReached, ConfigError, EndpointDown, EndpointError, UnreadableReply
 from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
@@ -426,3 +426,69 @@ def test_a_cut_off_reply_is_marked(tmp_path):
 
     _, reply = run(tmp_path, lambda body, n: completion("{", "length"), use)
     assert reply.cut_off
+
+
+def test_what_stops_a_run_names_the_run_in_the_command_to_go_on_with(tmp_path):
+    """Also where two runs wait for one call."""
+
+    async def use(gateway):
+        asked = [gateway.chat(question(), payer, "teacher") for payer in (ONE, OTHER)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    for answer in (failure(401), failure(500), failure(400, "no such field"), failure(404)):
+        code, text = answer.status, answer.text
+        server, ends = run(
+            tmp_path,
+            lambda body, n, c=code, t=text: web.Response(status=c, text=t, content_type="application/json"),
+            use,
+            max_retries=0,
+        )
+        assert len(server.bodies) == 1
+        for end, payer in zip(ends, (ONE, OTHER), strict=True):
+            assert str(end).endswith(f"; fix it, then continue with `pada resume {payer.run}`")
+
+
+def test_an_outage_longer_than_the_patience_pauses_with_the_way_to_go_on(tmp_path):
+    async def use(gateway):
+        with pytest.raises(EndpointDown, match=r"; continue with `pada resume runs/one`$") as e:
+            await ask_one(gateway)
+        assert e.value.exit_code == 3
+
+    run(tmp_path, lambda body, n: failure(503), use, patience=0, max_retries=0)
+
+
+def test_a_run_that_ends_waits_for_what_is_sent_and_sends_no_more(tmp_path):
+    async def use(gateway):
+        asked = [asyncio.create_task(gateway.chat(question(str(i)), ONE, "teacher")) for i in range(10)]
+        shared = asyncio.create_task(gateway.chat(question("9"), OTHER, "teacher"))  # which has not ended
+        await asyncio.sleep(0.01)
+        assert await gateway.under_way(ONE.run) == 2
+        await gateway.finish(ONE.run)
+        assert await gateway.under_way(ONE.run) == 0
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        return ends, await shared, await gateway.usage(ONE.run), await gateway.usage(OTHER.run)
+
+    server, (ends, shared, mine, its) = run(tmp_path, lambda body, n: completion(), use, max_in_flight=2)
+    assert sum(isinstance(end, EndpointError) for end in ends) == 8
+    assert shared.text == "hello"
+    assert (mine[0].calls, its[0].calls) == (2, 1)
+    assert len(server.bodies) == 3
+
+
+def test_calls_that_wait_and_are_made_again_are_told(tmp_path):
+    async def use(gateway):
+        assert await gateway.waiting(ONE.run, "teacher") is None
+        asked = [asyncio.create_task(gateway.chat(question(str(i)), ONE, "teacher")) for i in range(3)]
+        await asyncio.sleep(0.3)
+        told = await gateway.waiting(ONE.run, "teacher")
+        others = [await gateway.waiting(ONE.run, "judge"), await gateway.waiting(OTHER.run, "teacher")]
+        await asyncio.gather(*asked)
+        return told, others, await gateway.waiting(ONE.run, "teacher")
+
+    def behaviour(body, n):
+        return Stream(0.5, "hello", finished()) if n > 1 else failure(429, headers={"Retry-After": "0.5"})
+
+    _, (told, others, after) = run(tmp_path, behaviour, use)
+    assert told.describe() == "teacher: 3 calls waiting 0 s, 1 retried (rate limit)"
+    assert others == [None, None]
+    assert after is None
