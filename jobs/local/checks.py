@@ -23,7 +23,7 @@ from pada_ray.tasks.code import Code
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError for the first problem found in the config or its samples."""
     Prompts(config.prompts)
-    _check_size(config, samples)
+    check_size(config, samples)
     expected = expected_calls(config, samples)
     check_endpoints(config, dict.fromkeys(e.role for e in expected))
     check_budget(config, expected)
@@ -89,7 +89,8 @@ def _check_length(config: Config, tasks: Iterable[str]) -> None:
         )
 
 
-def _check_size(config: Config, samples: Samples) -> None:
+def check_size(config: Config, samples: Samples) -> None:
+    """Raises ConfigError if the method would add no sample."""
     settings, train = config.data_generation, len(samples["train"])
     if METHODS[config.method].iterates and not settings.samples_to_add(train):
         raise ConfigError(

@@ -31,6 +31,10 @@ class Question(NamedTuple):
     run: str = ""
     cache: str | None = None
 
+    @property
+    def way_on(self) -> str:
+        return f"; fix it, then continue with `pada resume {self.run} --set llm...=...`" if self.run else ""
+
 
 def probe_runs(configs: Mapping[str, Config], console: Console, *, probing: bool) -> None:
     """Looks at each run's budget, and asks each endpoint that the runs (by folder) are yet to ask; `probing` false
@@ -81,7 +85,7 @@ async def _ask(question: Question, own_file: str) -> Probed:
     except asyncio.TimeoutError:  # slow is not dead
         return Probed(None, f"has not answered within {WITHIN_S:g} s; it may be slow to start", 0)
     except EndpointError as e:
-        raise EndpointError(f"llm.{question.role}: {e}") from None
+        raise EndpointError(f"llm.{question.role}: {e}{question.way_on}") from None
     finally:
         await gateway.close()
 
@@ -96,5 +100,5 @@ def _check_context(question: Question, probed: Probed) -> None:
         raise ConfigError(
             f"llm.{role}: {endpoint.model} at {endpoint.base_url} has a context of {probed.context:,} tokens, and a "
             f"call of {longest.purpose} is expected to take {longest.tokens_per_call:,}; lower its batch_size, "
-            "or take a model with a longer context"
+            f"or take a model with a longer context{question.way_on}"
         )

@@ -142,10 +142,12 @@ def stop(casts: Sequence[Cast], progress: Progress) -> None:
 
 
 def _explained(e: BaseException, run: str) -> PadaError:
-    """The PadaError at the root of what Ray raised, or a RunFailed that tells the root in a line."""
+    """The PadaError at the root of what Ray raised, or a RunFailed that tells the root in a line. Each names the
+    command to go on with."""
     root = root_cause(e)
     if isinstance(root, PadaError):
-        return root
+        told = str(root)
+        return root if "`pada resume " in told else type(root)(f"{told}; continue with `pada resume {run}`")
     return RunFailed(
         f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; continue with "
         f"`pada resume {run}`"

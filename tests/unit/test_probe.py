@@ -103,6 +103,7 @@ def test_what_is_wrong_is_one_line_at_the_start_and_from_doctor(tmp_path, answer
         start(tmp_path, lambda body, n: answer(), models)
     assert told in str(e.value)
     assert "\n" not in str(e.value)
+    assert str(e.value).endswith(f"continue with `pada resume {tmp_path / 'runs' / 'pada'} --set llm...=...`")
     assert e.value.exit_code == 2
     server = StubEndpoint(lambda body, n: answer(), models=models)
     with in_background(server), pytest.raises(EndpointError) as found:

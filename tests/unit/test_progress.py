@@ -8,10 +8,11 @@ import yaml
 from rich.console import Console
 
 from jobs import sweep
+from jobs.local import runner
 from jobs.local.progress import Progress
 from jobs.local.runner import RunFailed, stop
 from pada_ray.config import check_config
-from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError
+from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
 from pada_ray.llm.waiting import Waiting
 from pada_ray.run.state import RunState
 
@@ -123,3 +124,11 @@ def test_runs_that_are_stopped_are_told_so_and_their_calls_waited_for():
     stop([Cast("one"), Cast("other")], progress)
     assert did == ["one interrupted", "other interrupted", "one closed", "other closed"]
     assert "4 calls are under way" in out.getvalue()
+
+
+def test_whatever_ends_a_run_names_it_in_the_command_to_go_on_with(monkeypatch):
+    monkeypatch.setattr(runner, "log_folder", lambda: "/logs")
+    for e in (StorageError("s3://x: refused"), EndpointDown("down; continue with `pada resume runs/a`"), OSError("x")):
+        told = runner._explained(e, "runs/a")
+        assert str(told).count("continue with `pada resume runs/a`") == 1
+        assert isinstance(told, type(e) if isinstance(e, PadaError) else RunFailed)
