@@ -84,7 +84,7 @@ class Calls:
             if failure.kind == Kind.REPLY:
                 if attempts.invalid > _REPEATS:
                     raise ReplyRefused(f"{self._where} {failure.message}")
-            elif attempts.used_up:
+            else:
                 self._wait_out(failure, attempts)
             watch.retries(failure.kind.value)
             await _sleep(_pause(failure, attempts.failures), unless=self._stopping(run))
@@ -101,10 +101,15 @@ class Calls:
         return self._stops.setdefault(run, asyncio.Event())
 
     def _wait_out(self, failure: CallFailed, attempts: _Attempts) -> None:
-        """Raises the error of a call that has used up its retries, unless the endpoint is down, which may pass."""
-        down = failure.kind in (Kind.OVERLOAD, Kind.UNREACHABLE) or self._breaker.looks_down
+        """Raises the error of a call that has used up its retries, unless the endpoint is down, which may pass: then
+        only when that has lasted too long. Silence is long enough by itself, and may be charged for."""
         lasted = self._breaker.failing_for(_now())
-        if not down or lasted < _now() - attempts.first_failed:  # others have been answered meanwhile
+        answers_others = lasted < _now() - attempts.first_failed
+        silent = failure.kind == Kind.SILENCE and not answers_others and lasted >= self._patience > 0
+        if not attempts.used_up and not silent:
+            return
+        down = failure.kind in (Kind.OVERLOAD, Kind.UNREACHABLE) or self._breaker.looks_down or silent
+        if answers_others or not down:
             raise EndpointError(f"{self._where} {failure.message}; {attempts.count} attempts failed")
         if lasted >= self._patience:
             told = f"{failure.message}; it has been down for {lasted / _MINUTE:.0f} minutes, longer than its `patience`"

@@ -352,3 +352,16 @@ def test_a_run_that_stops_sends_no_more_and_waits_for_what_is_sent():
     ends, sent = run_in_virtual_time(main())
     assert Counter(type(end) for end in ends) == {Completion: 4, CallStopped: 6}
     assert sent <= 7
+
+
+def test_an_endpoint_that_says_nothing_at_all_is_not_asked_nine_times():
+    """Each attempt takes ten minutes, and may be charged for."""
+    server = Simulated(lambda n: CallFailed(Kind.SILENCE, "did not answer within 600 s"), latency=600)
+    with pytest.raises(EndpointDown, match="did not answer within 600 s; it has been down for 10 minutes"):
+        run_in_virtual_time(server.ask())
+    assert len(server.began) == 2
+
+
+def test_silence_of_some_calls_while_others_are_answered_is_no_outage():
+    server = Simulated(lambda n: CallFailed(Kind.SILENCE, "silent") if n % 3 == 0 else reply(), latency=300)
+    assert all(isinstance(end, Completion) for end in run_in_virtual_time(server.ask_many(60)))
