@@ -105,7 +105,8 @@ class Endpoint:
         return None
 
     async def check(self) -> None:
-        """Raises CallFailed when the server cannot be reached or refuses the key. Costs no tokens."""
+        """Raises CallFailed when the server cannot be reached or refuses the key; silence says nothing. Costs no
+        tokens."""
         await self.models()
 
     async def models(self) -> list[Model]:
@@ -119,7 +120,9 @@ class Endpoint:
             if isinstance(e, openai.APIStatusError) and 300 <= e.status_code < 400:
                 raise explain(e, self._config, self._key) from None
             return []  # many servers have no list of models
-        except (openai.OpenAIError, Silent) as e:
+        except Silent:
+            return []  # slow is not dead
+        except openai.OpenAIError as e:
             raise explain(e, self._config, self._key) from None
 
     async def _list_models(self) -> list[Model]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sqlite3
 
 import pytest
@@ -11,6 +12,7 @@ from stub_endpoint import Stream, StubEndpoint, completion, failure, finished
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import BudgetReached, ConfigError, EndpointDown, EndpointError, UnreadableReply
+from pada_ray.llm import endpoint
 from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
@@ -353,6 +355,12 @@ def test_a_server_without_a_list_of_models_is_there(tmp_path):
 
     server, _ = run(tmp_path, lambda body, n: completion(), use)
     assert server.bodies == []
+
+
+def test_a_server_whose_list_of_models_does_not_come_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint, "_LIST_WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/v1")
 
 
 def test_a_server_that_does_not_answer_is_told(tmp_path):
