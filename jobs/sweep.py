@@ -17,9 +17,9 @@ from jobs.local.runner import RunFailed, drive_all
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
-from jobs.run import Overrides, Verbose
+from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.data.splits import read_each
-from pada_ray.errors import BudgetReached, ConfigError, PadaError
+from pada_ray.errors import PAUSES, ConfigError, PadaError
 from pada_ray.run.axes import setting_of
 from pada_ray.run.state import is_done
 from pada_ray.run.sweep import FILE, Sweep, chosen, load_sweep, up_to, write_sweep
@@ -46,6 +46,7 @@ def sweep(
     set_: Overrides = None,
     look: AtLook = 1,
     address: Address = None,
+    no_probe: NoProbe = False,
     verbose: Verbose = False,
 ) -> None:
     """Run every cell of the grid in FILE. The same command resumes a stopped sweep. With --address it runs as a job on
@@ -64,7 +65,7 @@ def sweep(
     if address is not None:
         package = read_package()
         check_files([cell.config for cell in cells], package)
-        arguments = [inside(file, package), *options(set_, only=only, verbose=verbose)]
+        arguments = [inside(file, package), *options(set_, only=only, no_probe=no_probe, verbose=verbose)]
         arguments += ["--look", str(look)] if loaded.design.looks else []
         raise typer.Exit(run_as_job(address, "sweep", arguments, package))
     check_cluster()
@@ -75,7 +76,7 @@ def sweep(
     write_sweep(loaded, listed)
     runs = [lay_out(config, samples, Folder(f"{config.runs}/{config.name}")) for config, samples in checked]
     console.print(f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done", soft_wrap=True)
-    failures = drive_all(runs, loaded.parallel, verbose, console) if runs else {}
+    failures = drive_all(runs, loaded.parallel, verbose, console, probing=not no_probe) if runs else {}
     if failures:
         raise _as_one(list(failures.values()), len(cells))
 
@@ -107,11 +108,11 @@ def _seeds_by_the_power_rule(loaded: Sweep) -> dict[str, int]:
 
 
 def _as_one(problems: list[PadaError], runs: int) -> PadaError:
-    """One error for a sweep of `runs` runs, some of which failed or reached their budget."""
-    failed = [e for e in problems if not isinstance(e, BudgetReached)]
+    """One error for a sweep of `runs` runs, some of which failed or are paused."""
+    failed = [e for e in problems if not isinstance(e, PAUSES)]
     paused = len(problems) - len(failed)
     if not failed:
-        return BudgetReached(f"{paused} of {runs} runs are paused, the others are done; the first: {problems[0]}")
+        return type(problems[0])(f"{paused} of {runs} runs are paused, the others are done; the first: {problems[0]}")
     also = f", {paused} are paused" if paused else ""
     return RunFailed(
         f"{len(failed)} of {runs} runs failed{also}, the others are done; the first: {failed[0]}; "

@@ -14,6 +14,7 @@ from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
+from pada_ray.run.expected import check_budget, expected_calls
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import check_fine_tuning
@@ -24,8 +25,10 @@ from pada_ray.tasks.code import Code
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError for the first problem found in the config or its samples."""
     Prompts(config.prompts)
-    _check_size(config, samples)
-    check_endpoints(config)
+    check_size(config, samples)
+    expected = expected_calls(config, samples)
+    check_endpoints(config, dict.fromkeys(e.role for e in expected))
+    check_budget(config, expected)
     check_student(config, samples, knowledge_of(config.data, samples["train"]))
     check_surroundings(config)
 
@@ -41,10 +44,16 @@ def check_student(config: Config, samples: Samples, knowledge: Knowledge | None 
     check_reading(config, samples)
 
 
-def check_endpoints(config: Config) -> None:
-    """Raises ConfigError if this machine lacks a key or a package that the endpoints need."""
-    check_endpoint(config.llm.teacher, "teacher")
-    check_endpoint(config.llm.judge, "judge")
+def check_endpoints(config: Config, roles: Iterable[str]) -> None:
+    """Raises ConfigError if an endpoint of the roles that the run asks is not given, or if this machine lacks a key or
+    a package that one needs."""
+    for role in roles:
+        endpoint: EndpointConfig = getattr(config.llm, role)
+        if endpoint.base_url == "none":
+            raise ConfigError(
+                f"llm.{role}: this key is required: a run with method: {config.method} on these samples asks a {role}"
+            )
+        check_endpoint(endpoint, role)
 
 
 def check_endpoint(endpoint: EndpointConfig, role: str) -> None:
@@ -85,7 +94,8 @@ def _check_length(config: Config, tasks: Iterable[str], knowledge: Knowledge | N
         )
 
 
-def _check_size(config: Config, samples: Samples) -> None:
+def check_size(config: Config, samples: Samples) -> None:
+    """Raises ConfigError if the method would add no sample, or lacks the split that scores it."""
     settings, train, method = config.data_generation, len(samples["train"]), METHODS[config.method]
     if method.reference and "test" not in samples:
         raise ConfigError(f"method: {config.method} trains on val, so only test can score it; give `data.test`")

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from types import FrameType
 
 from pada_ray.errors import PadaError, one_line
 
-STDERR = 2
-TERMINATED = 143  # the exit code of a process that SIGTERM ended
+STDOUT, STDERR = 1, 2
+_ENDED_BY = 128  # plus the signal: the exit code of a process that a signal ended
+TERMINATED = _ENDED_BY + signal.SIGTERM
 ANSWER_WITHIN_S = 10.0
 _ELSEWHERE = "RAY_ADDRESS={}: cannot connect to a Ray cluster: {}; unset RAY_ADDRESS to start Ray on this machine"
 
@@ -31,16 +33,20 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
     """Connects to Ray while the block lasts. Output goes to the file `log`, or with `verbose` to the terminal.
 
     Only a Console that got its file before the block still prints to the terminal. SIGTERM, which `ray job stop` sends,
-    prints `stopped`, ends the block as Ctrl-C does, and then exits with TERMINATED. Raises NoCluster.
+    and SIGHUP, which a terminal sends that closes, end the block as Ctrl-C does, by KeyboardInterrupt, and then exit
+    with 128 and the signal; SIGTERM prints `stopped` before. What catches the first KeyboardInterrupt to tidy up gets
+    another one when the user presses Ctrl-C again. Raises NoCluster.
     """
-    terminated = False
+    ended_by = 0
 
-    def terminate(signal_number: int, frame: FrameType | None) -> None:
-        nonlocal terminated
-        terminated = True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
-        os.write(STDERR, f"error: {stopped}\n".encode())
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        nonlocal ended_by
+        if signal_number == signal.SIGHUP:
+            _forget_terminal()
+        elif not ended_by:
+            # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
+            os.write(STDERR, f"error: {stopped}\n".encode())
+        ended_by = signal_number
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
     with ExitStack() as outputs:
@@ -48,19 +54,43 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
             file = outputs.enter_context(open(log, "a", encoding="utf-8"))
             outputs.enter_context(redirect_stdout(file))
             outputs.enter_context(redirect_stderr(file))
+        hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Ray's processes inherit this, and outlive a terminal
         _start(verbose)
-        before = signal.signal(signal.SIGTERM, terminate)  # Ray's own handler prints a C++ stack
+        before = signal.signal(signal.SIGTERM, end)  # Ray's own handler prints a C++ stack
+        if hang_up != signal.SIG_IGN:  # which nohup sets
+            signal.signal(signal.SIGHUP, end)
         try:
             yield
         except KeyboardInterrupt:
-            if terminated:
-                raise SystemExit(TERMINATED) from None
+            if ended_by:
+                raise SystemExit(_ENDED_BY + ended_by) from None
             raise
         finally:
             import ray
 
-            ray.shutdown()
+            with _undisturbed():
+                ray.shutdown()
             signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGHUP, hang_up)
+
+
+def _forget_terminal() -> None:
+    """Sends what is still printed nowhere: writing to a terminal that has closed is an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (STDOUT, STDERR):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C does nothing while the block lasts."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start(verbose: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -407,12 +408,32 @@ class VllmServerConfig(Section):
     """vLLM engine arguments, such as `max_model_len`."""
 
 
+_SECRET_NAME = re.compile(
+    r"(^|[-_])(key|apikey|token|secret|password|passwd|pwd|auth|authorization|cookie|credentials?|signature|sig|code)$"
+    r"|apikey|accesstoken|authtoken"
+)
+_SECRET_VALUE = re.compile(
+    r"^\s*(bearer|basic|token)\s+\S|(^|\W)(sk|gsk|hf|ghp|xai|pk|rk|nvapi|AKIA)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}",
+    re.IGNORECASE,
+)
+_INSTEAD = "put the key into an environment variable and name that in api_key_env"
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name.strip().lower()))
+
+
+def _shown(name: str) -> str:
+    """A name of a field for an error, in case someone took it for the place of the secret."""
+    return name if re.fullmatch(r"[-\w.]{1,40}", name) and not _SECRET_VALUE.search(name) else "..."
+
+
 class EndpointConfig(Section):
     """An OpenAI-compatible endpoint. It names the variable of a secret and never holds the secret."""
 
     base_url: str
-    """`https://.../v1`; `offline` for the offline teacher; `vllm` if the cluster is to serve `model` itself. `vllm`
-    needs `pip install 'pada-ray[vllm]'`."""
+    """`https://.../v1`; `offline` for the offline teacher; `vllm` if the cluster is to serve `model` itself, for which
+    it needs `pip install 'pada-ray[vllm]'`; `none` where no LLM is asked."""
     model: str
     """The server's name for the model; with `vllm` a Hub id or a folder."""
     vllm: VllmServerConfig = VllmServerConfig()
@@ -428,8 +449,13 @@ class EndpointConfig(Section):
     max_retries: int = Field(default=8, ge=0)
     """Retries of one call after a lost connection, a timeout, 408, 409, 429 or 5xx. The waits grow, or follow
     Retry-After. While other calls succeed, a 429 counts as a tenth of a retry."""
+    first_token_timeout: float = Field(default=600, gt=0)
+    """Seconds until the first piece of a reply: a queue or a long prompt makes a server silent. A server that does not
+    stream has this time for the whole reply."""
     timeout: float = Field(default=120, gt=0)
-    """Seconds for one call."""
+    """Seconds from one piece of a reply to the next. A reply may take as long as it grows."""
+    patience: float = Field(default=600, ge=0)
+    """Seconds that an endpoint may be down, or out of reach, before the run pauses."""
     price: Price | None = None
     """Without it money is not counted: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16)
@@ -451,15 +477,38 @@ class EndpointConfig(Section):
     def _has_no_password(cls, url: str) -> str:
         if re.search("://[^/@]*@", url):
             raise ValueError("remove user and password from the URL, which is written to files; use api_key_env")
+        for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+            if _is_secret(name):
+                raise ValueError(f"remove `{_shown(name)}` from the URL, which is written to files; {_INSTEAD}")
         return url
+
+    @field_validator("headers")
+    @classmethod
+    def _hold_no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if _is_secret(name) or _SECRET_VALUE.search(value):
+                raise ValueError(f"`{_shown(name)}` looks like a secret, and is written to files; {_INSTEAD}")
+        return headers
+
+    @field_validator("body")
+    @classmethod
+    def _holds_no_secret(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for name, value in body.items():
+            if isinstance(value, str) and (_is_secret(name) or _SECRET_VALUE.search(value)):
+                raise ValueError(f"`{_shown(name)}` looks like a secret, and is written to files; {_INSTEAD}")
+        return body
+
+
+NO_ENDPOINT = EndpointConfig(base_url="none", model="none")
 
 
 class LlmConfig(Section):
-    """The LLM endpoints. The paper takes two models, to avoid self-enhancement bias."""
+    """The LLM endpoints. The paper takes two models, to avoid self-enhancement bias. A method that asks no LLM needs
+    none of them."""
 
-    teacher: EndpointConfig
+    teacher: EndpointConfig = NO_ENDPOINT
     """Analyses failures and writes samples. The paper: Llama 3.3 70B Instruct."""
-    judge: EndpointConfig
+    judge: EndpointConfig = NO_ENDPOINT
     """Rates samples and replies. The paper: Claude 3.5 Haiku v2."""
     max_reasks: int = Field(default=3, ge=0)
     """How often an unreadable reply is asked for again, with the parser's error."""
@@ -505,7 +554,7 @@ class Config(Section):
     leak_guard: LeakGuardConfig = LeakGuardConfig()
     sandbox: SandboxConfig = SandboxConfig()
     grading: GradingConfig = GradingConfig()
-    llm: LlmConfig
+    llm: LlmConfig = LlmConfig()
     budget: Budget = Budget()
     offline: TeacherSettings = TeacherSettings()
     """How the offline teacher (`base_url: offline`) behaves."""
@@ -516,7 +565,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _money_is_counted(self) -> Config:
-        unpriced = [role for role in ("teacher", "judge") if getattr(self.llm, role).price is None]
+        endpoints = {"teacher": self.llm.teacher, "judge": self.llm.judge}
+        unpriced = [role for role, e in endpoints.items() if e.price is None and e.base_url != "none"]
         if self.budget.usd is not None and unpriced:
             raise ValueError(
                 f"budget.usd needs llm.{unpriced[0]}.price: {{prompt: ..., completion: ...}} in USD per million tokens"

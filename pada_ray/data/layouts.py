@@ -73,8 +73,8 @@ def _system(row: Row) -> list[Any]:
     return [{"role": "system", "content": row["system"]}] if row.get("system") else []
 
 
-# What a conversation may bring beside its texts, which a student cannot be given. Without it, it says another thing. The
-# layout of OpenAI's API tells tools and their calls as text.
+# What a conversation may bring beside its texts, which a student cannot be given. Without it, it says another thing.
+# The layout of OpenAI's API tells tools and their calls as text.
 _TOOLS = ("tools", "functions")
 _MEDIA = ("images", "videos", "audios", "documents")
 _BESIDE_A_MESSAGE = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", *_TOOLS, *_MEDIA)

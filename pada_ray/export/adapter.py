@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pada_ray.config import StudentConfig
 from pada_ray.storage import Folder
-from pada_ray.student.model import load_tokenizer, model_location
+from pada_ray.student.chat_encoder import load_tokenizer, model_location
 
 
 def write_adapter(run: Folder, adapter: str, student: StudentConfig, target: Path) -> None:
