@@ -20,8 +20,8 @@ from pada_ray.records import Sample
 from pada_ray.run import run_files
 from pada_ray.run.configs import read_config
 from pada_ray.storage import Folder
-from pada_ray.student.evaluation import fails_all
 from pada_ray.student.chat_encoder import IGNORED, ChatEncoder, load_encoder
+from pada_ray.student.evaluation import fails_all
 from pada_ray.student.model import load_model
 
 

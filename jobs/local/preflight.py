@@ -90,8 +90,8 @@ def _check_disk(config: Config) -> None:
         if Folder(path).is_local and (free := _free(path)) < size:
             key = "runs" if path == config.runs else "TMPDIR"
             raise ConfigError(
-                f"{key}: the checkpoints and adapters take {size / 1e9:.2g} GB, and {path} has {free / 1e9:.2g} GB left; "
-                "make room, or take another disk"
+                f"{key}: the checkpoints and adapters take {size / 1e9:.2g} GB, and {path} has {free / 1e9:.2g} GB "
+                "left; make room, or take another disk"
             )
 
 

@@ -62,7 +62,7 @@ def _system(row: Row) -> list[Any]:
     return [{"role": "system", "content": row["system"]}] if row.get("system") else []
 
 
-# What a conversation may bring beside its texts, which a student cannot be given: without it, it would say another thing.
+# What a conversation may bring beside its texts. A student cannot be given it, and without it the texts say less.
 _BESIDE_A_ROW = ("tools", "functions", "images", "videos", "audios", "documents")
 _BESIDE_A_MESSAGE = ("tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", *_BESIDE_A_ROW)
 

@@ -139,12 +139,18 @@ def test_what_is_no_sample_is_dropped_with_its_line_and_reason(tmp_path, bad, wh
 CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 
 
+def beside(**keys):
+    """A row whose reply has something beside its text."""
+    question, reply = MESSAGES["messages"]
+    return {"messages": [question, reply | keys]}
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "tool_calls": [CALL]}]}, "`tool_calls`"),
-        ({"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "function_call": CALL}]}, "`function_call`"),
-        ({"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "reasoning_content": "5"}]}, "`reasoning_c"),
+        (beside(tool_calls=[CALL]), "a message has `tool_calls`, which would be lost"),
+        (beside(function_call=CALL), "a message has `function_call`"),
+        (beside(reasoning_content="2 and 3"), "a message has `reasoning_content`"),
         ({**MESSAGES, "tools": [CALL]}, "the row has `tools`, which would be lost"),
         ({**SHAREGPT, "tools": json.dumps([CALL])}, "the row has `tools`, which would be lost"),
         ({**SHAREGPT, "images": ["a.png"]}, "the row has `images`"),
