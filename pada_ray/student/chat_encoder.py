@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+from transformers.utils import logging as transformers_logging
 
 from pada_ray.config import StudentConfig
 from pada_ray.data.white_space import trimmed
@@ -21,6 +22,9 @@ from pada_ray.records import Message, Sample
 from pada_ray.student.evaluation_job import cut
 
 IGNORED = -100  # label of tokens that carry no loss (torch's cross_entropy)
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 
 def model_location(model: str) -> str:
