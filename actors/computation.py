@@ -4,7 +4,8 @@ takes seconds."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import ray
 import ray.data
@@ -24,6 +25,9 @@ from pada_ray.storage import Folder
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, fine_tune
+from pada_ray.student.losses import SampleLoss, losses
+
+T = TypeVar("T")
 
 
 class Computation:
@@ -53,15 +57,21 @@ class Computation:
         return report
 
     def evaluate(self, job: EvaluationJob) -> list[Prediction]:
+        return self._measured(job, "evaluation", evaluate)
+
+    def losses(self, job: EvaluationJob) -> list[SampleLoss]:
+        return self._measured(job, "losses on train", losses)
+
+    def _measured(self, job: EvaluationJob, kind: str, work: Callable[[EvaluationJob], list[T]]) -> list[T]:
         settings = job.settings
         with self._metrics.measured(
             job.run,
-            f"{run_files.model_of(job.adapter)}: evaluation",
+            f"{run_files.model_of(job.adapter)}: {kind}",
             gpus=settings.workers[0] * gpus_for(settings.gpus_per_worker),
         ) as measured:
-            predictions = self._evaluate(job)
-            measured.samples = len(predictions)
-        return predictions
+            found = self._with_student(job, work)
+            measured.samples = len(found)
+        return found
 
     def _fine_tune(self, job: FineTuneJob) -> FineTuneReport:
         if not self._residence.trains:
@@ -69,14 +79,14 @@ class Computation:
         with self._residence.at_work(job.settings) as student:
             return ray.get(student.fine_tune.options(max_task_retries=job.settings.max_failures).remote(job))
 
-    def _evaluate(self, job: EvaluationJob) -> list[Prediction]:
+    def _with_student(self, job: EvaluationJob, work: Callable[[EvaluationJob], list[T]]) -> list[T]:
         if not self._residence.replies:
-            return evaluate(job)
+            return work(job)
         with self._residence.at_work(job.settings):
-            predictions = evaluate(job.model_copy(update={"resident": self._residence.name}))
+            found = work(job.model_copy(update={"resident": self._residence.name}))
         if job.adapter is not None:  # the base model's evaluation is followed by a fine-tuning
             self._residence.leave()
-        return predictions
+        return found
 
     def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation:
         self._stream = AttemptStream(job, screen, self._config, self._teacher, self._judge)

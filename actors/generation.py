@@ -156,7 +156,7 @@ def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> 
 
 def _reviewed(here: Any, config: Config, judge: GatewayLlm) -> Any:
     """The stage for batches whose candidates are to be judged."""
-    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks)
+    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed)
     return _rows(here, "review").map_batches(
         QualityControlAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.judge.max_in_flight)
     )

@@ -66,13 +66,13 @@ def failures(student: Student, samples: list[Sample]) -> list[Failure]:
 
 
 async def pada_agent(size: int, iterations: int, folder: str, teacher: str) -> None:
-    drawn = splits(SEED, train_size=size, eval_size=size, absent=False)
+    drawn = splits(SEED, train_size=size, eval_size=size, gap="rare")
     train, val, test = ([Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test"))
     gateway = LlmGateway(EndpointConfig(base_url=teacher, model="offline-teacher"), f"{folder}/replies.sqlite")
     llm = GatewayLlm(gateway, Payer(run=folder), "teacher")
     analyst = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), None, 3, SEED)
     writer = DataGenerationAgent(llm, WRITING, None, 3, SEED)
-    judge = QualityControlAgent(llm, CONTROL, None, 3)
+    judge = QualityControlAgent(llm, CONTROL, None, 3, SEED)
     guard = LeakGuard([*val, *test], train)
     screen = Screen(CONTROL, train, guard)
 

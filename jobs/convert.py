@@ -15,6 +15,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.printable import printable
 from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
+from pada_ray.tasks import Knowledge, get_task, learn
 
 _SHOWN = 10  # rows listed for each reason
 _WIDTH = 600  # characters of an example
@@ -30,7 +31,8 @@ def convert(
     split: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.8/0.1/0.1.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
 ) -> None:
-    """Convert IN from a common layout (Alpaca, ShareGPT, prompt and completion, messages) into OUT in our layout.
+    """Convert IN from a common layout (Alpaca, ShareGPT, prompt and completion, text and label, messages) into OUT in
+    our layout.
 
     Example: pada convert alpaca.json data --task judged --split 0.8/0.1/0.1
     """
@@ -83,9 +85,21 @@ def _print(conversion: Conversion, written: dict[str, int]) -> None:
     for why, places in reasons.items():
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
         console.print(f"  {why}: {', '.join(places[:_SHOWN])}{more}")
+    for name, told in _learned([c.sample for c in conversion.converted]).items():
+        console.print(f"{name}: {_short(told)}")
     first = conversion.converted[0]
     console.print(f"before ({first.where}): {_short(json.dumps(first.row, ensure_ascii=False, default=str))}")
     console.print(f"after: {_short(as_line(first.sample))}")
+
+
+def _learned(samples: list[Sample]) -> dict[str, str]:
+    """By task, what a run would learn of it from these samples, such as the labels."""
+    by_task: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.task:
+            by_task.setdefault(sample.task, []).append(sample)
+    told = {name: get_task(name, learn(members, Knowledge())).describe() for name, members in by_task.items()}
+    return {name: text for name, text in told.items() if text}
 
 
 def _short(text: str) -> str:

@@ -19,6 +19,7 @@ from jobs.local.shared_disk import check_shared_disk
 from jobs.run import Overrides, Verbose
 from pada_ray.agents.grading import is_judged
 from pada_ray.config import Config
+from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Split
@@ -27,6 +28,7 @@ from pada_ray.run.configs import load, read_config
 from pada_ray.run.state import Score, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.tasks import Knowledge
 
 ADAPTER = "adapter"
 PREDICTIONS = "predictions.jsonl"
@@ -57,13 +59,13 @@ def evaluate(
     Example: pada evaluate runs/demo --adapter runs/demo/iteration-2/adapter --split test
     """
     console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
-    config, samples = _read(lasting(config_or_run), config_or_run, set_)
+    config, samples, knowledge = _read(lasting(config_or_run), config_or_run, set_)
     samples = _chosen(samples, split or [name for name in samples if name != "train"])
-    check_student(config, samples)
+    check_student(config, samples, knowledge)
     if is_judged(s for members in samples.values() for s in members):
         raise ConfigError(f"{config_or_run}: its task needs a judge; evaluate it within a run")
     target = new_folder(config.model_copy(update={"name": f"{config.name}-evaluation"}))
-    job = _lay_out(config, samples, adapter, target)
+    job = _lay_out(config, samples, knowledge, adapter, target)
     log = Path(cache_file(config, target.url)).with_name("evaluation.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with connected(verbose, str(log), "stopped; the same command starts again from the beginning"):
@@ -88,15 +90,17 @@ def describe(score: Score) -> str:
     return f"{100 * score.accuracy:.1f}% of {score.samples} right (95%: {low:.1f} to {high:.1f}){cut_off}"
 
 
-def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Samples]:
+def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Samples, Knowledge]:
     folder = Folder(place)
     if not folder.exists(run_files.CONFIG):
         config = load(given, set_)
-        return config, read_data(config)
+        samples = read_data(config)
+        return config, samples, knowledge_of(config.data, samples["train"])
     if set_:
         raise ConfigError("--set: a run's settings are fixed; give a config instead")
     config = read_config(folder)
-    return config.model_copy(update={"runs": folder.url.rpartition("/")[0]}), run_files.read_samples(folder)
+    config = config.model_copy(update={"runs": folder.url.rpartition("/")[0]})
+    return config, run_files.read_samples(folder), run_files.read_knowledge(folder)
 
 
 def _chosen(samples: Samples, names: list[str]) -> Samples:
@@ -107,7 +111,9 @@ def _chosen(samples: Samples, names: list[str]) -> Samples:
     return wanted
 
 
-def _lay_out(config: Config, samples: Samples, adapter: str | None, target: Folder) -> EvaluationJob:
+def _lay_out(
+    config: Config, samples: Samples, knowledge: Knowledge, adapter: str | None, target: Folder
+) -> EvaluationJob:
     """Writes what the workers read into `target`, laid out as in a run, and returns their job."""
     files: dict[Split, str] = {name: run_files.split(name) for name in samples}
     if adapter is not None:
@@ -125,6 +131,7 @@ def _lay_out(config: Config, samples: Samples, adapter: str | None, target: Fold
         adapter=ADAPTER if adapter is not None else None,
         student=config.student,
         settings=config.evaluation,
+        knowledge=knowledge,
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
-from pada_ray.agents.pattern_analysis import ClusterFile, PatternAnalysisAgent
+from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
@@ -37,12 +37,13 @@ from pada_ray.records import (
 from pada_ray.run import run_files
 from pada_ray.run.event_log import Event
 from pada_ray.run.shared_stages import StageClaims, StageStore
-from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content
+from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
 from pada_ray.run.stages import Records, StageKeeper
 from pada_ray.run.state import RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
+from pada_ray.student.losses import SampleLoss, hardest
 
 
 class Computation(Protocol):
@@ -51,6 +52,7 @@ class Computation(Protocol):
     async def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation: ...
     async def fine_tune(self, job: FineTuneJob) -> FineTuneReport: ...
     async def evaluate(self, job: EvaluationJob) -> list[Prediction]: ...
+    async def losses(self, job: EvaluationJob) -> list[SampleLoss]: ...
 
 
 class Workers(NamedTuple):
@@ -77,6 +79,7 @@ class Orchestrator:
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
         self._stages = StageKeeper(self._folder, config.name, store, notice)
         self._samples = run_files.read_samples(self._folder)
+        self._knowledge = run_files.read_knowledge(self._folder)
         self._train = self._samples["train"]
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._adapter_content: dict[int, str] = {}
@@ -89,7 +92,7 @@ class Orchestrator:
 
     @functools.cached_property
     def _screen(self) -> Screen:
-        return Screen(self._config.quality_control, self._train, self._guard)
+        return Screen(self._config.quality_control, self._train, self._guard, self._knowledge)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
@@ -158,6 +161,17 @@ class Orchestrator:
 
         return failures("train"), failures("val")
 
+    async def hardest(self, iteration: int) -> list[Failure]:
+        model = run_files.model(iteration - 1)
+        job = self._evaluation_job(iteration - 1, ["train"])
+        losses = await self._stages.stage(
+            f"{model}: losses on train",
+            Records(self._folder, run_files.losses(model), SampleLoss),
+            lambda: self._workers.computation.losses(job),
+            losses_content(self._config, self._adapter_content[iteration - 1], self._train),
+        )
+        return [Failure(sample=self._by_id["train"][name], reply=None) for name in hardest(losses)]
+
     async def best_on_val(self) -> int:
         """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
         are equal. A model of which no reply could be scored is not chosen before another."""
@@ -172,14 +186,8 @@ class Orchestrator:
         return max(iterations, key=goodness)
 
     async def _predict(self, model: str, iteration: int | None) -> list[Prediction]:
-        splits: list[Split] = [split for split in self._samples if iteration is not None or split != "train"]
-        job = EvaluationJob(
-            run=self._folder.url,
-            splits={split: run_files.split(split) for split in splits},
-            adapter=None if iteration is None else run_files.adapter(iteration),
-            student=self._config.student,
-            settings=self._config.evaluation,
-        )
+        splits = self._splits_for(iteration)
+        job = self._evaluation_job(iteration, splits)
         adapter = None if iteration is None else self._adapter_content[iteration]
         samples = (s for split in splits for s in self._samples[split])
         file = run_files.replies(model) if self._stages.state.judged else run_files.predictions(model)
@@ -187,13 +195,30 @@ class Orchestrator:
             f"{model}: evaluation",
             Records(self._folder, file, Prediction),
             lambda: self._workers.computation.evaluate(job),
-            evaluation_content(self._config, adapter, samples),
+            evaluation_content(self._config, adapter, samples, self._knowledge),
+        )
+
+    def _splits_for(self, iteration: int | None) -> list[Split]:
+        """Those that an iteration's model is evaluated on. One that has learned val by heart is not on what it has."""
+        left_out: set[Split] = {"train"} if iteration is None else set()
+        if iteration and self._method.reference:
+            left_out = {"train", "val"}
+        return [split for split in self._samples if split not in left_out]
+
+    def _evaluation_job(self, iteration: int | None, splits: Sequence[Split]) -> EvaluationJob:
+        return EvaluationJob(
+            run=self._folder.url,
+            splits={split: run_files.split(split) for split in splits},
+            adapter=None if iteration is None else run_files.adapter(iteration),
+            student=self._config.student,
+            settings=self._config.evaluation,
+            knowledge=self._knowledge,
         )
 
     async def _grade(self, model: str, predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions with the judge's verdicts. What runs have in common here is answered from the reply cache."""
         config = self._config
-        grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks)
+        grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks, config.seed)
         samples = [self._by_id[p.split][p.id] for p in predictions]
         graded = await self._stages.stage(
             f"{model}: grading",
@@ -277,6 +302,20 @@ class Orchestrator:
         )
         return [s for s in strategies if s.cluster != self._config.pattern_analysis.leave_out]
 
+    async def blind_strategy_drafting(self, iteration: int) -> list[Strategy]:
+        count = self._config.pattern_analysis.blind_strategies
+        order = generator_for(self._config.seed, "blind strategies", iteration)
+        drawn = order.sample(self._train, min(len(self._train), count * HANDFUL))
+        handfuls = {i: handful for i in range(count) if (handful := drawn[i::count])}
+        strategies = await self._stages.stage(
+            f"{run_files.model(iteration)}: strategy drafting",
+            Records(self._folder, run_files.strategies(iteration), Strategy),
+            lambda: self._workers.pattern_analysis.blind_strategy_drafting(handfuls),
+        )
+        await self._take_account()
+        self._stages.count(run_files.model(iteration), strategies=len(strategies))
+        return strategies
+
     async def find_what_is_left(self, iteration: int, failures: Sequence[Failure]) -> None:
         if not self._config.pattern_analysis.of_last_model:
             return
@@ -297,10 +336,13 @@ class Orchestrator:
         share = share_of_errors(
             self._config.data_generation.error_share, len(strategies), last["train"].error_rate, last["val"].error_rate
         )
+        errors = list(train_failures)
+        if share and not errors and self._method.error_instruction:
+            errors = await self.hardest(iteration)
         groups = plan_groups(
             strategies,
             self._train,
-            [Seed(sample=f.sample, wrong_reply=f.reply) for f in train_failures],
+            [Seed(sample=f.sample, wrong_reply=f.reply) for f in errors],
             total=self._synthetic_size,
             error_share=share,
         )
@@ -326,7 +368,9 @@ class Orchestrator:
         if not failures:
             return []
         predictions = self._folder.read_records(run_files.predictions(run_files.model(iteration - 1)), Prediction)
-        correct = [self._by_id["train"][p.id] for p in predictions if p.split == "train" and p.failed is False]
+        right = [p.id for p in predictions if p.split == "train" and p.failed is False]
+        own = {f.sample.id for f in failures}  # a hard one may be right
+        correct = [self._by_id["train"][name] for name in right if name not in own]
         found = await self._workers.pattern_analysis.nearest(
             [f.sample.question for f in failures], [s.question for s in correct], k
         )
@@ -334,6 +378,11 @@ class Orchestrator:
             Seed(sample=f.sample, wrong_reply=f.reply, answered_correctly=[correct[i] for i in positions])
             for f, positions in zip(failures, found, strict=True)
         ]
+
+    async def labelled_val(self) -> list[Sample]:
+        if not self._method.reference:
+            raise ValueError(f"{self._config.method}: only a reference may train on val")
+        return self._samples["val"]
 
     async def repeat(self, iteration: int, train: Sequence[Sample]) -> list[Sample]:
         order = generator_for(self._config.seed, "repeat", iteration)

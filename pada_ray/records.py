@@ -72,7 +72,7 @@ class Failure(Record):
     """e_i = (x_i, y_i, ŷ_i)."""
 
     sample: Sample
-    reply: str
+    reply: str | None  # None for a training sample that is right, but hard for the model
 
 
 class Analysis(Record):
@@ -129,8 +129,8 @@ class Ratings(Record):
 
 
 class Seed(Record):
-    """What a synthetic sample is made from: a training sample, and where the method looks at errors the model's wrong
-    reply, or questions like it that the model got right."""
+    """What a synthetic sample is made from: a training sample (by the method `val_errors`, one of val), and where the
+    method looks at errors the model's wrong reply, or questions like it that the model got right."""
 
     sample: Sample
     wrong_reply: str | None = None
@@ -184,7 +184,7 @@ class Candidate(Record):
     batch: str  # the call that wrote it
     group: str
     strategy_name: str | None
-    seed_id: str  # the training sample that it was made from
+    seed_id: str  # the sample that it was made from: a training sample, unless the method takes its seeds from val
     attempt: int  # 0 is the first draft, then regenerations
     messages: list[WrittenMessage]
     answer: str | None  # only where the generator was shown one, such as test code

@@ -17,6 +17,11 @@ class Steps(Protocol):
         """ℰ_train and ℰ_val of the iteration's model."""
         ...
 
+    async def hardest(self, iteration: int) -> list[Failure]:
+        """What stands in for training errors where the model before the iteration makes none: the training samples of
+        highest loss, a tenth of them, without a wrong reply."""
+        ...
+
     async def best_on_val(self) -> int: ...
 
     # PaDA-Agent
@@ -30,9 +35,16 @@ class Steps(Protocol):
 
     async def generate(
         self, iteration: int, strategies: Sequence[Strategy], train_failures: Sequence[Failure]
-    ) -> list[Sample]: ...
+    ) -> list[Sample]:
+        """New samples along the strategies and, by a method that has the branch, against training errors: against
+        the `hardest` samples where there are none."""
+        ...
 
     # Other methods
+    async def blind_strategy_drafting(self, iteration: int) -> list[Strategy]:
+        """Strategies from training samples, without a look at any failure."""
+        ...
+
     async def write(
         self,
         iteration: int,
@@ -52,6 +64,10 @@ class Steps(Protocol):
     async def contrast(self, iteration: int, failures: Sequence[Failure], k: int) -> list[Seed]:
         """Each failure with the `k` training samples whose questions are nearest to its own, among those that the model
         before the iteration got right. An unscored one is neither."""
+        ...
+
+    async def labelled_val(self) -> list[Sample]:
+        """The samples of val, for a method whose record says that it is a reference; no other may have them."""
         ...
 
     async def repeat(self, iteration: int, train: Sequence[Sample]) -> list[Sample]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pada_ray.config import Config, EndpointConfig
+from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
@@ -15,7 +16,7 @@ from pada_ray.prompts import Prompts
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import check_fine_tuning
-from pada_ray.tasks import get_task
+from pada_ray.tasks import Knowledge, get_task
 from pada_ray.tasks.code import Code
 
 
@@ -24,13 +25,13 @@ def check(config: Config, samples: Samples) -> None:
     Prompts(config.prompts)
     _check_size(config, samples)
     check_endpoints(config)
-    check_student(config, samples)
+    check_student(config, samples, knowledge_of(config.data, samples["train"]))
 
 
-def check_student(config: Config, samples: Samples) -> None:
+def check_student(config: Config, samples: Samples, knowledge: Knowledge | None = None) -> None:
     """Raises ConfigError unless the student exists, has room to reply, and this machine can check its replies."""
     _check_model(config)
-    _check_length(config, {sample.task for members in samples.values() for sample in members})
+    _check_length(config, {sample.task for members in samples.values() for sample in members}, knowledge)
     check_backend(config)
     if any(s.task == Code.name for members in samples.values() for s in members):
         check_level(config.sandbox.require)
@@ -71,8 +72,8 @@ def _check_model(config: Config) -> None:
     check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
 
 
-def _check_length(config: Config, tasks: Iterable[str]) -> None:
-    longest = config.evaluation.max_new_tokens or max(get_task(task).max_new_tokens for task in tasks)
+def _check_length(config: Config, tasks: Iterable[str], knowledge: Knowledge | None) -> None:
+    longest = config.evaluation.max_new_tokens or max(get_task(task, knowledge).reply_limit for task in tasks)
     if config.student.max_length <= longest:
         raise ConfigError(
             f"student.max_length: {config.student.max_length} tokens must hold a prompt and its reply, but a reply may "
@@ -81,8 +82,11 @@ def _check_length(config: Config, tasks: Iterable[str]) -> None:
 
 
 def _check_size(config: Config, samples: Samples) -> None:
-    settings, train = config.data_generation, len(samples["train"])
-    if METHODS[config.method].iterates and not settings.samples_to_add(train):
+    settings, train, method = config.data_generation, len(samples["train"]), METHODS[config.method]
+    if method.reference and "test" not in samples:
+        raise ConfigError(f"method: {config.method} trains on val, so only test can score it; give `data.test`")
+    grows = method.iterations(config.iterations) and not method.reference
+    if grows and not settings.samples_to_add(train):
         raise ConfigError(
             f"data_generation.ratio: {settings.ratio} x {train} training samples rounds to 0 new samples; raise it"
         )

@@ -10,6 +10,7 @@ from jobs.local.checks import check
 from jobs.local.lock import locked
 from jobs.local.ray_session import check_cluster
 from pada_ray.config import CHANGEABLE, Config, check_config, dump_config, lay_over
+from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
 from pada_ray.llm.reply_transfer import take_along
@@ -18,6 +19,7 @@ from pada_ray.run import run_files
 from pada_ray.run.configs import read_config
 from pada_ray.run.state import FILE as STATE
 from pada_ray.storage import Folder, as_lines
+from pada_ray.tasks import Knowledge
 
 
 def prepare(config: Config) -> str:
@@ -32,11 +34,14 @@ def prepare(config: Config) -> str:
 
 
 def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
-    """Writes a run's config, samples and own prompts into its folder, and returns the folder's path or URL.
+    """Writes a run's config, samples, what is known of its task, and own prompts into its folder, and returns the
+    folder's path or URL.
 
     Raises ConfigError if that run started with other samples or prompts, or if another process is at work on it.
     """
     files = {run_files.split(split): as_lines(members) for split, members in samples.items()}
+    known = knowledge_of(config.data, samples["train"])
+    files |= {run_files.KNOWLEDGE: known.model_dump_json(indent=1)} if known != Knowledge() else {}
     templates = read_templates(config.prompts) if config.prompts else {}
     files |= {f"{run_files.PROMPTS}/{name}": template for name, template in templates.items()}
     with locked([folder.url]):

@@ -52,6 +52,8 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
         "data.val": data.val,
         "data.test": data.test,
         "data.folder": data.folder,
+        "data.labels": data.labels if isinstance(data.labels, str) else None,
+        "data.schema": data.value_schema,
         "student.model": _as_folder(config.student.model),
         "pattern_analysis.embedding": _as_folder(config.pattern_analysis.embedding),
         "prompts": config.prompts,
@@ -70,6 +72,9 @@ def _is_elsewhere(path: str) -> bool:
 
 def _data_is_here(config: Config) -> bool:
     data = config.data
+    beside = (data.labels if isinstance(data.labels, str) else None, data.value_schema)
+    if any(_is_elsewhere(file) for file in beside if file is not None):
+        return False
     if data.dataset is not None:
         return data.folder is not None and not _is_elsewhere(data.folder)
     files: Iterable[str | None] = (data.train, data.val, data.test)

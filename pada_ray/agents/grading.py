@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pada_ray.agents.injection import prompts_apart
 from pada_ray.config import GradingConfig
-from pada_ray.errors import EndpointError, UnreadableReply
-from pada_ray.llm.ask import ask, check_one_each
+from pada_ray.errors import EndpointError
+from pada_ray.llm.ask import ask_each
 from pada_ray.llm.chat import Llm
-from pada_ray.llm.reply_schemas import GradingReply
+from pada_ray.llm.reply_schemas import GradeReply
 from pada_ray.prompts import Prompts
 from pada_ray.records import Prediction, Sample
 from pada_ray.tasks import get_task
+
+_GRADE_TOKENS = 50  # that a reply on one of the model's replies is expected to take
 
 
 def is_judged(samples: Iterable[Sample]) -> bool:
@@ -24,22 +27,23 @@ def is_judged(samples: Iterable[Sample]) -> bool:
 class Grader:
     """Rates a model's replies against the references by a rubric, and holds the ratings against a threshold."""
 
-    def __init__(self, llm: Llm, settings: GradingConfig, prompts: str | None, max_reasks: int):
+    def __init__(self, llm: Llm, settings: GradingConfig, prompts: str | None, max_reasks: int, seed: int):
         self._llm = llm
         self._settings = settings
-        self._prompts = Prompts(prompts)
+        self._prompts = Prompts(prompts, seed)
         self._max_reasks = max_reasks
 
     async def grade(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions for the samples, in order, with a verdict where `failed` was None, in calls of `batch_size`.
-        It stays None, unscored, for those of a call whose reply stays unreadable.
+        It stays None, unscored, where the judge's rating stays unreadable.
 
         Raises EndpointError when that leaves a split without a single score: with such a judge there is no result.
         """
         pairs = list(zip(samples, predictions, strict=True))
         to_rate = [pair for pair in pairs if pair[1].failed is None]
         size = self._settings.batch_size
-        calls = [self._grade(to_rate[i : i + size]) for i in range(0, len(to_rate), size)]
+        parts = [to_rate[i : i + size] for i in range(0, len(to_rate), size)]
+        calls = [self._grade(group) for part in parts for group in _groups(part)]
         rated = {(p.split, p.id): p for part in await asyncio.gather(*calls) for p in part}
         graded = [rated.get((p.split, p.id), p) for p in predictions]
         for split in dict.fromkeys(p.split for p in graded):
@@ -51,33 +55,34 @@ class Grader:
         return graded
 
     async def _grade(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Prediction]:
-        names = [f"reply-{i}" for i in range(1, len(pairs) + 1)]
+        named = {f"reply-{i}": pair for i, pair in enumerate(pairs, start=1)}
 
-        def check(reply: GradingReply) -> None:
-            check_one_each([g.reply_id for g in reply.grades], names)
+        def prompt(names: Sequence[str]) -> str:
+            return self._prompts.render(
+                "grading", rubric=self._settings.rubric, replies=[_shown(name, *named[name]) for name in names]
+            )
 
-        prompt = self._prompts.render(
-            "grading",
-            rubric=self._settings.rubric,
-            replies=[_shown(name, *pair) for name, pair in zip(names, pairs, strict=True)],
+        read = await ask_each(
+            self._llm,
+            dict.fromkeys(named, _GRADE_TOKENS),
+            prompt,
+            GradeReply,
+            purpose="grading",
+            max_reasks=self._max_reasks,
         )
-        try:
-            reply = await ask(
-                self._llm, prompt, GradingReply, purpose="grading", max_reasks=self._max_reasks, check=check
-            )
-        except UnreadableReply:
-            return [prediction for _, prediction in pairs]
-        grades = {g.reply_id: g for g in reply.grades}
-        return [
-            prediction.model_copy(
-                update={
-                    "failed": grades[name].rating < self._settings.threshold,
-                    "rating": grades[name].rating,
-                    "feedback": grades[name].feedback,
-                }
-            )
-            for name, (_, prediction) in zip(names, pairs, strict=True)
-        ]
+        return [self._graded(prediction, read.get(name)) for name, (_, prediction) in named.items()]
+
+    def _graded(self, prediction: Prediction, grade: GradeReply | None) -> Prediction:
+        if grade is None:
+            return prediction
+        failed = grade.rating < self._settings.threshold
+        return prediction.model_copy(update={"failed": failed, "rating": grade.rating, "feedback": grade.feedback})
+
+
+def _groups(pairs: Sequence[tuple[Sample, Prediction]]) -> list[list[tuple[Sample, Prediction]]]:
+    originals = ["\n".join(m.content for m in sample.messages) for sample, _ in pairs]
+    texts = [f"{original}\n{p.reply}" for original, (_, p) in zip(originals, pairs, strict=True)]
+    return prompts_apart(pairs, texts, originals)
 
 
 def _shown(name: str, sample: Sample, prediction: Prediction) -> dict[str, Any]:

@@ -7,6 +7,7 @@ or test but nowhere in train are protected: the overlap test commonly used for c
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import unicodedata
@@ -17,6 +18,8 @@ from typing import NamedTuple
 
 from pada_ray.data.samples import question_key
 from pada_ray.records import LeakHit, Message, Pattern, Sample, Strategy
+from pada_ray.tasks.json import Json
+from pada_ray.tasks.json_value import fields, json_in
 
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -78,6 +81,17 @@ def _paragraphs(message: Message) -> list[str]:
     return re.split(r"\n\s*\n", message.content)
 
 
+def _protected(sample: Sample, message: Message) -> list[str]:
+    """The paragraphs of a held-out message whose runs are protected: none of a system message. Of a JSON reply they are
+    the texts in it, since names of functions and fields are no held-out text."""
+    if message.role == "system":
+        return []
+    if sample.task == Json.name and message is sample.messages[-1]:
+        with contextlib.suppress(ValueError):
+            return [value for _, value in fields(json_in(message.content)) if isinstance(value, str)]
+    return _paragraphs(message)
+
+
 class LeakGuard:
     """Knows each run of `words` words (lower case, only letters and digits; a number is a word) within a
     paragraph of the held-out user messages and replies that stands in no public sample. Where a character counts as a
@@ -100,7 +114,7 @@ class LeakGuard:
     def _protect(self, sample: Sample, words: int) -> None:
         self._questions.setdefault(question_key(sample), Hit(sample.id, sample.question))
         for message in sample.messages:
-            for paragraph in _paragraphs(message) if message.role != "system" else []:
+            for paragraph in _protected(sample, message):
                 # Interned, a word is held once, whatever the number of runs and samples.
                 found = [sys.intern(word) for word in _words(paragraph)]
                 most = _length(found, words)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
-from pada_ray.llm.ask import ask, check_one_each
+from pada_ray.llm.ask import ask, ask_each, tokens_of
 from pada_ray.llm.chat import Llm
-from pada_ray.llm.reply_schemas import ErrorAnalysisReply, PatternCategorizationReply, StrategyDraftingReply
+from pada_ray.llm.reply_schemas import AnalysisReply, PatternCategorizationReply, StrategyReply
 from pada_ray.prompts import Prompts
-from pada_ray.records import Analysis, Failure, Pattern, Strategy
+from pada_ray.records import Analysis, Failure, Pattern, Sample, Strategy
 from pada_ray.storage import Folder
+
+HANDFUL = 5  # training samples that a strategy is drafted from without failures
+_ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 80, 250, 250  # that a reply on one of them is expected to take
 
 
 class PatternAnalysisAgent:
@@ -21,13 +24,13 @@ class PatternAnalysisAgent:
     def __init__(self, llm: Llm, settings: PatternAnalysisConfig, prompts: str | None, max_reasks: int, seed: int):
         self._llm = llm
         self._settings = settings
-        self._prompts = Prompts(prompts)
+        self._prompts = Prompts(prompts, seed)
         self._max_reasks = max_reasks
         self._seed = seed
 
     async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]:
-        """a_j for each failure e_j, in order, in calls of `batch_size`. Those of a call whose reply stays
-        unreadable are missing."""
+        """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are
+        missing."""
         size = self._settings.batch_size
         calls = [self._analyse(failures[i : i + size]) for i in range(0, len(failures), size)]
         return [analysis for part in await asyncio.gather(*calls) for analysis in part]
@@ -56,55 +59,64 @@ class PatternAnalysisAgent:
     async def strategy_drafting(self, patterns: Sequence[Pattern]) -> list[Strategy]:
         """strategy_k for each pattern, drafted in one call so that they differ from each other (figure 4).
 
-        When the call's reply stays unreadable, each pattern is tried alone.
+        A pattern whose strategy stays unreadable is tried alone.
         """
         if not patterns:
             return []
-        try:
-            return await self._draft(patterns)
-        except UnreadableReply:
-            if len(patterns) == 1:
-                return []
-            alone = await asyncio.gather(*(self.strategy_drafting([p]) for p in patterns))
-            return [strategy for drafted in alone for strategy in drafted]
+        drafted = await self._draft(patterns)
+        missing = [p for p in patterns if p.cluster not in drafted]
+        if len(patterns) > 1:
+            for alone in await asyncio.gather(*(self._draft([p]) for p in missing)):
+                drafted |= alone
+        return [drafted[p.cluster] for p in patterns if p.cluster in drafted]
+
+    async def blind_strategy_drafting(self, handfuls: Mapping[int, Sequence[Sample]]) -> list[Strategy]:
+        """A strategy for each handful of training samples, by its number, without a look at any failure; in one call so
+        that they differ from each other. One that stays unreadable is missing."""
+        named = {f"handful-{i + 1}": i for i in handfuls}
+
+        def prompt(names: Sequence[str]) -> str:
+            shown = {name: [[m.model_dump() for m in s.messages] for s in handfuls[named[name]]] for name in names}
+            return self._prompts.render(
+                "blind_strategy_drafting",
+                handfuls=[{"handful_id": name, "examples": examples} for name, examples in shown.items()],
+            )
+
+        read = await self._ask_for_strategies(named, prompt, "blind_strategy_drafting")
+        return [_strategy(named[name], name.replace("-", " "), s) for name, s in read.items()]
 
     async def _analyse(self, failures: Sequence[Failure]) -> list[Analysis]:
-        wanted = range(1, len(failures) + 1)
+        named = {f"failure-{i}": f for i, f in enumerate(failures, start=1)}
 
-        def check(reply: ErrorAnalysisReply) -> None:
-            check_one_each([a.sample_idx for a in reply.analyses], wanted)
-
-        prompt = self._prompts.render(
-            "error_analysis",
-            failures=[
-                {
-                    "sample_idx": i,
-                    "question": f.sample.question,
-                    "response": f.reply,
-                    "ground_truth": f.sample.reference,
-                }
-                for i, f in enumerate(failures, start=1)
-            ],
-        )
-        try:
-            reply = await ask(
-                self._llm,
-                prompt,
-                ErrorAnalysisReply,
-                purpose="error_analysis",
-                max_reasks=self._max_reasks,
-                check=check,
+        def prompt(names: Sequence[str]) -> str:
+            return self._prompts.render(
+                "error_analysis",
+                failures=[
+                    {
+                        "sample_idx": name,
+                        "question": named[name].sample.question,
+                        "response": named[name].reply,
+                        "ground_truth": named[name].sample.reference,
+                    }
+                    for name in names
+                ],
             )
-        except UnreadableReply:
-            return []
-        by_index = {a.sample_idx: a for a in reply.analyses}
+
+        read = await ask_each(
+            self._llm,
+            dict.fromkeys(named, _ANALYSIS_TOKENS),
+            prompt,
+            AnalysisReply,
+            purpose="error_analysis",
+            max_reasks=self._max_reasks,
+        )
         return [
             Analysis(
-                sample_id=f.sample.id,
-                error_cause=by_index[i].error_cause,
-                scenario_category=by_index[i].scenario_category,
+                sample_id=named[name].sample.id,
+                error_cause=analysis.error_cause,
+                scenario_category=analysis.scenario_category,
             )
-            for i, f in enumerate(failures, start=1)
+            for name, analysis in read.items()
         ]
 
     async def _categorize(self, k: int, members: list[Analysis]) -> Pattern | None:
@@ -119,6 +131,8 @@ class PatternAnalysisAgent:
                 PatternCategorizationReply,
                 purpose="pattern_categorization",
                 max_reasks=self._max_reasks,
+                # It quotes one or two of the analyses.
+                tokens=_PATTERN_TOKENS + 2 * max(tokens_of(a.text) for a in members),
             )
         except UnreadableReply:
             return None
@@ -130,41 +144,62 @@ class PatternAnalysisAgent:
             size=len(members),
         )
 
-    async def _draft(self, patterns: Sequence[Pattern]) -> list[Strategy]:
-        def check(reply: StrategyDraftingReply) -> None:
-            if len(reply.strategies) != len(patterns):
-                raise ValueError(f"Expected {len(patterns)} strategies, got {len(reply.strategies)}.")
-            names = {s.strategy_name for s in reply.strategies}
-            approaches = {s.generation_approach for s in reply.strategies}
-            if min(len(names), len(approaches)) < len(patterns):
-                raise ValueError("The strategies must differ from each other in name and approach.")
+    async def _draft(self, patterns: Sequence[Pattern]) -> dict[int, Strategy]:
+        """The strategies that could be read, by cluster."""
+        named = {f"pattern-{i}": p for i, p in enumerate(patterns, start=1)}
 
-        # representative_samples stay behind: they may quote validation text.
-        prompt = self._prompts.render(
-            "strategy_drafting",
-            patterns=[{"category_name": p.category_name, "error_pattern": p.error_pattern} for p in patterns],
-        )
-        reply = await ask(
-            self._llm,
-            prompt,
-            StrategyDraftingReply,
-            purpose="strategy_drafting",
-            max_reasks=self._max_reasks,
-            check=check,
-        )
-        by_name = {s.category_name: s for s in reply.strategies}
-        named = all(p.category_name in by_name for p in patterns) and len(by_name) == len(patterns)
-        drafted = [by_name[p.category_name] for p in patterns] if named else reply.strategies
-        return [
-            Strategy(
-                cluster=p.cluster,
-                category_name=p.category_name,
-                strategy_name=s.strategy_name,
-                generation_approach=s.generation_approach,
-                key_elements=s.key_elements,
+        def prompt(names: Sequence[str]) -> str:
+            # representative_samples stay behind: they may quote validation text.
+            shown = [(name, named[name]) for name in names]
+            return self._prompts.render(
+                "strategy_drafting",
+                patterns=[
+                    {"pattern_id": name, "category_name": p.category_name, "error_pattern": p.error_pattern}
+                    for name, p in shown
+                ],
             )
-            for p, s in zip(patterns, drafted, strict=True)
-        ]
+
+        categories = {p.category_name: name for name, p in named.items()}
+        aliases = categories if len(categories) == len(named) else None
+        read = await self._ask_for_strategies(named, prompt, "strategy_drafting", aliases)
+        return {
+            named[name].cluster: _strategy(named[name].cluster, named[name].category_name, s)
+            for name, s in read.items()
+        }
+
+    async def _ask_for_strategies(
+        self,
+        names: Iterable[str],
+        prompt: Callable[[Sequence[str]], str],
+        purpose: str,
+        aliases: Mapping[str, str] | None = None,
+    ) -> dict[str, StrategyReply]:
+        return await ask_each(
+            self._llm,
+            dict.fromkeys(names, _STRATEGY_TOKENS),
+            prompt,
+            StrategyReply,
+            purpose=purpose,
+            max_reasks=self._max_reasks,
+            aliases=aliases,
+            check=_check_differs,
+        )
+
+
+def _strategy(cluster: int, category: str, drafted: StrategyReply) -> Strategy:
+    return Strategy(
+        cluster=cluster,
+        category_name=category,
+        strategy_name=drafted.strategy_name,
+        generation_approach=drafted.generation_approach,
+        key_elements=drafted.key_elements,
+    )
+
+
+def _check_differs(drafted: StrategyReply, others: Iterable[StrategyReply]) -> None:
+    for other in others:
+        if drafted.strategy_name == other.strategy_name or drafted.generation_approach == other.generation_approach:
+            raise ValueError(f"It must differ in name and approach from the strategy {other.strategy_name[:100]!r}.")
 
 
 class ClusterFile:

@@ -112,8 +112,11 @@ class AugmentationJob(Record):
 def share_of_errors(setting: ErrorShare, clusters: int, train_error: float, val_error: float) -> float:
     """The share of 𝒟_syn that the branch of training errors gets, by the config's `data_generation.error_share`.
 
-    `train_error` and `val_error` are the rates, 0 to 1, at which the last model fails.
+    `train_error` and `val_error` are the rates, 0 to 1, at which the last model fails. Without clusters the branch that
+    the rates would leave out gets all.
     """
+    if setting == "error_rate" and not clusters:
+        return 1.0
     if setting == "error_rate":
         return train_error / ((train_error + val_error) or 1)
     if setting == "cluster":

@@ -9,7 +9,7 @@ from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.config import QualityControlConfig
 from pada_ray.data.samples import question_key
 from pada_ray.records import Batch, Candidate, Message, Reason, Sample
-from pada_ray.tasks import get_task
+from pada_ray.tasks import Knowledge, get_task
 from pada_ray.tasks.code import Code
 
 # What chat templates use to mark turns. In a text they would pass for the template's own.
@@ -19,13 +19,20 @@ _CONTROL_TOKENS = re.compile(
 
 
 class Screen:
-    """Knows the held-out samples by `guard` and the training samples, which new ones must not repeat."""
+    """Knows the held-out samples by `guard`, the training samples, which new ones must not repeat, and the task."""
 
-    def __init__(self, settings: QualityControlConfig, train: Iterable[Sample], guard: LeakGuard):
+    def __init__(
+        self,
+        settings: QualityControlConfig,
+        train: Iterable[Sample],
+        guard: LeakGuard,
+        knowledge: Knowledge | None = None,
+    ):
         train = list(train)
         self._verifies = settings.enabled and settings.verify
         self._known_questions = {question_key(s) for s in train}
         self._guard = guard
+        self._knowledge = knowledge
         self.runs_code = self._verifies and any(s.task == Code.name for s in train)
         """Whether screening executes what a model wrote, which needs a sandbox."""
 
@@ -36,7 +43,7 @@ class Screen:
 
     def _screen(self, candidate: Candidate, seed: Sample, verify: bool) -> Candidate:
         try:
-            sample = as_sample(candidate, seed)
+            sample = as_sample(candidate, seed, self._knowledge)
         except ValueError as e:
             return turned_down(candidate, "malformed", str(e))
         candidate = candidate.model_copy(update={"sample": sample})
@@ -48,14 +55,15 @@ class Screen:
         if question_key(sample) in self._known_questions:
             return turned_down(candidate, "duplicate", "This question stands in the training set; write a new one.")
         if verify:
-            check = get_task(sample.task).check(sample)
+            check = get_task(sample.task, self._knowledge).check(sample)
             if check.verdict == "wrong":
                 return turned_down(candidate, "wrong", f"The reply is wrong: {check.reason}")
         return candidate
 
 
-def as_sample(candidate: Candidate, seed: Sample) -> Sample:
-    """The training sample that a candidate holds. Raises ValueError when it has not the form of its seed."""
+def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = None) -> Sample:
+    """The training sample that a candidate holds. Raises ValueError when it has not the form of its seed. Where the
+    seed's reply is its answer and nothing else, so is the new one, without a label or a fence around it."""
     roles = [m.role for m in candidate.messages]
     expected = [m.role for m in seed.messages]
     if roles != expected:
@@ -68,9 +76,11 @@ def as_sample(candidate: Candidate, seed: Sample) -> Sample:
         Message(role=seed_message.role, content=m.content.strip())
         for seed_message, m in zip(seed.messages, candidate.messages, strict=True)
     ]
-    answer = get_task(seed.task).answer_of(messages) or candidate.answer
+    answer = get_task(seed.task, knowledge).answer_of(messages) or candidate.answer
     if not answer:
         raise ValueError("No answer can be read from the reply, or the tests are missing.")
+    if seed.reference == seed.answer and isinstance(answer, str):
+        messages[-1] = Message(role="assistant", content=answer)
     meta = {"seed": candidate.seed_id, "strategy": candidate.strategy_name}
     return Sample(id=candidate.id, messages=messages, task=seed.task, answer=answer, meta=meta)
 

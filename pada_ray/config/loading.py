@@ -82,7 +82,7 @@ def _first_error(e: ValidationError) -> str:
     path = _path(error["loc"])
     if error["type"] == "extra_forbidden":
         section = _section_at(error["loc"][:-1])
-        allowed = ", ".join(section.model_fields) if section else ""
+        allowed = ", ".join(field.alias or name for name, field in section.model_fields.items()) if section else ""
         return f"{path}: unknown key; allowed here: {allowed}"
     if error["type"] == "missing":
         return f"{path}: this key is required"
@@ -97,7 +97,7 @@ def _first_error(e: ValidationError) -> str:
 
 def _path(loc: tuple[int | str, ...]) -> str:
     """The path of the wrong key, without the parts that pydantic adds for each type that the key may have."""
-    keys = [str(part) for part in loc if part not in ("float", "constrained-float")]
+    keys = [str(part) for part in loc if part not in ("float", "constrained-float", "tuple[str, ...]", "str")]
     return ".".join(key for key in keys if not key.startswith("literal[")) or "config"
 
 

@@ -21,11 +21,13 @@ from pydantic import (
 )
 
 from pada_ray.config import deepspeed
+from pada_ray.config.normalisation import Normalisation
 from pada_ray.config.teacher import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has kernels for
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
+Gap = Literal["none", "rare", "absent"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -48,14 +50,24 @@ Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
 class Section(BaseModel):
     """A part of the config. Unknown keys are errors, and values cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), validate_by_name=False, serialize_by_alias=True
+    )
 
 
 class DemoData(Section):
     """The demo's domain: word problems, drawn with the run's seed."""
 
-    absent: bool = True
-    """Whether some kinds of problem in val and test are left out of train altogether."""
+    gap: Gap = "absent"
+    """How train differs from val and test: `none`, it is drawn as they are; `rare`, kinds of problem that are frequent
+    there are rare in train; `absent`, and half of these are left out of train altogether."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key_of_0_1(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.keys() == {"absent"}:
+            return {"gap": "absent" if given["absent"] else "rare"}
+        return given
 
 
 class DataConfig(Section):
@@ -70,11 +82,22 @@ class DataConfig(Section):
     demo: DemoData | None = None
     """`{}` takes the demo's domain."""
     dataset: str | None = None
-    """A dataset of section 3.1 of the paper: gsm8k, hellaswag, squad, arc_challenge or humaneval."""
+    """A dataset of section 3.1 of the paper (gsm8k, hellaswag, squad, arc_challenge or humaneval), or banking77 or
+    snips, which need `folder`."""
     folder: str | None = None
     """Folder of the dataset's files, as NAME/{train_1000,val,test}.jsonl. None draws them from the Hub."""
     task: str | None = None
     """Task of lines that name none: a task's name, or `module:Class` for your own."""
+    labels: tuple[str, ...] | str | None = None
+    """Every label of task `label`: a list, or a file with one a line (a path or fsspec URL). None takes those of the
+    training samples."""
+    value_schema: str | None = Field(default=None, alias="schema")
+    """File with the JSON Schema of the replies to task `json`, or with a list of tools as in OpenAI's API. None learns
+    one from the training samples."""
+    normalisation: Normalisation = "whitespace"
+    """How texts are compared, in task `exact` and in the strings of task `json`: `none`; `whitespace`, up to white
+    space; `case`, also up to case and forms of one character; `punctuation`, also without punctuation; `squad`, as in
+    `extractive_qa`."""
     regime: int | None = Field(default=None, ge=1)
     """Number of training samples to draw (the paper: 1000, 600 or 300). None takes all, of the demo 1000. With one
     seed, smaller regimes nest in larger ones."""
@@ -244,6 +267,11 @@ class PatternAnalysisConfig(Section):
         if self.min_clusters > self.max_clusters:
             raise ValueError(f"min_clusters ({self.min_clusters}) is above max_clusters ({self.max_clusters})")
         return self
+
+    @property
+    def blind_strategies(self) -> int:
+        """How many strategies are drafted without failures, which could be clustered: the middle of the range."""
+        return (self.min_clusters + self.max_clusters) // 2
 
     def what_findings_depend_on(self) -> str:
         """As JSON. Runs with equal values have equal findings for equal failures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -42,7 +43,13 @@ def _sharegpt(row: Row) -> list[Any]:
     return [*_system(row), *renamed]
 
 
+def _text_label(row: Row) -> list[Any]:
+    return _exchange(row, row["text"], row["label_text"] if "label_text" in row else row["label"])
+
+
 def _exchange(row: Row, asked: Any, reply: Any) -> list[Any]:
+    """A question and its reply; a reply that is an object or an array becomes JSON."""
+    reply = json.dumps(reply, ensure_ascii=False) if isinstance(reply, dict | list) else reply
     return [*_system(row), {"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
 
 
@@ -57,6 +64,7 @@ LAYOUTS = {
     "prompt_completion": Layout(
         lambda row: "prompt" in row and ("completion" in row or "response" in row), _prompt_completion
     ),
+    "text_label": Layout(lambda row: "text" in row and ("label" in row or "label_text" in row), _text_label),
 }
 
 

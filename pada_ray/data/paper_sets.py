@@ -1,4 +1,4 @@
-"""The five datasets of section 3.1 by name, from a folder or from the Hugging Face Hub.
+"""The five datasets of section 3.1 by name, from a folder or from the Hugging Face Hub; and two more, from a folder.
 
 From the Hub, 500 items are drawn for test and 500 for val (ARC-Challenge: val is its whole dev set; HumanEval: 50
 each), then 1000 for train (HumanEval: the other 64). The paper does not publish its own draws.
@@ -19,6 +19,7 @@ from pada_ray.records import Sample, Split
 from pada_ray.storage import Folder
 
 DRAW = 0  # seed of the draw, the same for every run; a config's `regime`, `eval_samples` and `seed` choose from it
+TRAIN_FILE = "train_1000"
 
 
 class PaperSet(NamedTuple):
@@ -30,7 +31,7 @@ class PaperSet(NamedTuple):
     convert: Callable[[Row, str, int], Item]  # row, Hub's split, index in it
     sources: dict[Split, str]
     sizes: dict[Split, int | None]
-    train_file: str = "train_1000"
+    train_file: str = TRAIN_FILE
     for_train: frozenset[str] = frozenset()  # ids kept out of val and test
 
 
@@ -76,6 +77,11 @@ PAPER_SETS: dict[str, PaperSet] = {
 }
 
 
+FOLDER_SETS = ("banking77", "snips")
+"""Datasets beside the paper's, of which only files in our layout are read."""
+DATASETS = (*PAPER_SETS, *FOLDER_SETS)
+
+
 def dataset_files(name: str, folder: str | None) -> dict[Split, str]:
     """The files of a dataset: `NAME/{train_1000,val,test}.jsonl` (HumanEval: `train_limited`).
 
@@ -84,17 +90,25 @@ def dataset_files(name: str, folder: str | None) -> dict[Split, str]:
             cache folder.
 
     Raises:
-        ConfigError: the library `datasets` is needed and not installed.
+        ConfigError: the library `datasets` is needed and not installed, or the dataset needs a folder.
         DataError: the Hub cannot be read.
     """
-    paper_set = PAPER_SETS[name]
+    if name in FOLDER_SETS and folder is None:
+        raise ConfigError(f"data.dataset: {name} is read from files alone; give the folder of its files as data.folder")
+    paper_set = PAPER_SETS.get(name)
     paths: dict[Split, str] = {"test": f"{name}/test.jsonl", "val": f"{name}/val.jsonl"}
-    paths["train"] = f"{name}/{paper_set.train_file}.jsonl"
+    paths["train"] = f"{name}/{paper_set.train_file if paper_set else TRAIN_FILE}.jsonl"
     place = Folder(folder or str(Path.home() / ".cache" / "pada-ray" / "datasets" / f"draw-{DRAW}"))
-    if folder is None and not all(place.exists(path) for path in paths.values()):
+    if paper_set is not None and folder is None and not all(place.exists(path) for path in paths.values()):
         for split, samples in draw(paper_set, _hub(name)).items():
             place.write_records(paths[split], samples)
     return {split: place.at(path) for split, path in paths.items()}
+
+
+def labels_file(name: str, folder: str | None) -> str | None:
+    """The file `NAME/labels.txt` with all labels of a dataset, one a line; None where it has none."""
+    place = Folder(folder) if folder is not None else None
+    return place.at(f"{name}/labels.txt") if place is not None and place.exists(f"{name}/labels.txt") else None
 
 
 def draw(paper_set: PaperSet, rows: Callable[[str], Sequence[Row]]) -> dict[Split, list[Sample]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Sample
-from pada_ray.tasks import get_task
+from pada_ray.tasks import Knowledge, get_task
 
 # Next to a number a sign distinguishes questions; between words it is a matter of style.
 _KEPT = re.compile(r"[^\W_]+|[+*/^=<>%×÷√≤≥≠]|(?<=[\d)=(])\s*[-−]\s*(?=[\d(.])|(?<!\d)\.(?=\d)|\((?=[-\d(])")
@@ -53,7 +53,7 @@ def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise DataError(f"{path}: cannot be read ({type(err).__name__}: {err}); check path and access") from err
 
 
-def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sample:
+def _sample(where: str, fields: dict[str, Any], default_task: str | None, knowledge: Knowledge | None) -> Sample:
     if "task" not in fields:
         if default_task is None:
             raise DataError(f"{where}: `task` is missing; add it to the line or to the config")
@@ -71,21 +71,24 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None) -> Sam
     if roles[-2] != "user":
         raise DataError(f"{where}: the message before the reply is from the {roles[-2]}; make it the user's")
     try:
-        task = get_task(sample.task)
+        task = get_task(sample.task, knowledge)
     except ConfigError as err:
         raise DataError(f"{where}: {err}") from err
     if "answer" not in fields:
-        answer = task.answer_of(sample.messages)
+        try:
+            answer = task.answer_of(sample.messages)
+        except ValueError as err:
+            raise DataError(f"{where}: `answer` is missing and cannot be read from the reply: {err}") from err
         if answer is None:
             raise DataError(f"{where}: `answer` is missing and cannot be read from the reply; add it")
         sample = sample.model_copy(update={"answer": answer})
     return sample
 
 
-def _check_references(lines: Sequence[Line]) -> None:
+def _check_references(lines: Sequence[Line], knowledge: Knowledge | None) -> None:
     """Raises DataError for the first line whose reference reply fails its task."""
     for name in dict.fromkeys(line.sample.task for line in lines):
-        task, group = get_task(name), [line for line in lines if line.sample.task == name]
+        task, group = get_task(name, knowledge), [line for line in lines if line.sample.task == name]
         samples = [line.sample for line in group]
         try:
             failed = task.fails_many([sample.reference for sample in samples], samples)
@@ -100,17 +103,18 @@ def _check_references(lines: Sequence[Line]) -> None:
                 )
 
 
-def read_file(path: str, default_task: str | None = None) -> list[Line]:
+def read_file(path: str, default_task: str | None = None, knowledge: Knowledge | None = None) -> list[Line]:
     """The samples of a file, each with its reference reply checked.
 
     Args:
         path: local path or fsspec URL.
         default_task: the task of lines that name none.
+        knowledge: what the run knows of its task.
 
     Raises:
         DataError: anything wrong, as one line `FILE:LINE: what is wrong; what to do`.
     """
-    lines = [Line(where, _sample(where, fields, default_task)) for where, fields in _json_lines(path)]
+    lines = [Line(where, _sample(where, fields, default_task, knowledge)) for where, fields in _json_lines(path)]
     if not lines:
         raise DataError(f"{path}: no samples in it; write one JSON object on each line")
     seen: dict[str, str] = {}
@@ -118,7 +122,7 @@ def read_file(path: str, default_task: str | None = None) -> list[Line]:
         if sample.id in seen:
             raise DataError(f"{where}: id {sample.id!r} is also at {seen[sample.id]}; make ids unique")
         seen[sample.id] = where
-    _check_references(lines)
+    _check_references(lines, knowledge)
     return lines
 
 

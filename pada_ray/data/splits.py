@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pada_ray.config import Config, DataConfig
+from pada_ray.data.given import given_knowledge
 from pada_ray.data.paper_sets import dataset_files
 from pada_ray.data.samples import Line, by_question, question_key, read_file
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.randomness import generator_for, shuffled
 from pada_ray.records import Sample, Split
-from pada_ray.tasks import get_task
+from pada_ray.tasks import TASKS, Knowledge, get_task, learn
 
 Samples = dict[Split, list[Sample]]
 
@@ -46,20 +47,32 @@ def _read_splits(config: Config) -> Samples:
             config.seed,
             train_size=data.regime or 1000,
             eval_size=data.eval_samples or 500,
-            absent=data.demo.absent,
+            gap=data.demo.gap,
         )
         return {split: [Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test")}
     train, val, test = data.train, data.val, data.test
     if data.dataset is not None:
         if data.task is not None:
-            raise ConfigError("data.task: a dataset of the paper has its own task; leave this key out")
+            raise ConfigError("data.task: a dataset has its own task; leave this key out")
         files = dataset_files(data.dataset, data.folder)
         train, val, test = files["train"], files["val"], files["test"]
     if data.task is not None:
         get_task(data.task)
     assert train is not None
     assert val is not None
-    return load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed)
+    given = given_knowledge(data)
+    samples = load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed, given)
+    _check_use(data, {sample.task for sample in samples["train"]})
+    return samples
+
+
+def _check_use(data: DataConfig, tasks: set[str]) -> None:
+    """Raises ConfigError for a key that no task of the run reads. A user's own task may read any."""
+    for key, value, task in (("labels", data.labels, "label"), ("schema", data.value_schema, "json")):
+        if value is not None and task not in tasks and tasks <= TASKS.keys():
+            raise ConfigError(
+                f"data.{key}: no training sample has task {task}; leave this key out, or correct the task"
+            )
 
 
 def read_each(configs: Iterable[Config]) -> Iterator[Samples]:
@@ -91,6 +104,7 @@ def load_splits(
     regime: int | None = None,
     eval_samples: int | None = None,
     seed: int = 0,
+    given: Knowledge | None = None,
 ) -> Samples:
     """The splits of a run (section 3.1 of the paper); without `test` there are two.
 
@@ -101,26 +115,28 @@ def load_splits(
             regime is the beginning of a larger one. None: all of them, in the same order.
         eval_samples: most samples of val, and of test; the same ones for every seed.
         seed: of train's shuffle.
+        given: what the config says of the task. Val and test are read with it and with what the samples of train that
+            are used show beyond it.
 
     Raises:
         DataError: a file is wrong, a question is in two splits, or the regime is larger than the file.
     """
-    files: dict[Split, str] = {"train": train, "val": val}
+    files: dict[Split, str] = {"val": val}
     if test:
         files["test"] = test
-    lines = {split: read_file(file, task) for split, file in files.items()}
-    _check_disjoint(list(lines.values()))
-    samples: Samples = {split: [line.sample for line in members] for split, members in lines.items()}
-    available = len(samples["train"])
+    lines = read_file(train, task, given)
+    available = len(lines)
     if regime is not None and not 0 < regime <= available:
         raise DataError(f"{train}: regime {regime} is more than the file's {available} samples; lower the regime")
+    drawn = shuffled([line.sample for line in lines], seed)[:regime]
+    known = learn(drawn, given or Knowledge())
+    held_out = {split: read_file(file, task, known) for split, file in files.items()}
+    _check_disjoint([lines, *held_out.values()])
 
     def cut(split: list[Sample]) -> list[Sample]:
         if eval_samples is None or len(split) <= eval_samples:
             return split
         return shuffled(split, EVAL_DRAW)[:eval_samples]
 
-    return samples | {
-        split: cut(members) if split != "train" else shuffled(members, seed)[:regime]
-        for split, members in samples.items()
-    }
+    samples: Samples = {"train": drawn}
+    return samples | {split: cut([line.sample for line in members]) for split, members in held_out.items()}

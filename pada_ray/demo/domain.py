@@ -1,8 +1,8 @@
 """The demo's domain: short arithmetic and calendar problems with answers that a rule can verify.
 
 A problem reads `Anna has 23 pens and gives away 9. How many pens does Anna have left?` and is answered
-`23 - 9 = 14. Answer: 14`. Some kinds are rare in training and frequent in evaluation: the gap that the
-failures on val should reveal to PaDA-Agent.
+`23 - 9 = 14. Answer: 14`. Unless train is drawn as val and test are, some kinds are rare in training and frequent in
+evaluation: the gap that the failures on val should reveal to PaDA-Agent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cache
 from string import Formatter
 from typing import Any
 
+from pada_ray.config import Gap
 from pada_ray.demo.kinds import BY_NAME, KINDS, Kind, work
 from pada_ray.demo.wordings import GOODS, MONTHS, NAMES, PLACES, TEMPLATES, THINGS, UNITS, Wording
 
@@ -53,6 +54,8 @@ def make(kind_name: str, wording: Wording, rng: random.Random, fixed: Mapping[st
     template = rng.choice(getattr(TEMPLATES[kind_name], wording))
     for _ in range(TRIES):
         fields = {**_draw_words(rng), **{n: rng.choice(r) for n, r in kind.numbers.items()}, **fixed}
+        if fields["x"] == fields["y"] or fields["thing"] == fields["other"]:
+            continue  # a fixed word was drawn again
         problem = _solved(kind, template.format_map(fields), fields)
         if problem is not None:
             return problem
@@ -72,25 +75,29 @@ def read(question: str) -> Problem | None:
 
 
 def splits(
-    seed: int, train_size: int = 1000, eval_size: int = 500, absent: bool = True
+    seed: int, train_size: int = 1000, eval_size: int = 500, gap: Gap = "absent"
 ) -> dict[str, list[dict[str, Any]]]:
     """Train, val and test as the fields of JSONL lines. No question occurs twice; no kind is named.
 
-    Of train, 90% are common kinds, 5% common kinds of large arithmetic and 5% rare ones: five kinds at 1% and
-    five at none, or with `absent=False` all ten at 0.5%. Of val and test, 60% are rare kinds, evenly. A train
-    of 300 is the first 300 lines of a train of 1000.
+    Of val and test, 60% are rare kinds, evenly. Without a `gap` so is train. With one, 90% of train are common kinds,
+    5% common kinds of large arithmetic and 5% rare ones: all ten at 0.5% ("rare"), or five kinds at 1% and five at none
+    ("absent"). A train of 300 is the first 300 lines of a train of 1000.
     """
     seen: set[str] = set()
     evaluation = {kind: 60 if kind.rare else 10 if kind.large else 38 for kind in KINDS}
-    rare_per_mille = 10 if absent else 5
-    training = {
-        kind: (0 if absent and kind.absent else rare_per_mille) if kind.rare else 25 if kind.large else 90
-        for kind in KINDS
-    }
+    training = evaluation if gap == "none" else {kind: _per_mille_of_train(kind, gap) for kind in KINDS}
     # Val and test come first, so that they do not depend on the length of train.
     val = _split("val", seed, eval_size, evaluation, seen)
     test = _split("test", seed, eval_size, evaluation, seen)
     return {"train": _split("train", seed, train_size, training, seen), "val": val, "test": test}
+
+
+def _per_mille_of_train(kind: Kind, gap: Gap) -> int:
+    if not kind.rare:
+        return 25 if kind.large else 90
+    if gap == "rare":
+        return 5
+    return 0 if kind.absent else 10
 
 
 def _split(name: str, seed: int, size: int, per_mille: Mapping[Kind, int], seen: set[str]) -> list[dict[str, Any]]:

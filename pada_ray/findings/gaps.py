@@ -23,7 +23,7 @@ class GeneralizationGap(Record):
 
     model: str
     train: float | None  # None for the base model, which is not evaluated there
-    val: float
+    val: float | None  # None for a model that was trained on it
     val_apart: float | None  # None where no part of val is held apart
     test: float | None  # None in a run without test split
     train_minus_val: float | None
@@ -41,7 +41,7 @@ def gaps(state: RunState) -> list[GeneralizationGap]:
     found = []
     for model, scores in state.scores.items():
         accuracy = {split: score.accuracy for split, score in scores.items()}
-        train, val, test = accuracy.get("train"), accuracy["val"], accuracy.get("test")
+        train, val, test = accuracy.get("train"), accuracy.get("val"), accuracy.get("test")
         apart = accuracy.get("val_apart")
         found.append(
             GeneralizationGap(
@@ -50,9 +50,13 @@ def gaps(state: RunState) -> list[GeneralizationGap]:
                 val=val,
                 val_apart=apart,
                 test=test,
-                train_minus_val=None if train is None else train - val,
-                val_minus_apart=None if apart is None else val - apart,
-                val_minus_test=None if test is None else val - test,
+                train_minus_val=_difference(train, val),
+                val_minus_apart=_difference(val, apart),
+                val_minus_test=_difference(val, test),
             )
         )
     return found
+
+
+def _difference(more: float | None, less: float | None) -> float | None:
+    return None if more is None or less is None else more - less

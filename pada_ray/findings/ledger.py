@@ -25,7 +25,9 @@ def least_calls(folder: Folder) -> dict[str, int]:
     """
     config, state = read_config(folder), read_state(folder)
     least: Counter[str] = Counter()
+    blind = METHODS[config.method].drafts_blindly
     for iteration in range(1, config.iterations + 2):  # the last one analyses the last model
+        least["blind_strategy_drafting"] += blind and folder.exists(run_files.strategies(iteration))
         least += _for_patterns(folder, config, state, iteration)
         least += _for_generation(folder, config, iteration)
     if state.judged:

@@ -118,7 +118,7 @@ def read_findings(folder: Folder, iteration: int) -> Findings:
 def read_all_findings(folder: Folder) -> list[Findings]:
     """The findings in the failures of each tuned model that has been evaluated, in order from iteration 1."""
     state = read_state(folder)
-    evaluated = sum(name != run_files.BASE for name in state.scores)
+    evaluated = sum(name != run_files.BASE and "val" in scores for name, scores in state.scores.items())
     return [read_findings(folder, i) for i in range(1, evaluated + 1)]
 
 

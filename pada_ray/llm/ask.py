@@ -1,24 +1,27 @@
-"""Asks an LLM for JSON and returns a checked object, or raises UnreadableReply."""
+"""Asks an LLM for JSON and returns checked objects. What was read is kept, and only the rest is asked for again."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from pada_ray.errors import UnreadableReply, one_line
 from pada_ray.llm.chat import ChatReply, ChatRequest, Llm
-from pada_ray.printable import printable
+from pada_ray.llm.read_reply import Entries, begins_an_answer, read_entries, read_reply
+from pada_ray.llm.reply_schemas import schema_of_entries, strict_schema
 from pada_ray.records import Message
 
 T = TypeVar("T", bound=BaseModel)
-Name = TypeVar("Name", int, str)
 
-# Some models think aloud before they answer, and their thoughts may hold drafts of the answer.
-_THOUGHTS = re.compile(r"^\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
+_ROOM = 2.5  # how many times the tokens that a reply is expected to take it may take
+_LEAST_ROOM = 256  # tokens
+
+
+def tokens_of(text: str) -> int:
+    """The tokens that a text should take: between the four bytes of English and the three of code and other scripts."""
+    return round(len(text.encode(errors="replace")) / 3.5)
 
 
 async def ask(
@@ -28,113 +31,120 @@ async def ask(
     *,
     purpose: str,
     max_reasks: int,
+    tokens: int | None = None,
     temperature: float = 0.0,
     seed: int | None = None,
-    check: Callable[[T], None] = lambda reply: None,
 ) -> T:
-    """The reply to `prompt`, read as `reply_type` and accepted by `check` (which raises ValueError).
+    """The reply to `prompt`, read as `reply_type`, which is expected to take `tokens`.
 
     After an unreadable reply the LLM is told the error and asked again, up to `max_reasks` times. Raises
     UnreadableReply if no reply could be read.
     """
-    conversation = [Message(role="user", content=prompt)]
-    problem = ""
+    problems: list[str] = []
+    room = _Room(tokens)
     for _ in range(1 + max_reasks):
         reply = await llm.chat(
             ChatRequest(
-                messages=conversation,
+                messages=[Message(role="user", content=prompt + _about(problems))],
                 reply_schema=strict_schema(reply_type),
                 temperature=temperature,
                 seed=seed,
                 purpose=purpose,
+                max_tokens=room.tokens,
             )
         )
         try:
-            answer = read_reply(reply, reply_type)
-            check(answer)
-            return answer
+            return read_reply(reply, reply_type)
         except ValueError as e:
-            problem = one_line(e, most=2000)
-        conversation = [
-            *conversation,
-            Message(role="assistant", content=reply.text),
-            Message(
-                role="user",
-                content=f"That reply cannot be used: {problem} Answer again, with the JSON object alone.",
-            ),
-        ]
-    raise UnreadableReply(f"{purpose}: no readable reply in {1 + max_reasks} attempts; the last: {problem}")
+            problems.append(one_line(e))
+        room.learn(reply)
+    raise UnreadableReply(f"{purpose}: no readable reply in {1 + max_reasks} attempts; the last: {problems[-1]}")
 
 
-def check_one_each(given: Iterable[Name], wanted: Iterable[Name]) -> None:
-    """Raises ValueError unless a list in a reply has exactly one entry for each name in `wanted`."""
-    if sorted(given) != sorted(wanted):
-        raise ValueError(f"Expected one entry for each of {sorted(wanted)}, got {sorted(given)}.")
+async def ask_each(
+    llm: Llm,
+    names: Mapping[str, int],
+    prompt: Callable[[Sequence[str]], str],
+    entry_type: type[T],
+    *,
+    purpose: str,
+    max_reasks: int,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    aliases: Mapping[str, str] | None = None,
+    check: Callable[[T, Iterable[T]], None] = lambda entry, others: None,
+) -> dict[str, T]:
+    """An entry of the reply for each name, as far as they could be read, in the order of `names`, which says how many
+    tokens each is expected to take.
 
-
-def read_reply(reply: ChatReply, reply_type: type[T]) -> T:
-    """The first JSON value in a reply that is a `reply_type`. Skips thoughts before it and text around it.
-
-    A bare array stands for the object whose only key would hold it. Raises ValueError, saying what is wrong.
+    `prompt` gives the prompt about some of the names, and `aliases` what else a name may be called (text -> name).
+    `check` holds an entry against those that are kept and raises ValueError. What cannot be read is asked for again, by
+    a prompt about that alone which says what was wrong, up to `max_reasks` times.
     """
-    if not reply.text.strip():
-        raise ValueError("It is empty.")
-    problem: ValueError | None = None
-    for value in _json_values(_THOUGHTS.sub("", reply.text)):
-        if isinstance(value, list) and len(reply_type.model_fields) == 1:
-            value = {next(iter(reply_type.model_fields)): value}
+    kept: dict[str, T] = {}
+    problems: list[str] = []
+    room = _Room(sum(names.values()))
+    for _ in range(1 + max_reasks):
+        missing = [name for name in names if name not in kept]
+        request = ChatRequest(
+            messages=[Message(role="user", content=prompt(missing) + _about(problems))],
+            reply_schema=schema_of_entries(entry_type, missing),
+            temperature=temperature,
+            seed=seed,
+            purpose=purpose,
+            max_tokens=room.tokens,
+        )
         try:
-            return reply_type.model_validate(value)
-        except ValidationError as e:
-            first = e.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            problem = problem or ValueError(f"At {where or 'the root'}: {first['msg']}.")
-    if problem is not None:
-        raise problem
-    if reply.cut_off:
-        raise ValueError("It was cut off at the token limit before the JSON was complete; be briefer.")
-    raise ValueError("It holds no complete JSON value.")
+            reply = await llm.chat(request)
+        except UnreadableReply:  # the endpoint refuses this prompt
+            break
+        found = read_entries(reply, missing, entry_type, aliases)
+        lost = found.lost | _keep(found, kept, check)
+        if not lost:
+            break
+        problems.append("; ".join(f"{name}: {problem}" for name, problem in _together(lost, missing).items()))
+        room.learn(reply)
+    return {name: kept[name] for name in names if name in kept}
 
 
-def _json_values(text: str) -> Iterator[Any]:
-    """Every outermost JSON object or array in `text`, in order."""
-    decoder = json.JSONDecoder(strict=False)  # models leave raw line breaks inside strings
-    position = 0
-    while True:
-        starts = [i for i in (text.find("{", position), text.find("[", position)) if i >= 0]
-        if not starts:
+def _keep(found: Entries[T], kept: dict[str, T], check: Callable[[T, Iterable[T]], None]) -> dict[str, str]:
+    """Adds to `kept` what passes the check. Returns why the rest does not."""
+    lost = {}
+    for name, entry in found.read.items():
+        try:
+            check(entry, kept.values())
+            kept[name] = entry
+        except ValueError as e:
+            lost[name] = one_line(e)
+    return lost
+
+
+def _together(lost: Mapping[str, str], asked: Sequence[str]) -> dict[str, str]:
+    """What was wrong, said once where it is wrong with everything."""
+    if len(lost) == len(asked) and len(set(lost.values())) == 1:
+        return {"the whole reply": next(iter(lost.values()))}
+    return dict(lost)
+
+
+def _about(problems: Sequence[str]) -> str:
+    """What to say about replies that could not be read. Each is named, so that no request is equal to an earlier one.
+
+    The replies themselves stay out: some servers refuse an empty one, and a long one would crowd out the prompt.
+    """
+    if not problems:
+        return ""
+    told = "\n".join(f"{number}. {problem}" for number, problem in enumerate(problems, start=1))
+    return f"\n\nYour earlier replies could not be used, for these reasons:\n{told}\nAnswer with the JSON object alone."
+
+
+class _Room:
+    """The most tokens of the next reply; None is as many as the endpoint allows."""
+
+    def __init__(self, expected: int | None):
+        self.tokens = None if expected is None else max(_LEAST_ROOM, round(_ROOM * expected))
+
+    def learn(self, reply: ChatReply) -> None:
+        """From a reply that could not be used."""
+        if not reply.cut_off or self.tokens is None:
             return
-        try:
-            value, position = decoder.raw_decode(text, min(starts))
-            yield _printable(value)
-        except json.JSONDecodeError:
-            position = min(starts) + 1
-        except RecursionError:
-            raise ValueError("It is nested too deeply.") from None
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _printable(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_printable(part) for part in value]
-    return printable(value) if isinstance(value, str) else value
-
-
-def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a reply for strict structured output: all keys required, no others allowed, and no keywords
-    that servers refuse."""
-    return _strict(reply_type.model_json_schema())
-
-
-def _strict(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_strict(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    dropped = ("title", "default", "description", "minLength", "minItems", "minimum", "maximum")
-    kept = {key: _strict(part) for key, part in schema.items() if key not in dropped}
-    if "properties" in schema:
-        kept["properties"] = {name: _strict(part) for name, part in schema["properties"].items()}
-        kept |= {"required": list(kept["properties"]), "additionalProperties": False}
-    return kept
+        self.tokens = 2 * self.tokens if begins_an_answer(reply) else None  # else its thoughts took all

@@ -16,6 +16,7 @@ class ChatRequest(Record):
     temperature: float
     seed: int | None  # distinguishes draws from the same prompt
     purpose: str  # which prompt this is, for the account
+    max_tokens: int | None = None  # of the reply, if fewer than the endpoint's own limit
 
 
 class ChatReply(Record):

@@ -12,7 +12,8 @@ import sqlite3
 from typing import Any
 
 from pada_ray.config import EndpointConfig
-from pada_ray.llm.chat import ChatRequest
+from pada_ray.llm.chat import ChatReply, ChatRequest
+from pada_ray.llm.read_reply import begins_an_answer
 
 _TABLE = "CREATE TABLE IF NOT EXISTS dialects (endpoint TEXT PRIMARY KEY, learned TEXT NOT NULL)"
 _IN_WORDS = "Answer with one JSON object and nothing else. It must fit this JSON schema: {schema}"
@@ -25,11 +26,13 @@ class Dialect:
         self._token_limit = "max_tokens"
         self._left_out: set[str] = set()
         self._formats = ["json_schema", "json_object"]  # not refused so far, best first
+        self._thinks = False  # its thoughts count towards the limit of a reply
         db.execute(_TABLE)
         known = db.execute("SELECT learned FROM dialects WHERE endpoint = ?", (self._name,)).fetchone()
         if known:
-            self._token_limit, left_out, self._formats = json.loads(known[0])
+            self._token_limit, left_out, self._formats, *more = json.loads(known[0])
             self._left_out = set(left_out)
+            self._thinks = bool(more and more[0])
 
     def fields(self, request: ChatRequest) -> dict[str, Any]:
         """The body of a request. A schema that the server refuses as `response_format` goes into the last message."""
@@ -37,7 +40,7 @@ class Dialect:
             "model": self._endpoint.model,
             "messages": [m.model_dump() for m in request.messages],
             "temperature": request.temperature,
-            self._token_limit: self._endpoint.max_tokens,
+            self._token_limit: self._most_tokens(request),
         }
         if request.seed is not None:
             fields["seed"] = request.seed
@@ -52,9 +55,23 @@ class Dialect:
         """Whether the server's error names a field of the body `sent` that can be replaced or left out from here on."""
         learned = self._learn(sent, message, param)
         if learned:
-            content = json.dumps([self._token_limit, sorted(self._left_out), self._formats])
-            self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", (self._name, content))
+            self._save()
         return learned
+
+    def learn_length(self, request: ChatRequest, reply: ChatReply) -> None:
+        """From a reply. If the request's own limit cut it off before the answer began, the model needs that room for
+        its thoughts, and later replies get as much as the endpoint allows."""
+        if reply.cut_off and request.max_tokens is not None and not self._thinks and not begins_an_answer(reply):
+            self._thinks = True
+            self._save()
+
+    def _most_tokens(self, request: ChatRequest) -> int:
+        most = self._endpoint.max_tokens
+        return most if request.max_tokens is None or self._thinks else min(request.max_tokens, most)
+
+    def _save(self) -> None:
+        content = json.dumps([self._token_limit, sorted(self._left_out), self._formats, self._thinks])
+        self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", (self._name, content))
 
     def _learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
         if "max_completion_tokens" in message and self._sent(sent, "max_tokens"):

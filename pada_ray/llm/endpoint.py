@@ -47,7 +47,9 @@ class Endpoint:
             try:
                 # Not `chat.completions.create`: it spends half of its time on type checks that are made here.
                 answer = await self._timed(self._client.post("/chat/completions", cast_to=object, body=fields))
-                return _read(answer, request)
+                completion = _read(answer, request)
+                self._dialect.learn_length(request, completion.reply)
+                return completion
             except openai.APIStatusError as e:
                 refused = e.status_code in (400, 422) and self._dialect.learn(fields, words_of(e), e.param)
                 if not refused:

@@ -1,99 +1,129 @@
 """The replies that an LLM is asked for, as pydantic models: the JSON fields of appendix C (figures 2 to 7).
 
-Structured output needs an object at the root, so each array of the paper has a key here; a bare array is
-accepted too. Unknown keys in a reply are ignored; missing keys make it unreadable.
+Where a call is about several things, its reply is an object with a required key for each (`pair-1` ... `pair-10`), so
+that a strict schema ends it. The models here are one such entry, without the fields that its key says. What says why
+stands before what it leads to. Unknown keys in a reply are ignored; missing ones make an entry unreadable.
 """
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-class AnalysisReply(BaseModel):
-    sample_idx: int
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    return value
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Rating = Annotated[float, BeforeValidator(_no_truth_value), Field(ge=1, le=10)]
+Texts = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class Reply(BaseModel):
+    """Numbers where texts are due are read, and texts that are numbers where numbers are due."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+
+class AnalysisReply(Reply):
+    """Figure 2, of one failure."""
+
     error_cause: str = Field(min_length=1)
     scenario_category: str = Field(min_length=1)
 
 
-class ErrorAnalysisReply(BaseModel):
-    """Figure 2."""
-
-    analyses: list[AnalysisReply] = Field(min_length=1)
-
-
-class PatternCategorizationReply(BaseModel):
+class PatternCategorizationReply(Reply):
     """Figure 3."""
 
     category_name: str = Field(min_length=1)
     error_pattern: str = Field(min_length=1)
-    representative_samples: list[str]
+    representative_samples: Texts
 
 
-class StrategyReply(BaseModel):
-    category_name: str
+class StrategyReply(Reply):
+    """Figure 4, of one pattern."""
+
     strategy_name: str = Field(min_length=1)
     generation_approach: str = Field(min_length=1)
-    key_elements: list[str]
+    key_elements: Texts
 
 
-class StrategyDraftingReply(BaseModel):
-    """Figure 4."""
-
-    strategies: list[StrategyReply] = Field(min_length=1)
-
-
-class MessageReply(BaseModel):
+class MessageReply(Reply):
     """A message as the LLM wrote it. Its role and content are checked later, for each sample."""
 
-    role: str
+    role: str = Field(json_schema_extra={"enum": ["system", "user", "assistant"]})
     content: str
 
 
-class SyntheticReply(BaseModel):
-    sample_id: str
-    is_synthetic: bool = True
-    based_on_strategy: str | None = None
-    based_on_example: str | None = None
+class SampleReply(Reply):
+    """Figures 5 and 6, of one example."""
+
     messages: list[MessageReply]
-    answer: str | None = None
 
 
-class GenerationReply(BaseModel):
-    """Figures 5 and 6."""
+class SampleWithAnswerReply(SampleReply):
+    """The same where examples show an answer, such as test code."""
 
-    samples: list[SyntheticReply] = Field(min_length=1)
+    answer: str | None
 
 
-class EvaluationReply(BaseModel):
-    sample_id: str
-    utility: float = Field(ge=1, le=10)
-    relevance: float = Field(ge=1, le=10)
+class EvaluationReply(Reply):
+    """Figure 7, of one pair, for the training errors, which have no strategy to adhere to."""
+
     feedback: str
-
-
-class QualityReply(BaseModel):
-    """Figure 7 for the training errors, which have no strategy to adhere to."""
-
-    evaluations: list[EvaluationReply] = Field(min_length=1)
+    utility: Rating
+    relevance: Rating
 
 
 class PatternEvaluationReply(EvaluationReply):
-    adherence: float = Field(ge=1, le=10)
+    """Figure 7, of one pair, for the patterns."""
+
+    adherence: Rating
 
 
-class PatternQualityReply(QualityReply):
-    """Figure 7 for the patterns."""
+class GradeReply(Reply):
+    """The judge's rating of a model's reply to an open-ended question (section 2.1)."""
 
-    evaluations: list[PatternEvaluationReply] = Field(min_length=1)  # type: ignore[assignment]
-
-
-class GradeReply(BaseModel):
-    reply_id: str
     feedback: str
-    rating: float = Field(ge=1, le=10)
+    rating: Rating
 
 
-class GradingReply(BaseModel):
-    """The judge's ratings of a model's replies to open-ended questions (section 2.1)."""
+def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a reply for strict structured output: all keys required, no others allowed, and no keywords
+    that servers refuse."""
+    schema: dict[str, Any] = _strict(reply_type.model_json_schema())
+    return schema
 
-    grades: list[GradeReply] = Field(min_length=1)
+
+def schema_of_entries(entry_type: type[BaseModel], names: Sequence[str]) -> dict[str, Any]:
+    """The same for an object with a key for each name, whose value is an `entry_type`."""
+    entry = strict_schema(entry_type)
+    definitions = entry.pop("$defs", {})
+    return {
+        "type": "object",
+        "properties": {name: {"$ref": "#/$defs/Entry"} for name in names},
+        "required": list(names),
+        "additionalProperties": False,
+        "$defs": {**definitions, "Entry": entry},
+    }
+
+
+def _strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dropped = ("title", "default", "description", "minLength", "minItems", "minimum", "maximum")
+    kept = {key: _strict(part) for key, part in schema.items() if key not in dropped}
+    if "properties" in schema:
+        kept["properties"] = {name: _strict(part) for name, part in schema["properties"].items()}
+        kept |= {"required": list(kept["properties"]), "additionalProperties": False}
+    return kept

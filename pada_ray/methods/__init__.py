@@ -1,4 +1,5 @@
-"""The methods by name: PaDA-Agent, what it is compared with, and two controls. Ablations are switches of the config."""
+"""The methods by name: PaDA-Agent, what it is compared with, controls and a reference. Ablations are switches of the
+config."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ _RECORDS = {
     "llms_as_instructors": "pada_ray.methods.llms_as_instructors:LE",
     "llms_as_instructors_lec": "pada_ray.methods.llms_as_instructors:LEC",
     "llm2llm": "pada_ray.methods.llm2llm:METHOD",
+    "blind": "pada_ray.methods.blind:METHOD",
+    "val_errors": "pada_ray.methods.val_errors:METHOD",
     "similar": "pada_ray.methods.controls:SIMILAR",
     "more_steps": "pada_ray.methods.controls:MORE_STEPS",
+    "train_plus_val": "pada_ray.methods.train_plus_val:METHOD",
 }
 
 METHODS: dict[str, Method] = {name: pkgutil.resolve_name(record) for name, record in _RECORDS.items()}

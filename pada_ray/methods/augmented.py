@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 from pada_ray.records import Failure, Sample
 from pada_ray.steps import Steps
@@ -13,16 +14,21 @@ async def augmented_fine_tuning(
     steps: Steps,
     max_iterations: int,
     augment: Callable[[int, list[Failure]], Awaitable[list[Sample]]],
+    learns_from: Literal["train", "val"] | None = None,
 ) -> int:
-    """Adds what `augment` gives for an iteration and the training errors of the model before it.
+    """Adds what `augment` gives for an iteration and the failures of the model before it on the split that the method
+    `learns_from`: where that is train and there are none, the training samples that are hardest for the model.
 
     The same iterations and the same growth as `pada_agent`, so that methods differ in the data alone.
     """
     synthetic: list[Sample] = []
     await steps.fine_tune(0, train)
-    train_failures, _ = await steps.evaluate(0)
+    train_failures, val_failures = await steps.evaluate(0)
     for iteration in range(1, max_iterations + 1):
-        synthetic += await augment(iteration, train_failures)
+        errors = {"train": train_failures, "val": val_failures, None: []}[learns_from]
+        if learns_from == "train" and not errors:
+            errors = await steps.hardest(iteration)
+        synthetic += await augment(iteration, errors)
         await steps.fine_tune(iteration, [*train, *synthetic])
-        train_failures, _ = await steps.evaluate(iteration)
+        train_failures, val_failures = await steps.evaluate(iteration)
     return await steps.best_on_val()

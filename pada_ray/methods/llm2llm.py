@@ -22,7 +22,7 @@ async def llm2llm(train: Sequence[Sample], steps: Steps, max_iterations: int) ->
         seeds = [Seed(sample=e.sample) for e in errors]
         return await steps.write(iteration, seeds, max_overlap=MAX_ROUGE_L)
 
-    return await augmented_fine_tuning(train, steps, max_iterations, write_for_errors)
+    return await augmented_fine_tuning(train, steps, max_iterations, write_for_errors, learns_from="train")
 
 
 METHOD = Method(llm2llm, instruction="llm2llm")

@@ -24,7 +24,7 @@ async def llms_as_instructors(train: Sequence[Sample], steps: Steps, max_iterati
         seeds = [Seed(sample=e.sample, wrong_reply=e.reply) for e in errors]
         return await steps.write(iteration, seeds)
 
-    return await augmented_fine_tuning(train, steps, max_iterations, learn_from_errors)
+    return await augmented_fine_tuning(train, steps, max_iterations, learn_from_errors, learns_from="train")
 
 
 async def llms_as_instructors_lec(train: Sequence[Sample], steps: Steps, max_iterations: int) -> int:
@@ -34,7 +34,7 @@ async def llms_as_instructors_lec(train: Sequence[Sample], steps: Steps, max_ite
         seeds = await steps.contrast(iteration, errors, CONTRASTS)
         return await steps.write(iteration, seeds)
 
-    return await augmented_fine_tuning(train, steps, max_iterations, learn_by_contrast)
+    return await augmented_fine_tuning(train, steps, max_iterations, learn_by_contrast, learns_from="train")
 
 
 LE = Method(llms_as_instructors, instruction="learning_from_errors")

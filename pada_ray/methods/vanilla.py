@@ -16,4 +16,4 @@ async def vanilla(train: Sequence[Sample], steps: Steps, max_iterations: int) ->
     return await steps.best_on_val()
 
 
-METHOD = Method(vanilla, iterates=False)
+METHOD = Method(vanilla, most_iterations=0)

@@ -1,46 +1,59 @@
 """The prompts (appendix C, figures 2 to 7, and those of the other methods): jinja templates in this folder, in our own
 words.
 
-Values from data or from a model are inserted as JSON between tags, so that a text cannot pose as an instruction or
-close its tag. A user's folder may replace any template by a file of the same name.
+Values from data or from a model are inserted as JSON between tags whose name stands nowhere in them
+(`{{ pairs | fenced("pairs") }}`), so that a text cannot pose as an instruction or close its tag. A user's folder may
+replace any template by a file of the same name. It runs in jinja's sandbox.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import jinja2.meta
+import jinja2.sandbox
 
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, one_line
 from pada_ray.methods import INSTRUCTIONS
 from pada_ray.storage import Folder
 
-NAMES = ("error_analysis", "pattern_categorization", "strategy_drafting", *INSTRUCTIONS, "quality_control", "grading")
+NAMES = (
+    "error_analysis",
+    "pattern_categorization",
+    "strategy_drafting",
+    "blind_strategy_drafting",
+    *INSTRUCTIONS,
+    "quality_control",
+    "grading",
+)
 
 
 class Prompts:
     """Renders prompts by name, from `folder` (a path or URL) if it has the template, else from the shipped ones.
 
-    Raises ConfigError if the folder holds no template, or holds one that jinja cannot read or that uses a value which
-    no prompt has.
+    The tags around data follow from the data and `seed`. Raises ConfigError if the folder holds no template, or holds
+    one that jinja cannot read or that uses a value which no prompt has.
     """
 
-    def __init__(self, folder: str | None = None):
+    def __init__(self, folder: str | None = None, seed: int = 0):
+        self._seed = seed
         own = read_templates(folder) if folder else {}
 
         def read_own(name: str) -> tuple[str, str, None] | None:
             return (own[name], f"{folder}/{name}", None) if name in own else None
 
         shipped = jinja2.FileSystemLoader(Path(__file__).parent)
-        self._templates = jinja2.Environment(
+        self._templates = jinja2.sandbox.ImmutableSandboxedEnvironment(
             loader=jinja2.ChoiceLoader([jinja2.FunctionLoader(read_own), shipped]),
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=False,
         )
-        self._templates.filters["json"] = as_json
+        self._templates.filters |= {"json": as_json, "fenced": self._fenced}
         if folder and not any(f"{name}.jinja" in own for name in NAMES):
             raise ConfigError(
                 f"prompts: no template found in {folder}; expected one or more of "
@@ -68,11 +81,20 @@ class Prompts:
         return jinja2.meta.find_undeclared_variables(self._templates.parse(template))
 
     def render(self, name: str, **values: Any) -> str:
-        """The text of prompt `name`. A template that uses an unknown value raises ConfigError."""
+        """The text of prompt `name`. Raises ConfigError when the template fails, as by using an unknown value."""
         try:
             return self._templates.get_template(f"{name}.jinja").render(**values)
-        except jinja2.UndefinedError as e:
-            raise ConfigError(f"prompts: {name}.jinja: {e.message}") from e
+        except Exception as e:  # a user's template may do anything
+            raise ConfigError(f"prompts: {name}.jinja: {one_line(e)}") from e
+
+    def _fenced(self, value: Any, tag: str) -> str:
+        """The value as JSON in a tag of this name, made unique by a mark that the JSON does not hold."""
+        text = _json(value)
+        marks = (
+            hashlib.sha256(f"{self._seed} {i} {text}".encode(errors="replace")).hexdigest() for i in itertools.count()
+        )
+        mark = next(mark[:8] for mark in marks if mark[:8] not in text)
+        return f"<{tag}-{mark}>\n{text}\n</{tag}-{mark}>"
 
 
 def read_templates(folder: str) -> dict[str, str]:
@@ -85,7 +107,12 @@ def read_templates(folder: str) -> dict[str, str]:
 
 
 def as_json(value: Any) -> str:
-    """JSON for the inside of a tag: indented, with non-ASCII letters as they are, and unable to close the tag."""
+    """JSON for the inside of a tag of a template's own: unable to close the tag."""
+    return _json(value).replace("</", "<\\/")
+
+
+def _json(value: Any) -> str:
+    """Indented, with non-ASCII letters as they are."""
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises UndefinedError, which names the missing value
-    return json.dumps(value, ensure_ascii=False, indent=1).replace("</", "<\\/")
+    return json.dumps(value, ensure_ascii=False, indent=1)

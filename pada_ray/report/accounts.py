@@ -13,6 +13,7 @@ _STAGES = {
     "error_analysis": "error analysis",
     "pattern_categorization": "pattern categorization",
     "strategy_drafting": "strategy drafting",
+    "blind_strategy_drafting": "strategy drafting",
     "quality_control": "data generation",
     "grading": "grading",
 } | dict.fromkeys(INSTRUCTIONS, "data generation")

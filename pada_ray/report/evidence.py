@@ -36,7 +36,7 @@ def read_evidence(run: Run) -> Evidence:
         lineage, stability = read_lineage(run.folder), read_stability(run.folder)
     except ConfigError as e:
         lineage, stability, problem = _NO_LINEAGE, [], str(e)
-    finished = [i for i in range(1, len(run.models)) if run_files.model(i) in run.models]
+    finished = [i for i in range(1, len(run.models)) if "val" in run.state.scores.get(run_files.model(i), {})]
     return Evidence(
         lineage=lineage,
         outcomes=[outcome for i in finished for outcome in trace(run.folder, i, lineage)],

@@ -7,6 +7,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from pada_ray.findings.statistics import interval
+from pada_ray.methods import METHODS
 from pada_ray.records import Split
 from pada_ray.report.results import MissingRun, Run, Sweep, SweepCell, interval_over_items
 from pada_ray.run.axes import METHOD, setting_of
@@ -25,6 +26,12 @@ class Group(NamedTuple):
     @property
     def done(self) -> list[Run]:
         return [run for run in self.runs if run.final]
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the method is no rival of the others, because it trains on val."""
+        names = {run.config.method for run in self.runs} or {self.method}
+        return any(METHODS[name].reference for name in names & METHODS.keys())
 
     @property
     def models(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pada_ray.findings.lineage import read_all_findings
+from pada_ray.methods import METHODS
 from pada_ray.records import Candidate, Message, Ratings, Record, Sample, WrittenMessage
 from pada_ray.report.results import Run
 from pada_ray.run import run_files
@@ -52,7 +53,7 @@ class ValEntry(Record):
 
 
 class PageItems(Record):
-    seeds: dict[str, list[Message]]  # the training samples that `samples` refer to
+    seeds: dict[str, list[Message]]  # the samples that `samples` refer to
     samples: list[SampleEntry]
     val: list[ValEntry]
 
@@ -60,9 +61,9 @@ class PageItems(Record):
 def read_items(run: Run) -> PageItems:
     """The items of a run as far as it has come."""
     samples = [entry for i in range(1, len(run.models) + 1) for entry in _sample_entries(run, i)]
-    train = run.texts("train")
+    texts = run.texts(METHODS[run.config.method].seeds)
     seeds = {entry.seed for entry in samples}
-    return PageItems(seeds={i: m for i, m in train.items() if i in seeds}, samples=samples, val=_val_entries(run))
+    return PageItems(seeds={i: m for i, m in texts.items() if i in seeds}, samples=samples, val=_val_entries(run))
 
 
 def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:
@@ -71,7 +72,7 @@ def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:
     drafts: dict[tuple[str, str], list[Candidate]] = {}
     for candidate in candidates:
         drafts.setdefault((candidate.draft or candidate.batch, candidate.seed_id), []).append(candidate)
-    before = run.predictions(run_files.model(iteration - 1), "train") if drafts else {}
+    before = run.predictions(run_files.model(iteration - 1), METHODS[run.config.method].seeds) if drafts else {}
     entries = []
     for (_, seed), versions in drafts.items():
         reply = before.get(seed)
@@ -103,7 +104,7 @@ def _version(candidate: Candidate) -> Version:
 
 
 def _val_entries(run: Run) -> list[ValEntry]:
-    replies = {model: run.predictions(model, "val") for model in run.models}
+    replies = {model: found for model in run.models if (found := run.predictions(model, "val"))}
     if not replies:
         return []
     findings = {run_files.model(f.iteration - 1): f for f in read_all_findings(run.folder)}

@@ -43,7 +43,7 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
             group.method,
             *_accuracy_values(group, split),
             _gain_over_vanilla(group, split),
-            mean_of(run.accuracy(run.state.best, split) for run in group.done),
+            None if group.is_reference else mean_of(run.accuracy(run.state.best, split) for run in group.done),
             rounded(mean_of(run.training_samples(run.final) for run in group.done)),
             sum(run.shortfall > 0 for run in group.done) or None,
             sum(score.unscored for score in group.final_scores(split)) or None,
@@ -52,7 +52,8 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
         ]
         for group in groups
     ]
-    bold = frozenset((i, 4) for i, group in enumerate(groups) if _leads(group, groups, pairings, against))
+    rivals = [group for group in groups if not group.is_reference]
+    bold = frozenset((i, 4) for i, group in enumerate(groups) if _leads(group, rivals, pairings, against))
     notes = [
         f"{split.capitalize()} accuracy or exact match of the final model, mean over seeds with Student's 95% "
         "interval; with one seed, Wilson's interval over the items",
@@ -65,6 +66,7 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
         "Tokens and USD are means per run, as if each run were alone; a reply that runs share counts for each of them",
         *_sources(groups),
         *_unfinished(sweep),
+        *_references(groups),
     ]
     return Table("results", "Every method in every setting", columns, rows, notes, bold, grouped=True)
 
@@ -81,13 +83,14 @@ def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split
         i, j = settings.index(group.setting), 1 + methods.index(group.method)
         found = over_seeds(group.final_scores(split))
         rows[i][j] = (found.mean, found.deviation) if found.mean is not None else None
-        if _leads(group, groups, pairings, against):
+        if _leads(group, [g for g in groups if not g.is_reference], pairings, against):
             bold.add((i, j))
     notes = [
         f"{split.capitalize()} accuracy or exact match in % of the final model, mean ± deviation over seeds",
         *_meaning_of_bold(pairings, against),
         *short_runs(sweep),
         *_unfinished(sweep),
+        *_references(groups),
     ]
     title = f"{split.capitalize()} accuracy by setting and method"
     return Table("table1", title, columns, rows, notes, frozenset(bold))
@@ -180,7 +183,7 @@ def ablation_table(sweep: Sweep, against: str, split: Split) -> Table:
 
 def gain_table(sweep: Sweep, against: str, split: Split) -> Table:
     """Relative gains, averaged over the settings of the same regime, as the paper quotes them."""
-    groups = groups_of(sweep)
+    groups = [group for group in groups_of(sweep) if not group.is_reference]
     accuracy = {(g.setting, g.method): g.final_accuracy(split) for g in groups}
     regimes = {run.setting: run.regime for run in sweep.runs}
     on_paper_data = any(group.paper_setting for group in groups)
@@ -334,6 +337,13 @@ def _unscored(groups: Sequence[Group], split: Split) -> list[str]:
     if not any(score.unscored for group in groups for score in group.final_scores(split)):
         return []
     return ["unscored: replies without a readable rating by the judge, over all seeds; they count neither way"]
+
+
+def _references(groups: Sequence[Group]) -> list[str]:
+    names = dict.fromkeys(group.method for group in groups if group.is_reference)
+    return [
+        f"{name} is a reference and no rival: it trains on val's labels, and is compared with none" for name in names
+    ]
 
 
 def _unfinished(sweep: Sweep) -> list[str]:

@@ -11,6 +11,7 @@ from pada_ray.findings.gaps import NOTE, gaps
 from pada_ray.findings.ledger import least_calls
 from pada_ray.findings.lineage import PatternRow
 from pada_ray.findings.paper_results import paper_accuracy
+from pada_ray.methods import METHODS
 from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
 from pada_ray.report.comparison import Pairing, split_for_results
@@ -364,6 +365,8 @@ def time_table(run: Run) -> Table:
 
 
 def _remarks(run: Run, model: str) -> list[str]:
+    if METHODS[run.config.method].reference and model == run.final:
+        return ["final", "trained on val: a reference, no rival"]
     remarks = {"final": model == run.final, "best on val": model == run.state.best}
     remarks[f"{run.shortfall} samples missing"] = model == run.models[-1] and run.shortfall > 0
     return [text for text, holds in remarks.items() if holds]

@@ -17,13 +17,17 @@ from pada_ray.storage import Folder
 
 _WIDTH = 100  # of a run's tables at most; longer lines of text are hard to read
 
+_ROWS = 10  # of labels or fields, the worst
+
 
 def print_report(folder: Folder, console: Console) -> None:
     """Prints the tables of a run: accuracy, patterns with strategies, quality control, LLM calls, and files."""
     # Imported here, because they load numpy, which a run that has yet to start need not wait for.
     from pada_ray.findings.lineage import pattern_rows, read_all_findings, read_findings
     from pada_ray.report import run_tables
+    from pada_ray.report.presence_tables import presence_table
     from pada_ray.report.results import read_run
+    from pada_ray.report.task_tables import task_tables
 
     def show(table: tables.Table) -> None:
         if table.rows:
@@ -34,6 +38,9 @@ def print_report(folder: Folder, console: Console) -> None:
     if not run.models:
         console.print("No model has been evaluated yet.")
     show(run_tables.accuracy_table(run))
+    for table in task_tables(run):
+        show(table._replace(rows=table.rows[:_ROWS]))
+    show(presence_table(run))
     for found in read_all_findings(folder)[:iterations]:
         show(run_tables.strategy_table(pattern_rows(found)))
     left = run_tables.remaining_table(pattern_rows(read_findings(folder, iterations + 1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pada_ray.report import result_tables, run_tables, sweep_tables
+from pada_ray.report import presence_tables, result_tables, run_tables, sweep_tables
 from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
 from pada_ray.report.comparison import compare_models, is_ablation, reference, split_for_results
 from pada_ray.report.evidence import read_evidence
@@ -15,6 +15,7 @@ from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.primary import compare_methods
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
+from pada_ray.report.task_tables import task_tables
 from pada_ray.run.sweep import CELLS
 from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
@@ -30,7 +31,9 @@ def write_run(run: Run, out: Folder) -> None:
     pairings = compare_models(run, run.final, [m for m in run.models if m != run.final]) if run.final else []
     tables = [
         run_tables.accuracy_table(run),
+        presence_tables.presence_table(run),
         run_tables.comparison_table(run, pairings),
+        *task_tables(run),
         run_tables.category_table(run, evidence),
         run_tables.table3(evidence.table3),
         run_tables.pattern_table(evidence),
@@ -56,7 +59,9 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
     Methods are compared with `against`; see `comparison.reference`. Raises ConfigError when there is no such method.
     """
     runs, split = sweep.runs, split_for_results(sweep.runs)
-    methods = list(dict.fromkeys(group.method for group in groups_of(sweep)))
+    groups = groups_of(sweep)
+    rivals = [group for group in groups if not group.is_reference] or groups
+    methods = list(dict.fromkeys(group.method for group in rivals))
     against = reference(methods, against, sweep.design.method)
     compared = compare_methods(sweep, against, [method for method in methods if method != against])
     pairings = [pairing for pairing in compared if not is_ablation(pairing.other, against)]
@@ -68,6 +73,7 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
             sweep, pairings, against, split, "comparisons", f"{against} against the other methods"
         ),
         result_tables.gain_table(sweep, against, split),
+        presence_tables.sweep_presence_table(sweep),
         result_tables.ablation_table(sweep, against, split),
         result_tables.comparison_table(
             sweep, ablations, against, split, "ablation_comparisons", f"{against} against its ablations"

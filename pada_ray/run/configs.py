@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pada_ray.config import Config, check_config, load_config
-from pada_ray.data.paper_sets import PAPER_SETS
+from pada_ray.data.paper_sets import DATASETS
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.run import run_files
@@ -33,7 +33,7 @@ def check_names(config: Config, source: str) -> None:
     _look_up(config.method, METHODS, f"{source}: method")
     _look_up(config.evaluation.backend, BACKENDS, f"{source}: evaluation.backend")
     if config.data.dataset is not None:
-        _look_up(config.data.dataset, PAPER_SETS, f"{source}: data.dataset")
+        _look_up(config.data.dataset, DATASETS, f"{source}: data.dataset")
 
 
 def _look_up(name: str, table: Iterable[str], key: str) -> None:

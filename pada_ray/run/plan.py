@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pada_ray.agents.grading import is_judged
+from pada_ray.agents.pattern_analysis import HANDFUL
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
@@ -55,8 +56,9 @@ def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
     """What a run of `config` on `samples` is expected to take. Makes no call."""
     train = samples["train"]
     first = fine_tuning_content(config, train)
-    added = config.data_generation.samples_to_add(len(train))
-    iterations = config.iterations if METHODS[config.method].iterates else 0
+    method = METHODS[config.method]
+    added = len(samples["val"]) if method.reference else config.data_generation.samples_to_add(len(train))
+    iterations = method.iterations(config.iterations)
     trainings = [
         Training(
             content=first if i == 0 else f"{config.name} {i}",
@@ -86,25 +88,31 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
             if i < config.iterations:
                 read = CLUSTERS * PATTERN_TOKENS + _overhead(config, "strategy_drafting", patterns=[])
                 yield Calls("teacher", "strategy_drafting", 1, read, CLUSTERS * STRATEGY_TOKENS, shared)
-    instruction = method.instruction if with_patterns else method.error_instruction or method.instruction
+    strategies = CLUSTERS * with_patterns + analysis.blind_strategies * method.drafts_blindly
+    if method.drafts_blindly:
+        shown = HANDFUL * strategies * _tokens(train)
+        read = shown + _overhead(config, "blind_strategy_drafting", handfuls=[])
+        for _ in range(config.iterations):
+            yield Calls("teacher", "blind_strategy_drafting", 1, read, strategies * STRATEGY_TOKENS)
+    instruction = method.instruction if strategies else method.error_instruction or method.instruction
     if instruction is None or not added:
         return
     reviewed = config.quality_control.enabled and (method.reviewed or config.quality_control.for_all_methods)
     attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)
-    groups = CLUSTERS + (config.data_generation.error_share != 0) if with_patterns else 1
+    groups = (strategies + (with_patterns and config.data_generation.error_share != 0)) or 1
     quota = added / groups
     drafts = round(added * sum(SENT_BACK**a for a in attempts))
     batches = round(groups * sum(_pooled(quota, a, config.data_generation.batch_size) for a in attempts))
     new = _tokens(train) + WRAPPING_TOKENS
-    strategy = {"strategy_name": "", "generation_approach": "", "key_elements": []} if with_patterns else None
+    strategy = {"strategy_name": "", "generation_approach": "", "key_elements": []} if strategies else None
     overhead = _overhead(config, instruction, strategy=strategy, seeds=[{}], feedback=None, shows_answer=False)
-    overhead += STRATEGY_TOKENS * with_patterns
+    overhead += STRATEGY_TOKENS * bool(strategies)
     for _ in range(config.iterations):
         yield Calls("teacher", instruction, batches, drafts * new + batches * overhead, drafts * new)
         if reviewed:
             reviews = round(groups * sum(_pooled(quota, a, config.quality_control.batch_size) for a in attempts))
             overhead_of_review = _overhead(config, "quality_control", strategy=strategy, pairs=[])
-            read = drafts * 2 * new + reviews * (overhead_of_review + STRATEGY_TOKENS * with_patterns)
+            read = drafts * 2 * new + reviews * (overhead_of_review + STRATEGY_TOKENS * bool(strategies))
             yield Calls("judge", "quality_control", reviews, read, drafts * REVIEW_TOKENS)
 
 

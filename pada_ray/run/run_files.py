@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pada_ray.records import SPLITS, Sample, Split
 from pada_ray.storage import Folder
+from pada_ray.tasks import Knowledge
 
 CONFIG = "config.yaml"
 REPLIES = "replies.sqlite"
 COPIED_REPLIES = "replies"  # folder of files, where the run is not on the disk of the machine that makes the calls
+KNOWLEDGE = "data/knowledge.json"  # absent where nothing is known beyond the samples, as in runs of 0.1
 PROMPTS = "prompts"  # folder with the user's own templates, as they were when the run was laid out
 
 
@@ -24,6 +26,11 @@ def split(name: Split) -> str:
 def read_samples(folder: Folder) -> dict[Split, list[Sample]]:
     """The samples of every split that the run has."""
     return {s: folder.read_records(split(s), Sample) for s in SPLITS if folder.exists(split(s))}
+
+
+def read_knowledge(folder: Folder) -> Knowledge:
+    """What the run knows of its task."""
+    return Knowledge.model_validate_json(folder.read_text(KNOWLEDGE)) if folder.exists(KNOWLEDGE) else Knowledge()
 
 
 def held_out(samples: dict[Split, list[Sample]]) -> list[Sample]:
@@ -59,6 +66,11 @@ def predictions(model_name: str) -> str:
 def replies(model_name: str) -> str:
     """The replies before a judge has graded them, for tasks that leave it to one."""
     return f"{model_name}/replies.jsonl"
+
+
+def losses(model_name: str) -> str:
+    """On train, where the model fails on none of it and its hardest samples are looked for."""
+    return f"{model_name}/losses.jsonl"
 
 
 def analyses(iteration: int) -> str:

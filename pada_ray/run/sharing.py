@@ -12,6 +12,7 @@ from pathlib import Path
 from pada_ray.config import Config
 from pada_ray.records import Analysis, Sample
 from pada_ray.storage import as_lines
+from pada_ray.tasks import Knowledge
 
 
 def fine_tuning_content(config: Config, training_set: Iterable[Sample], previous: str | None = None) -> str:
@@ -21,13 +22,22 @@ def fine_tuning_content(config: Config, training_set: Iterable[Sample], previous
     return content_hash(_student_content(config), config.seed, settings, as_lines(training_set), previous)
 
 
-def evaluation_content(config: Config, adapter: str | None, samples: Iterable[Sample]) -> str:
+def evaluation_content(
+    config: Config, adapter: str | None, samples: Iterable[Sample], knowledge: Knowledge | None = None
+) -> str:
     """Of the replies to `samples` of the model with an adapter of content `adapter`, or of the base model.
 
     They are the same for any number of workers.
     """
     settings = config.evaluation.model_dump_json(exclude={"workers", "cpus_per_worker", "gpus_per_worker"})
-    return content_hash(_student_content(config), adapter, settings, *(s.model_dump_json() for s in samples))
+    known = knowledge.of_replies() if knowledge else ""
+    texts = [*(s.model_dump_json() for s in samples), *([known] if known else [])]
+    return content_hash(_student_content(config), adapter, settings, *texts)
+
+
+def losses_content(config: Config, adapter: str, samples: Iterable[Sample]) -> str:
+    """Of the losses on `samples` of the model with an adapter of content `adapter`."""
+    return content_hash("losses", _student_content(config), adapter, *(s.model_dump_json() for s in samples))
 
 
 def clustering_content(config: Config, analyses: Iterable[Analysis]) -> str:

@@ -35,12 +35,13 @@ def planned_stages(config: Config, judged: bool) -> list[str]:
     model = ("fine-tuning", *evaluation)
     stages = [f"base: {kind}" for kind in evaluation] + [f"iteration-0: {kind}" for kind in model]
     method = METHODS[config.method]
-    if not method.iterates:
+    iterations = method.iterations(config.iterations)
+    if not iterations:
         return stages
     patterns = _PATTERNS if method.finds_patterns and config.pattern_analysis.enabled else ()
-    strategies = ("strategy drafting",) if patterns else ()
+    strategies = ("strategy drafting",) if patterns or method.drafts_blindly else ()
     generation = ("data generation",) if method.instructions else ()
     kinds = (*patterns, *strategies, *generation, *model)
-    stages += [f"iteration-{i}: {kind}" for i in range(1, config.iterations + 1) for kind in kinds]
+    stages += [f"iteration-{i}: {kind}" for i in range(1, iterations + 1) for kind in kinds]
     left = patterns if config.pattern_analysis.of_last_model else ()
-    return stages + [f"iteration-{config.iterations + 1}: {kind}" for kind in left]
+    return stages + [f"iteration-{iterations + 1}: {kind}" for kind in left]

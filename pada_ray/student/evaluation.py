@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pada_ray.records import Prediction, Sample, Split
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
-from pada_ray.tasks import get_task
+from pada_ray.tasks import Knowledge, get_task
 
 BACKENDS = {
     "transformers": "pada_ray.student.evaluation_transformers:replies",
@@ -31,18 +31,20 @@ def evaluate(job: EvaluationJob) -> list[Prediction]:
     ]
     replies_to = pkgutil.resolve_name(BACKENDS[job.settings.backend])
     replies = replies_to(job, [sample for _, sample in samples])
-    failed = fails_all([r.text for r in replies], [sample for _, sample in samples])
+    failed = fails_all([r.text for r in replies], [sample for _, sample in samples], job.knowledge)
     return [
         Prediction(id=sample.id, split=split, reply=reply.text, failed=verdict, truncated=reply.truncated)
         for (split, sample), reply, verdict in zip(samples, replies, failed, strict=True)
     ]
 
 
-def fails_all(replies: Sequence[str], samples: Sequence[Sample]) -> list[bool | None]:
+def fails_all(
+    replies: Sequence[str], samples: Sequence[Sample], knowledge: Knowledge | None = None
+) -> list[bool | None]:
     """Fail of each pair, task by task, so that a task may check many at once; None where a judge is to decide."""
     failed: dict[int, bool | None] = {}
     for name in dict.fromkeys(s.task for s in samples):
-        task = get_task(name)
+        task = get_task(name, knowledge)
         mine = [i for i, s in enumerate(samples) if s.task == name]
         verdicts = task.fails_many([replies[i] for i in mine], [samples[i] for i in mine])
         failed |= {i: verdict or (None if task.judged else False) for i, verdict in zip(mine, verdicts, strict=True)}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pada_ray.config import EvaluationConfig, StudentConfig
 from pada_ray.records import Record, Split
+from pada_ray.tasks import Knowledge
 
 # Ray restarts a lost worker so many times. Ray Data by itself would restart it for ever, as where memory does not hold
 # the model.
@@ -18,6 +19,7 @@ class EvaluationJob(Record):
     adapter: str | None  # folder in it; None evaluates the base model
     student: StudentConfig
     settings: EvaluationConfig
+    knowledge: Knowledge = Knowledge()  # what the run knows of its task
     resident: str | None = None  # the Ray actor, a ResidentStudent, that is to reply; None: workers of its own
 
 

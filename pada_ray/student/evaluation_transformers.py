@@ -4,7 +4,7 @@ of an evaluation."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pada_ray.records import Record, Sample
 from pada_ray.resources import cpus_for, gpus_for
@@ -24,8 +24,31 @@ class EvaluationBatch(Record):
     samples: list[Sample]
 
 
+class EvaluationLoss(Record):
+    position: int
+    loss: float | None
+
+
+Asked = Literal["reply", "loss"]
+"""The method of `StudentWorker`, and of a resident student, that answers."""
+
+STAGE: dict[Asked, str] = {"reply": "evaluation", "loss": "losses on train"}
+
+
 def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
     """A reply to each of the samples, in their order, from as many workers as are of use."""
+    found = [EvaluationReply.model_validate_json(text) for text in _answers(job, samples, "reply")]
+    return sorted(found, key=lambda r: r.position)
+
+
+def losses(job: EvaluationJob, samples: Sequence[Sample]) -> list[float | None]:
+    """The loss on each of the samples, as `Student.losses` gives it, in their order."""
+    found = [EvaluationLoss.model_validate_json(text) for text in _answers(job, samples, "loss")]
+    return [each.loss for each in sorted(found, key=lambda each: each.position)]
+
+
+def _answers(job: EvaluationJob, samples: Sequence[Sample], asked: Asked) -> list[str]:
+    """What the student answers about the samples, as JSON, in any order."""
     import ray.data
 
     batches = batches_of(samples, job.settings.batch_size)
@@ -36,14 +59,17 @@ def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationRep
         # which come later find some left.
         override_num_blocks=min(len(batches), _BLOCKS_PER_WORKER * most),
     )
-    rows = _from_workers(job, dataset, len(batches)) if job.resident is None else _from_resident(job, dataset)
-    rows.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
-    found = [EvaluationReply.model_validate_json(text) for row in rows.take_all() for text in row["replies"]]
-    return sorted(found, key=lambda r: r.position)
+    rows = (
+        _from_workers(job, asked, dataset, len(batches))
+        if job.resident is None
+        else _from_resident(job, asked, dataset)
+    )
+    rows.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: {STAGE[asked]}")
+    return [text for row in rows.take_all() for text in row["answers"]]
 
 
-def _from_workers(job: EvaluationJob, dataset: Any, batches: int) -> Any:
-    """Rows with replies, from a pool of actors that each load the student."""
+def _from_workers(job: EvaluationJob, asked: Asked, dataset: Any, batches: int) -> Any:
+    """Rows with answers, from a pool of actors that each load the student."""
     import ray.data
 
     fewest, most = (min(n, batches) for n in job.settings.workers)
@@ -55,7 +81,7 @@ def _from_workers(job: EvaluationJob, dataset: Any, batches: int) -> Any:
     )
     return dataset.map_batches(
         StudentWorker,
-        fn_constructor_args=(job,),
+        fn_constructor_args=(job, asked),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
         num_cpus=cpus,
@@ -64,13 +90,13 @@ def _from_workers(job: EvaluationJob, dataset: Any, batches: int) -> Any:
     )
 
 
-def _from_resident(job: EvaluationJob, dataset: Any) -> Any:
-    """Rows with replies, from the actor that the job names, which holds what it needs."""
+def _from_resident(job: EvaluationJob, asked: Asked, dataset: Any) -> Any:
+    """Rows with answers, from the actor that the job names, which holds what it needs."""
     import ray.data
 
     return dataset.map_batches(
         ask_resident,
-        fn_args=(job.model_dump_json(), job.resident),
+        fn_args=(job.model_dump_json(), job.resident, asked),
         batch_size=1,
         compute=ray.data.TaskPoolStrategy(1),
         num_cpus=0,
@@ -93,23 +119,24 @@ def batches_of(samples: Sequence[Sample], size: int) -> list[EvaluationBatch]:
 
 
 class StudentWorker:
-    """A Ray Data actor with the student in memory. Columns in: batch, an EvaluationBatch; out: replies, a list of
-    EvaluationReply for each; all as JSON."""
+    """A Ray Data actor with the student in memory. Columns in: batch, an EvaluationBatch; out: answers, a list of what
+    is asked for about each of its samples; all as JSON."""
 
-    def __init__(self, job: EvaluationJob):
+    def __init__(self, job: EvaluationJob, asked: Asked = "reply"):
         from pada_ray.student.model import Student
 
         self._job = job
+        self._answer = {"reply": self.reply, "loss": self.loss}[asked]
         with Folder(job.run).local_copy(job.adapter) as adapter:
             self._student = Student(job.student, adapter, job.settings.merge_adapter)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        return {"replies": [self.reply(EvaluationBatch.model_validate_json(text)) for text in rows["batch"]]}
+        return {"answers": [self._answer(EvaluationBatch.model_validate_json(text)) for text in rows["batch"]]}
 
     def reply(self, batch: EvaluationBatch) -> list[str]:
         """An EvaluationReply to each sample of the batch, as JSON."""
-        task = get_task(batch.samples[0].task)
-        limit = self._job.settings.max_new_tokens or task.max_new_tokens
+        task = get_task(batch.samples[0].task, self._job.knowledge)
+        limit = self._job.settings.max_new_tokens or task.reply_limit
         prompts = [s.prompt for s in batch.samples]
         replies = self._student.replies(prompts, limit, batch_size=len(prompts), stop=task.stop)
         return [
@@ -117,10 +144,19 @@ class StudentWorker:
             for position, r in zip(batch.positions, replies, strict=True)
         ]
 
+    def loss(self, batch: EvaluationBatch) -> list[str]:
+        """An EvaluationLoss on each sample of the batch, as JSON."""
+        found = self._student.losses([s.messages for s in batch.samples])
+        return [
+            EvaluationLoss(position=position, loss=loss).model_dump_json()
+            for position, loss in zip(batch.positions, found, strict=True)
+        ]
 
-def ask_resident(rows: dict[str, Any], job: str, resident: str) -> dict[str, Any]:
+
+def ask_resident(rows: dict[str, Any], job: str, resident: str, asked: Asked) -> dict[str, Any]:
     """As a StudentWorker, by the student that is in the memory of an actor already."""
     import ray
 
     student = ray.get_actor(resident)
-    return {"replies": ray.get([student.reply.remote(job, batch) for batch in rows["batch"]])}
+    answer = getattr(student, asked)
+    return {"answers": ray.get([answer.remote(job, batch) for batch in rows["batch"]])}

@@ -25,10 +25,10 @@ def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationRep
     """A greedy reply to each of the samples, in their order."""
     encoder = load_encoder(job.student)
     model = model_location(job.student.model) if job.adapter is None else Folder(job.run).at(job.adapter)
-    tasks = [get_task(s.task) for s in samples]
+    tasks = [get_task(s.task, job.knowledge) for s in samples]
     prompts = [encoder.prompt(s.prompt) for s in samples]
     limits = [
-        min(job.settings.max_new_tokens or task.max_new_tokens, job.student.max_length - len(prompt))
+        min(job.settings.max_new_tokens or task.reply_limit, job.student.max_length - len(prompt))
         for task, prompt in zip(tasks, prompts, strict=True)
     ]
     said = [Reply("", truncated=True)] * len(samples)  # what a prompt gets that leaves no room for a reply

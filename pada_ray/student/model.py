@@ -233,6 +233,18 @@ class Student:
                 replies[i] = self.encoder.reply(tokens, stop)
         return replies
 
+    @torch.inference_mode()
+    def losses(self, conversations: Sequence[Sequence[Message]]) -> list[float | None]:
+        """The mean cross entropy of each conversation's last reply, in nats per token; None for one that is longer
+        than `max_length`. One at a time, so that memory need not hold the logits of many, and no padding counts."""
+        encoded = [self.encoder.conversation(messages) for messages in conversations]
+        return [self._loss(e) if len(e.input_ids) <= self.settings.max_length else None for e in encoded]
+
+    def _loss(self, encoded: Encoded) -> float:
+        ids, labels = (torch.tensor([row], device=self.model.device) for row in encoded)
+        logits = self.model(input_ids=ids).logits[0, :-1].float()
+        return float(torch.nn.functional.cross_entropy(logits, labels[0, 1:], ignore_index=IGNORED))
+
 
 @torch.no_grad()
 def assert_adapter_acts(model: Any, prompt: list[int]) -> None:

@@ -32,10 +32,18 @@ class ResidentStudent:
 
     def reply(self, job: str, batch: str) -> list[str]:
         """An EvaluationReply to each sample of an EvaluationBatch, by the student of an EvaluationJob; all as JSON."""
+        return self._worker(job).reply(EvaluationBatch.model_validate_json(batch))
+
+    def loss(self, job: str, batch: str) -> list[str]:
+        """In the same way, an EvaluationLoss on each sample."""
+        return self._worker(job).loss(EvaluationBatch.model_validate_json(batch))
+
+    def _worker(self, job: str) -> StudentWorker:
+        """The student of a job, which stays in memory."""
         if self._student is None or self._job != job:
             self._make_room(self._cpus_to_reply)
             self._student, self._job = StudentWorker(EvaluationJob.model_validate_json(job)), job
-        return self._student.reply(EvaluationBatch.model_validate_json(batch))
+        return self._student
 
     def _make_room(self, cpus: float) -> None:
         """Lets go of the model in memory, on a GPU too."""

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import functools
 import pkgutil
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from pada_ray.errors import ConfigError
+from pada_ray.records import Sample
 from pada_ray.tasks.base import Check, Task
+from pada_ray.tasks.knowledge import Knowledge
 
-__all__ = ["TASKS", "Check", "Task", "get_task"]
+__all__ = ["TASKS", "Check", "Knowledge", "Task", "get_task", "learn"]
 
 TASKS = {
     "math": "pada_ray.tasks.math:Math",
     "multiple_choice": "pada_ray.tasks.multiple_choice:MultipleChoice",
     "extractive_qa": "pada_ray.tasks.extractive_qa:ExtractiveQA",
     "code": "pada_ray.tasks.code:Code",
+    "label": "pada_ray.tasks.label:Label",
+    "json": "pada_ray.tasks.json:Json",
+    "exact": "pada_ray.tasks.exact:Exact",
     "judged": "pada_ray.tasks.judged:Judged",
 }
 ENTRY_POINTS = "pada_ray.tasks"  # the group in which an installed package names its tasks
 
 
-def get_task(name: str) -> Task:
-    """The task of this name: built in, an entry point of an installed package, or a class as `module:Class`.
+def learn(train: Sequence[Sample], given: Knowledge) -> Knowledge:
+    """What a run knows of its tasks: what the config gives, and what the training samples show beyond it.
+
+    Raises:
+        DataError: the samples contradict what the config gives.
+    """
+    known = given
+    for name in dict.fromkeys(sample.task for sample in train):
+        known = get_task(name, known).learn([sample for sample in train if sample.task == name])
+    return known
+
+
+def get_task(name: str, knowledge: Knowledge | None = None) -> Task:
+    """The task of this name: built in, an entry point of an installed package, or a class as `module:Class`; with what
+    the run knows of it.
 
     Raises:
         ConfigError: no such task, or the class cannot be imported or is not a Task.
@@ -40,7 +59,7 @@ def get_task(name: str) -> Task:
         task: Task = found()
     except TypeError as err:
         raise ConfigError(f"task {name!r} cannot be created without arguments: {err}") from err
-    return task
+    return task if knowledge is None else task.knowing(knowledge)
 
 
 @functools.cache  # called for every line of a file

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
 
+from typing_extensions import Self
+
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
+from pada_ray.tasks.knowledge import Knowledge
+
+NOTHING = "nothing that can be read"  # the fact `given` of a reply without an answer
 
 
 class Check(NamedTuple):
@@ -23,13 +29,38 @@ class Check(NamedTuple):
 
 
 class Task(ABC):
-    """One kind of item and its metric. Stateless: an instance may be shared and sent to other processes."""
+    """One kind of item and its metric. Stateless but for what the run knows of it, which does not change: an instance
+    may be shared and sent to other processes."""
 
     name: ClassVar[str]
     metric: ClassVar[str]  # the name of 1 - mean(fails) in reports
     max_new_tokens: ClassVar[int]  # the limit for a reply
     stop: ClassVar[tuple[str, ...]] = ()  # a reply ends before the first of these texts
     judged: ClassVar[bool] = False  # whether a judge rates replies; `fails` then finds those that need no judge
+    knowledge: Knowledge = Knowledge()
+
+    def knowing(self, knowledge: Knowledge) -> Self:
+        """The task with what a run knows of it."""
+        task = copy.copy(self)
+        task.knowledge = knowledge
+        return task
+
+    def learn(self, train: Sequence[Sample]) -> Knowledge:
+        """What is known already, and what the training samples of this task show beyond it.
+
+        Raises:
+            DataError: the samples contradict what is known.
+        """
+        return self.knowledge
+
+    def describe(self) -> str:
+        """What an LLM must know of the task to write, analyse or verify a sample; "" if there is nothing to tell."""
+        return ""
+
+    @property
+    def reply_limit(self) -> int:
+        """Most tokens of a reply."""
+        return self.knowledge.reply_limit or self.max_new_tokens
 
     @abstractmethod
     def read(self, reply: str) -> str | None:
@@ -49,11 +80,21 @@ class Task(ABC):
 
     @abstractmethod
     def answer_of(self, messages: Sequence[Message]) -> str | list[str] | None:
-        """The `answer` field of a new sample with these messages, None if it is unknown."""
+        """The `answer` field of a new sample with these messages, None if it is unknown.
+
+        Raises:
+            ValueError: the reply has not the form of an answer, and why.
+        """
 
     @abstractmethod
     def check(self, sample: Sample) -> Check:
         """Checks the sample's own reference reply by computing or executing it."""
+
+    def facts(self, sample: Sample, reply: str) -> dict[str, str]:
+        """What is known of a reply that fails, without any LLM: a short text by the name of each fact. The texts may
+        quote the sample; labels and names of fields are no secret."""
+        answers = [sample.answer] if isinstance(sample.answer, str) else sample.answer
+        return {"expected": " | ".join(answers), "given": self.read(reply) or NOTHING}
 
 
 def one_answer(sample: Sample) -> str:

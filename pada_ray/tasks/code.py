@@ -88,6 +88,12 @@ class Code(Task):
         results = run_python_many([program for program, _ in pairs], [tests for _, tests in pairs])
         return [not result.passed for result in results]
 
+    def facts(self, sample: Sample, reply: str) -> dict[str, str]:
+        """What ended the program or its tests, by running them once more."""
+        if self.read(reply) is None:
+            return {"failed": "the reply holds no code"}
+        return {"failed": run_python(*self.program(reply, sample)).reason}
+
     def answer_of(self, messages: Sequence[Message]) -> None:
         """None: a reply holds no tests."""
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
-from pada_ray.tasks.base import Check, Task
+from pada_ray.tasks.base import NOTHING, Check, Task
 from pada_ray.tasks.own_words import own_words
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -27,7 +27,7 @@ def normalise(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def _key(text: str) -> str:
+def comparable(text: str) -> str:
     """The normalised text; the text itself if normalisation leaves nothing of it (`%`, `the`)."""
     return normalise(text) or text.strip().lower()
 
@@ -58,11 +58,15 @@ class ExtractiveQA(Task):
 
     def fails(self, reply: str, sample: Sample) -> bool:
         """Whether neither the whole reply nor what is read from it equals an accepted answer."""
-        accepted = [sample.answer] if isinstance(sample.answer, str) else sample.answer
-        if not accepted or not all(answer.strip() for answer in accepted):
-            raise DataError(f"sample {sample.id}: task {self.name} needs one or more non-empty answers")
-        readings = {_key(text) for text in (own_words(reply), self.read(reply) or "")}
-        return readings.isdisjoint(map(_key, accepted))
+        accepted = _accepted(sample)
+        readings = {comparable(text) for text in (own_words(reply), self.read(reply) or "")}
+        return readings.isdisjoint(map(comparable, accepted))
+
+    def facts(self, sample: Sample, reply: str) -> dict[str, str]:
+        """The first accepted span and the one given, and how they overlap."""
+        expected, given = _accepted(sample)[0], self.read(reply)
+        facts = {"expected": expected, "given": given or NOTHING}
+        return facts | ({"overlap": _overlap(expected, given)} if given else {})
 
     def answer_of(self, messages: Sequence[Message]) -> list[str] | None:
         answer = messages[-1].content.strip()
@@ -75,3 +79,24 @@ class ExtractiveQA(Task):
         if not is_span(answer, passage_of(sample.question)):
             return Check("wrong", "the answer is not a span of the passage")
         return Check("unknown", "the answer is a span of the passage")
+
+
+def _accepted(sample: Sample) -> list[str]:
+    accepted = [sample.answer] if isinstance(sample.answer, str) else sample.answer
+    if not accepted or not all(answer.strip() for answer in accepted):
+        raise DataError(f"sample {sample.id}: task {sample.task} needs one or more non-empty answers")
+    return accepted
+
+
+def _overlap(expected: str, given: str) -> str:
+    """How a given span lies to the expected one, word by word."""
+    words, said = (comparable(text).split() for text in (expected, given))
+    if _stands_in(words, said):
+        return "it contains the expected span"
+    if _stands_in(said, words):
+        return "it is a part of the expected span"
+    return "it shares words with the expected span" if set(words) & set(said) else "it shares no word with it"
+
+
+def _stands_in(part: list[str], whole: list[str]) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
-from pada_ray.tasks.base import Check, Task
+from pada_ray.tasks.base import NOTHING, Check, Task
 from pada_ray.tasks.own_words import after_thoughts
 
 
@@ -32,6 +32,10 @@ class Judged(Task):
         if not isinstance(sample.meta.get("rubric", ""), str):
             raise DataError(f"sample {sample.id}: meta.rubric is not a text; write what to rate the reply by")
         return self.read(reply) is None
+
+    def facts(self, sample: Sample, reply: str) -> dict[str, str]:
+        """Nothing but whether the reply is empty: what is wrong with another, only a judge can tell."""
+        return {} if self.read(reply) else {"given": NOTHING}
 
     def answer_of(self, messages: Sequence[Message]) -> str | None:
         return messages[-1].content.strip() or None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
-from pada_ray.tasks.base import Check, Task, one_answer
+from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.equations import equations
 from pada_ray.tasks.final_number import final_number, split_answer
 from pada_ray.tasks.numerals import number, show
@@ -32,6 +32,12 @@ class Math(Task):
         if expected is None:
             raise DataError(f"sample {sample.id}: answer {sample.answer!r} is not a number")
         return final_number(reply) != expected
+
+    def facts(self, sample: Sample, reply: str) -> dict[str, str]:
+        """The two numbers, and the first equation of the reply that does not hold."""
+        false = next((e for e in equations(split_answer(reply)[0]) if e.holds is False), None)
+        facts = {"expected": one_answer(sample), "given": self.read(reply) or NOTHING}
+        return facts | ({"does not hold": false.text} if false else {})
 
     def answer_of(self, messages: Sequence[Message]) -> str | None:
         return self.read(messages[-1].content)

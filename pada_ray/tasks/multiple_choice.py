@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from pada_ray.records import Message, Sample
-from pada_ray.tasks.base import Check, Task, one_answer
+from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.option_letter import chosen_letter
 from pada_ray.tasks.own_words import own_words
 
@@ -44,6 +44,11 @@ def _letter_of_text(reply: str, options: dict[str, str]) -> str | None:
     return None
 
 
+def _letter(reply: str, sample: Sample) -> str | None:
+    """The letter that a reply chooses, by itself or by the text of its option."""
+    return chosen_letter(reply) or _letter_of_text(own_words(reply), options_of(sample.question))
+
+
 def _plain(text: str) -> str:
     return " ".join(text.split()).strip(" .!*\"'`")
 
@@ -58,11 +63,13 @@ class MultipleChoice(Task):
 
     def fails(self, reply: str, sample: Sample) -> bool:
         """Whether the reply neither chooses the letter nor is the text of that option."""
-        expected = one_answer(sample).strip().upper()
-        letter = self.read(reply)
-        if letter is None:
-            letter = _letter_of_text(own_words(reply), options_of(sample.question))
-        return letter != expected
+        return _letter(reply, sample) != one_answer(sample).strip().upper()
+
+    def facts(self, sample: Sample, reply: str) -> dict[str, str]:
+        """The two letters with the texts of their options."""
+        options, given = options_of(sample.question), _letter(reply, sample)
+        facts = {"expected": one_answer(sample).strip().upper(), "given": given or NOTHING}
+        return {name: f"{said}. {options[said]}" if said in options else said for name, said in facts.items()}
 
     def answer_of(self, messages: Sequence[Message]) -> str | None:
         return self.read(messages[-1].content)

@@ -10,6 +10,7 @@ from typing import Any
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.teacher import forms
+from pada_ray.teacher.chat_request import content_hash
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.topics import CAUSE, CAUSES, SCENARIO_OF_KIND, SCENARIOS
 
@@ -24,37 +25,35 @@ _NEGATION = re.compile(r"\b(not|except|least|never)\b", re.IGNORECASE)
 
 def analyse_failures(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
     """One analysis for each failure. A share `misread_rate` of them names another cause and scenario."""
-    analyses = []
-    for i, failure in enumerate(prompt.entries("failures")):
-        rng = random.Random(f"diagnose {key} {i}")
+    analyses = {}
+    for name, failure in prompt.named_entries("failures").items():
+        rng = random.Random(f"diagnose {key} {content_hash(failure)}")
         question, response, truth = (str(failure.get(name, "")) for name in ("question", "response", "ground_truth"))
         problem = domain.read(question)
         if problem:
-            cause, scenario = _demo_cause(question, response, truth), SCENARIO_OF_KIND[problem.kind]
+            cause, scenario = demo_cause(question, response, truth), SCENARIO_OF_KIND[problem.kind]
             if rng.random() < settings.misread_rate:
                 cause = rng.choice([c.name for c in CAUSES if c.kinds and c.name != cause])
                 scenario = rng.choice([s for s in SCENARIOS if s is not scenario])
-            name = scenario.phrase(rng)
+            situation = scenario.phrase(rng)
         else:
-            cause, name = _cause(question, response, truth), _situation(question, truth)
+            cause, situation = _cause(question, response, truth), _situation(question, truth)
             if rng.random() < settings.misread_rate:
                 cause = rng.choice([c.name for c in CAUSES if c.name != cause])
         sentence = rng.choice(CAUSE[cause].sentences)
-        analyses.append(
-            {
-                "sample_idx": failure.get("sample_idx", i),
-                "error_cause": f"{sentence} {_where(name, rng)}",
-                "scenario_category": name[0].upper() + name[1:],
-            }
-        )
-    return {"analyses": analyses}
+        analyses[name] = {
+            "error_cause": f"{sentence} {_where(situation, rng)}",
+            "scenario_category": situation[0].upper() + situation[1:],
+        }
+    return analyses
 
 
 def _where(scenario: str, rng: random.Random) -> str:
     return rng.choice(("It happens with {}.", "Typical of {}.", "The setting is {}.")).format(scenario)
 
 
-def _demo_cause(question: str, response: str, truth: str) -> str:
+def demo_cause(question: str, response: str, truth: str) -> str:
+    """The name of the cause for which a wrong response to a question of the demo went wrong."""
     got, due = forms.equations_of(response), forms.equations_of(truth)
     if not got or "Answer:" not in response:
         return "no answer"

@@ -38,7 +38,7 @@ def draw_fault(settings: TeacherSettings, content: str, attempt: int) -> FaultNa
 def spoil(reply: str, fault: FaultName | None, rng: random.Random) -> str:
     """The reply's text after a fault. Faults that do not concern the text leave it unchanged.
 
-    So does `wrong_count` for a reply without a list of entries (a single pattern).
+    So does `wrong_count` for a reply that is one entry (a single pattern).
     """
     if fault == "cut_off":
         return reply[: int(len(reply) * rng.uniform(0.2, 0.9))]
@@ -58,11 +58,10 @@ def _miscount(reply: str, rng: random.Random) -> str:
         value = json.loads(reply)
     except ValueError:
         return reply
-    for entries in value.values():
-        if isinstance(entries, list) and entries and isinstance(entries[0], dict):
-            if rng.random() < 0.5:
-                entries.pop(rng.randrange(len(entries)))
-            else:
-                entries.append(dict(entries[-1]))
-            return json.dumps(value, ensure_ascii=False)
-    return reply
+    if not all(isinstance(entry, dict) for entry in value.values()):
+        return reply
+    if rng.random() < 0.5:
+        value.pop(rng.choice(list(value)))
+    else:
+        value["another"] = next(iter(value.values()), {})
+    return json.dumps(value, ensure_ascii=False)

@@ -8,20 +8,21 @@ from collections import Counter
 from typing import Any
 
 from pada_ray.config.teacher import TeacherSettings
+from pada_ray.teacher.chat_request import content_hash
 from pada_ray.teacher.read_prompt import Prompt
 
 
 def grade_replies(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
     """A grade for each reply; rubrics are ignored. A share `judge_error_rate` of the ratings is inverted."""
-    grades = []
-    for i, entry in enumerate(prompt.entries("replies")):
+    grades = {}
+    for name, entry in prompt.named_entries("replies").items():
         rating = 1 + round(9 * word_overlap(str(entry.get("reply", "")), str(entry.get("reference", ""))))
-        if random.Random(f"grade {key} {i}").random() < settings.judge_error_rate:
+        if random.Random(f"grade {key} {content_hash(entry)}").random() < settings.judge_error_rate:
             rating = 11 - rating
         said = "much" if rating >= 7 else "little"
         feedback = f"The reply says {said} of what the reference says."
-        grades.append({"reply_id": entry.get("reply_id"), "feedback": feedback, "rating": rating})
-    return {"grades": grades}
+        grades[name] = {"feedback": feedback, "rating": rating}
+    return grades
 
 
 def word_overlap(reply: str, reference: str) -> float:

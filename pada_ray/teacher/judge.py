@@ -15,6 +15,7 @@ from typing import Any
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.teacher import forms
+from pada_ray.teacher.chat_request import content_hash
 from pada_ray.teacher.demo_writer import strategy_text
 from pada_ray.teacher.names import without_names
 from pada_ray.teacher.read_prompt import Prompt
@@ -45,15 +46,15 @@ def evaluate_pairs(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[
     A share `judge_error_rate` of the verdicts on the reply is inverted.
     """
     strategy = prompt.strategy
-    evaluations = []
-    for i, pair in enumerate(prompt.entries("pairs")):
-        rng = random.Random(f"judge {key} {i}")
+    evaluations = {}
+    for name, pair in prompt.named_entries("pairs").items():
+        rng = random.Random(f"judge {key} {content_hash(pair)}")
         verdict = examine(pair, strategy)
         if rng.random() < settings.judge_error_rate:
             fault = None if verdict.fault else _DOUBT
             verdict = Verdict(fault, verdict.off_strategy, verdict.off_form)
-        evaluations.append({"sample_id": pair.get("sample_id"), **_rate(verdict, strategy is not None, rng)})
-    return {"evaluations": evaluations}
+        evaluations[name] = _rate(verdict, strategy is not None, rng)
+    return evaluations
 
 
 def examine(pair: dict[str, Any], strategy: dict[str, Any] | None) -> Verdict:
@@ -85,8 +86,7 @@ def _rate(verdict: Verdict, with_adherence: bool, rng: random.Random) -> dict[st
     remarks = [remark for remark in (verdict.fault, verdict.off_form) if remark]
     if verdict.off_strategy and with_adherence:
         remarks.append("The situation is not the one that the strategy asks for; choose one that is.")
-    ratings["feedback"] = " ".join(remarks) or rng.choice(_PRAISE)
-    return ratings
+    return {"feedback": " ".join(remarks) or rng.choice(_PRAISE), **ratings}
 
 
 def _messages(sample: Any) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from pada_ray.teacher.chat_request import content_hash
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.topics import CAUSES, SCENARIOS, topics_in
 
@@ -21,8 +22,8 @@ _FILLERS = """
 
 def categorize(prompt: Prompt, key: str) -> dict[str, Any]:
     """Names the causes and scenarios that are mentioned most often, and quotes the analyses that mention them."""
-    rng = random.Random(f"pattern {key}")
     analyses = prompt.entries("analyses")
+    rng = random.Random(f"pattern {key} {content_hash(analyses)}")
     causes = [str(analysis.get("error_cause", "")) for analysis in analyses]
     categories = [str(analysis.get("scenario_category", "")) for analysis in analyses]
     main_causes = topics_in("\n".join(causes), CAUSES, SECOND_SHARE)[:2]

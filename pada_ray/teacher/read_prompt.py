@@ -1,6 +1,7 @@
 """Recognises the prompt in a request by the data between its tags.
 
-The instructions around the data are not read: users may replace the templates, but the tags stay.
+The instructions around the data are not read: users may replace the templates, but the tags stay, with the mark that
+makes them unique or without.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _OPENING = re.compile(
-    r"<(failures|analyses|patterns|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)>\s*"
+    r"<(failures|analyses|patterns|handfuls|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)"
+    r"(?:-[0-9a-f]{8})?>\s*"
 )
 
 # The tag that only this prompt has. `strategy` and `feedback` accompany other tags and decide nothing.
@@ -20,6 +22,7 @@ _PROMPT_OF_TAG = {
     "failures": "error_analysis",
     "analyses": "pattern_categorization",
     "patterns": "strategy_drafting",
+    "handfuls": "blind_strategy_drafting",
     "examples": "pattern_generation",
     "errors": "error_generation",
     "exemplars": "similar_questions",
@@ -27,6 +30,8 @@ _PROMPT_OF_TAG = {
     "pairs": "quality_control",
     "replies": "grading",
 }
+
+_NAMES = ("sample_id", "sample_idx", "pattern_id", "handful_id", "reply_id")
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,18 @@ class Prompt:
         value = self.data.get(tag)
         return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
+    def named_entries(self, tag: str) -> dict[str, dict[str, Any]]:
+        """The same by the name under which the reply speaks of each."""
+        return {_name_of(entry, number): entry for number, entry in enumerate(self.entries(tag), start=1)}
+
     @property
     def strategy(self) -> dict[str, Any] | None:
         value = self.data.get("strategy")
         return value if isinstance(value, dict) else None
+
+
+def _name_of(entry: dict[str, Any], number: int) -> str:
+    return str(next((entry[field] for field in _NAMES if field in entry), number))
 
 
 def read_prompt(messages: Sequence[tuple[str, str]]) -> Prompt | None:

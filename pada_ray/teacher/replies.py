@@ -14,8 +14,8 @@ from pada_ray.teacher.grade import grade_replies
 from pada_ray.teacher.judge import evaluate_pairs
 from pada_ray.teacher.patterns import categorize
 from pada_ray.teacher.read_prompt import Prompt, read_prompt
-from pada_ray.teacher.strategies import draft_strategies
-from pada_ray.teacher.write_samples import rephrase, write_for_strategy, write_more
+from pada_ray.teacher.strategies import draft_blind_strategies, draft_strategies
+from pada_ray.teacher.write_samples import rephrase, write
 
 GREETING = (
     "Hello! I am the offline teacher of pada-ray. I answer the prompts of its loop by fixed rules and cannot "
@@ -31,15 +31,14 @@ class Reply(NamedTuple):
 def write_reply(chat: ChatRequest, settings: TeacherSettings, fault: FaultName | None = None) -> Reply:
     """The reply, a pure function of the request, the settings and the fault.
 
-    It depends only on the conversation up to the prompt, not on later messages about an unreadable reply. So
-    a run with faults ends with the same data as one without.
+    What it says about an entry depends on that entry, the strategy and what the call is for, not on the entries beside
+    it nor on what is said about unreadable replies. So a run with faults ends with the same data as one without.
     """
     prompt = read_prompt(chat.messages)
     if prompt is None:
         text = GREETING
     else:
-        asked = chat.messages[: prompt.position + 1]
-        key = content_hash([settings.seed, chat.model, chat.temperature, chat.seed, asked])
+        key = content_hash([settings.seed, chat.model, chat.temperature, chat.seed, prompt.name, prompt.strategy])
         text = json.dumps(answer(prompt, settings, key), ensure_ascii=False)
     text = spoil(text, fault, random.Random(f"spoil {settings.seed} {chat.content}"))
     return Reply(text, prompt.name if prompt else None)
@@ -54,12 +53,14 @@ def answer(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any
             return categorize(prompt, key)
         case "strategy_drafting":
             return draft_strategies(prompt, key)
+        case "blind_strategy_drafting":
+            return draft_blind_strategies(prompt, key)
         case "pattern_generation":
-            return write_for_strategy(prompt, settings, key)
+            return write(prompt, settings, key, "examples")
         case "error_generation":
-            return write_more(prompt, settings, key, "errors")
+            return write(prompt, settings, key, "errors")
         case "similar_questions":
-            return write_more(prompt, settings, key, "exemplars")
+            return write(prompt, settings, key, "exemplars")
         case "rephrasing":
             return rephrase(prompt, settings, key)
         case "quality_control":

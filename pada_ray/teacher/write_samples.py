@@ -8,67 +8,69 @@ from typing import Any
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.teacher import forms
-from pada_ray.teacher.demo_writer import choose_kind, strategy_text, write_problem
+from pada_ray.teacher.chat_request import content_hash
+from pada_ray.teacher.demo_writer import Shown, choose_kind, retell, strategy_text, write_problem
+from pada_ray.teacher.diagnose import demo_cause
 from pada_ray.teacher.read_prompt import Prompt
 from pada_ray.teacher.rewrites import rewrite, with_opening
+from pada_ray.teacher.topics import CAUSES
 
 
-def write_for_strategy(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
-    """A sample for each example, of a kind that the strategy's text calls for (figure 5 of the paper)."""
-    strategy = prompt.strategy or {}
-    text = strategy_text(strategy)
-    return _write(prompt, settings, key, "examples", strategy.get("strategy_name"), text)
-
-
-def write_more(prompt: Prompt, settings: TeacherSettings, key: str, tag: str) -> dict[str, Any]:
-    """A sample for each example or training error (figure 6 of the paper) under `tag`, of its own kind."""
-    return _write(prompt, settings, key, tag, None, None)
+def write(prompt: Prompt, settings: TeacherSettings, key: str, tag: str) -> dict[str, Any]:
+    """A sample for each entry under `tag`: an example, with a strategy or without (figure 5 of the paper), or an error
+    (figure 6)."""
+    wrong_rate = settings.wrong_rate_with_feedback if prompt.entries("feedback") else settings.wrong_rate
+    samples = {}
+    for name, entry in prompt.named_entries(tag).items():
+        rng = random.Random(f"write {key} {content_hash(entry)}")
+        messages = _messages_of(entry)
+        answer = entry["answer"] if isinstance(entry.get("answer"), str) else None
+        wrong = rng.random() < wrong_rate
+        problem = domain.read(forms.question_of(messages))
+        if problem:
+            shown = _shown(problem, entry, strategy_text(prompt.strategy), settings.misread_rate, rng)
+            messages = _with_last_turn(messages, *write_problem(choose_kind(shown, rng), rng, wrong))
+        else:
+            messages = rewrite(messages, answer, rng, wrong)
+        samples[name] = _sample(entry, messages)
+    return samples
 
 
 def rephrase(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any]:
     """Each example with its question in other words. A share `meaning_lost_rate` asks something else."""
-    samples = []
-    for i, example in enumerate(prompt.entries("originals")):
-        rng = random.Random(f"rephrase {key} {i}")
+    samples = {}
+    for name, example in prompt.named_entries("originals").items():
+        rng = random.Random(f"rephrase {key} {content_hash(example)}")
         messages = _messages_of(example)
         question, reply = forms.question_of(messages), forms.reply_of(messages)
         lost = rng.random() < settings.meaning_lost_rate
         problem = domain.read(question)
-        if problem:
-            kept = {name: value for name, value in problem.fields.items() if not (lost and isinstance(value, int))}
-            question = domain.make(problem.kind, "teacher", rng, kept).question
+        if problem and lost:
+            words = {field: value for field, value in problem.fields.items() if not isinstance(value, int)}
+            question = domain.make(problem.kind, "teacher", rng, words).question
+        elif problem:
+            question = retell(problem, choose_kind(Shown(problem.kind), rng), rng)
         else:
             question = with_opening(question, rng)
-        samples.append(_sample(i, example, None, _with_last_turn(messages, question, reply)))
-    return {"samples": samples}
+        samples[name] = _sample(example, _with_last_turn(messages, question, reply))
+    return samples
 
 
-def _write(
-    prompt: Prompt, settings: TeacherSettings, key: str, tag: str, strategy_name: Any, strategy: str | None
-) -> dict[str, Any]:
-    wrong_rate = settings.wrong_rate_with_feedback if prompt.entries("feedback") else settings.wrong_rate
-    samples = []
-    for i, example in enumerate(prompt.entries(tag)):
-        rng = random.Random(f"write {key} {i}")
-        messages = _messages_of(example)
-        answer = example["answer"] if isinstance(example.get("answer"), str) else None
-        wrong = rng.random() < wrong_rate
-        problem = domain.read(forms.question_of(messages))
-        if problem:
-            kind = problem.kind if strategy is None else choose_kind(strategy, problem.kind, rng)
-            messages = _with_last_turn(messages, *write_problem(kind, rng, wrong))
-        else:
-            messages = rewrite(messages, answer, rng, wrong)
-        samples.append(_sample(i, example, strategy_name, messages))
-    return {"samples": samples}
+def _shown(
+    problem: domain.Problem, entry: dict[str, Any], strategy: str, misread_rate: float, rng: random.Random
+) -> Shown:
+    """What a prompt shows beside one entry's `problem`. A share `misread_rate` of wrong replies is misunderstood."""
+    wrong_reply, cause = str(entry.get("wrong_reply") or ""), None
+    if wrong_reply:
+        cause = demo_cause(problem.question, wrong_reply, problem.reply)
+        if rng.random() < misread_rate:
+            cause = rng.choice([c.name for c in CAUSES if c.kinds and c.name != cause])
+    right = [domain.read(forms.question_of(messages)) for messages in entry.get("answered_correctly") or []]
+    return Shown(problem.kind, strategy, cause, frozenset(other.kind for other in right if other))
 
 
-def _sample(i: int, example: dict[str, Any], strategy_name: Any, messages: list[dict[str, str]]) -> dict[str, Any]:
+def _sample(example: dict[str, Any], messages: list[dict[str, str]]) -> dict[str, Any]:
     return {
-        "sample_id": f"new-{i + 1}",
-        "is_synthetic": True,
-        "based_on_strategy": strategy_name,
-        "based_on_example": example.get("sample_id"),
         "messages": messages,
         "answer": example["answer"] if isinstance(example.get("answer"), str) else None,
     }

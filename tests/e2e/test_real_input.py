@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import ROOT, pada, read_state
 
+from pada_ray.data.paper_sets import FOLDER_SETS
 from pada_ray.storage import Folder
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -36,7 +37,7 @@ ARTEFACTS = [
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "name",
-    ["gsm8k", "humaneval", "arc_challenge", "hellaswag", "squad"],
+    ["gsm8k", "humaneval", "arc_challenge", "hellaswag", "squad", "banking77", "snips"],
 )
 def test_from_the_first_to_the_last_stage(tmp_path, name):
     folder = SHARED / name
@@ -48,6 +49,8 @@ def test_from_the_first_to_the_last_stage(tmp_path, name):
         "data.val": folder / "val.jsonl",
         "data.test": folder / "test.jsonl",
     }
+    if name in FOLDER_SETS:
+        data = {"data.folder": SHARED}
     args = [part for key, value in data.items() for part in ("--set", f"{key}={value}")]
     done = pada("run", str(ROOT / f"configs/smoke/{name}.yaml"), *args, cwd=tmp_path, timeout=800)
     run = tmp_path / "runs" / f"smoke-{name}"

@@ -72,7 +72,8 @@ def candidate(of: Batch, index: int = 0, question: str = "", reply: str = "4 + 5
 
 
 class ScriptedLlm:
-    """Answers with the next of `replies` (a JSON value, a text, or a function of the request), the last for ever."""
+    """Answers with the next of `replies` (a JSON value, a text, a ChatReply, or a function of the request), the last
+    for ever."""
 
     def __init__(self, *replies: object):
         self.replies = list(replies)
@@ -83,4 +84,6 @@ class ScriptedLlm:
         self.requests.append(request)
         if isinstance(reply, Callable):
             reply = reply(request)
+        if isinstance(reply, ChatReply):
+            return reply
         return ChatReply(text=reply if isinstance(reply, str) else json.dumps(reply), cut_off=False)

@@ -10,6 +10,7 @@ from pada_ray.orchestrator import Workers
 from pada_ray.records import Analysis, Batch, Pattern, Prediction, Sample
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import REPORT, FineTuneReport
+from pada_ray.student.losses import SampleLoss
 
 
 class StubWorkers:
@@ -23,6 +24,7 @@ class StubWorkers:
         self.trained: list[list[Sample]] = []
         self.patterns: list[Pattern] = []
         self.batches: list[Batch] = []
+        self.handfuls: list[list[Sample]] = []
 
     def fails(self, sample: Sample, position: int, model: int) -> bool | None:
         """Whether a model, -1 for the base model, fails on a sample, the `position`-th of its split. None: unscored."""
@@ -52,6 +54,12 @@ class StubWorkers:
             for i, s in enumerate(Folder(job.run).read_records(file, Sample))
         ]
 
+    async def losses(self, job):
+        """The later a sample, the harder."""
+        self._ask(f"losses {job.adapter}")
+        samples = [s for file in job.splits.values() for s in Folder(job.run).read_records(file, Sample)]
+        return [SampleLoss(id=s.id, loss=float(i)) for i, s in enumerate(samples)]
+
     async def error_analysis(self, failures):
         self._ask("error_analysis")
         return [Analysis(sample_id=f.sample.id, error_cause="c", scenario_category="s") for f in failures]
@@ -74,6 +82,11 @@ class StubWorkers:
         self._ask("strategy_drafting")
         self.patterns += patterns
         return [strategy(p.cluster) for p in patterns]
+
+    async def blind_strategy_drafting(self, handfuls):
+        self._ask("blind_strategy_drafting")
+        self.handfuls += handfuls.values()
+        return [strategy(i) for i in handfuls]
 
     async def augment(self, job, screen):
         self._ask("augment")

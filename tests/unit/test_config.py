@@ -75,6 +75,9 @@ def test_every_shipped_config_loads(file):
             with_values(evaluation__backend="vllm", fine_tune__lora__r=1024),
             r"config: evaluation.backend: vllm supports fine_tune.lora.r up to 512",
         ),
+        (with_values(data__labels=3), r"data.labels: .*tuple.*, or .*string \(given: 3\)"),
+        (with_values(data__normalisation="lower"), r"data.normalisation: .*'none', 'whitespace', 'case', "),
+        (with_values(data__value_schema="s"), r"data.value_schema: unknown key; allowed here: .*labels, schema, "),
         (with_values(pattern_analysis__min_clusters=11), r"min_clusters \(11\) is above max_clusters \(10\)"),
     ],
 )
@@ -152,3 +155,8 @@ def test_the_papers_settings():
     assert (paper.quality_control.decide, paper.quality_control.verify) == ("batch", False)
     assert "llama-3.3-70b" in paper.llm.teacher.model.lower()
     assert "haiku" in paper.llm.judge.model.lower()
+
+
+@pytest.mark.parametrize(("absent", "gap"), [(True, "absent"), (False, "rare")])
+def test_the_demos_gap_as_0_1_writes_it(absent, gap):
+    assert check_config(with_values(data={"demo": {"absent": absent}}), "c.yaml").data.demo.gap == gap

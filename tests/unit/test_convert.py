@@ -218,7 +218,11 @@ def test_the_command_writes_one_file(tmp_path):
         ([ALPACA], ["--split", "0.8/0.1/0.2"], "shares that add up to 1"),
         ([ALPACA], ["--split", "1/0/0"], "shares that add up to 1"),
         ([ALPACA], ["--split", "0.8/0.1/0.1"], "too few questions (1)"),
-        ([{"text": "x"}], [], "unknown layout, none of messages, sharegpt, alpaca, prompt_completion; the keys of its"),
+        (
+            [{"text": "x"}],
+            [],
+            "unknown layout, none of messages, sharegpt, alpaca, prompt_completion, text_label; the",
+        ),
         ([], [], "unknown layout, none of"),
         ([{**ALPACA, "output": "x"}], ["--task", "math"], "no row can be converted; line 1: no answer can be read"),
     ],
@@ -250,3 +254,36 @@ def test_nothing_is_overwritten(tmp_path):
 def test_an_unknown_task_is_a_mistake_of_the_command_not_of_the_rows(tmp_path):
     with pytest.raises(ConfigError, match="task 'maths' is unknown"):
         read_converted(written(tmp_path, ALPACA), task="maths")
+
+
+@pytest.mark.parametrize(
+    ("row", "task", "answer", "told"),
+    [
+        ({"text": "Where is it?", "label": "arrival"}, "label", "arrival", "one of these 1 labels: arrival"),
+        ({"text": "Hi", "label": 3, "label_text": "greeting"}, "label", "greeting", "one of these 1 labels: greeting"),
+        (
+            {"prompt": "Play Zoe", "completion": {"name": "play", "arguments": {"artist": "Zoe"}}},
+            "json",
+            '{"name": "play", "arguments": {"artist": "Zoe"}}',
+            "play(artist?)",
+        ),
+        (PROMPT, "exact", "5", None),
+    ],
+)  # fmt: skip
+def test_labels_json_and_exact_texts(tmp_path, row, task, answer, told):
+    out = tmp_path / "out.jsonl"
+    code, said = pada_convert(written(tmp_path, row), out, "--task", task)
+    assert code == 0, said
+    (sample,) = samples_in(str(out))
+    assert (sample.answer, sample.task) == (answer, task)
+    assert told is None or told in said
+
+
+def test_a_row_that_is_no_json_is_dropped_with_the_reason(tmp_path):
+    rows = [{"prompt": f"Make JSON {i}", "completion": text} for i, text in enumerate(['{"a": 1}', "{'a': 1}", "none"])]
+    conversion = read_converted(written(tmp_path, *rows), task="json")
+    assert len(conversion.converted) == 1
+    assert [d.why.partition(" (")[0] for d in conversion.dropped] == [
+        "The reply must be one JSON value: not well-formed JSON",
+        "The reply must be one JSON value: no JSON.",
+    ]

@@ -1,7 +1,6 @@
 import asyncio
 
-import pytest
-from builders import ScriptedLlm, batch, strategy
+from builders import ScriptedLlm, batch, math_sample, strategy
 
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.config import DataGenerationConfig
@@ -14,14 +13,8 @@ def agent(llm, seed=0):
 
 def written(*origins):
     return {
-        "samples": [
-            {
-                "sample_id": f"new-{i}",
-                "based_on_example": origin,
-                "messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}],
-            }
-            for i, origin in enumerate(origins)
-        ]
+        origin: {"messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}]}
+        for i, origin in enumerate(origins)
     }
 
 
@@ -35,21 +28,39 @@ def test_candidates_know_their_seed_whatever_the_order():
     assert [(c.seed_id, c.messages[0].content) for c in found] == [("train-0", "q1"), ("train-1", "q0")]
 
 
-@pytest.mark.parametrize(
-    ("origins", "seeds"),
-    [
-        (("example-1",), ["train-0"]),
-        (("example-1", "example-1", "example-2"), ["train-0", "train-1"]),
-        (("example-7", None), []),
-    ],
-)
-def test_too_few_too_many_or_of_nobody(origins, seeds):
-    found = generate(ScriptedLlm(written(*origins)), batch(2, strategy()))
-    assert [c.seed_id for c in found] == seeds
+def test_what_is_missing_is_asked_for_alone_and_what_nobody_asked_for_is_left():
+    llm = ScriptedLlm(written("example-1", "example-7"), written("example-2"))
+    found = generate(llm, batch(2, strategy()))
+    assert [c.seed_id for c in found] == ["train-0", "train-1"]
+    again = llm.requests[1]
+    assert list(again.reply_schema["properties"]) == ["example-2"]
+    assert "train-1 has" in again.messages[0].content and "train-0 has" not in again.messages[0].content
+
+
+def test_what_stays_missing_is_no_candidate():
+    found = generate(ScriptedLlm(written("example-2")), batch(2, strategy()))
+    assert [c.seed_id for c in found] == ["train-1"]
+
+
+def test_one_of_0_1_in_an_array_is_read_by_the_example_that_it_names():
+    old = [{"sample_id": "n", "based_on_example": name, **entry} for name, entry in written("example-2").items()]
+    assert [c.seed_id for c in generate(ScriptedLlm({"samples": old}), batch(2, strategy()))] == ["train-1"]
 
 
 def test_the_only_seed_needs_no_name():
-    assert len(generate(ScriptedLlm(written(None)), batch(1, strategy()))) == 1
+    alone = written("any")["any"]
+    for reply in (alone, [alone], {"samples": [alone]}):
+        assert len(generate(ScriptedLlm(reply), batch(1, strategy()))) == 1
+
+
+def test_room_for_a_reply_follows_from_the_examples():
+    llm = ScriptedLlm(written("example-1", "example-2"))
+    generate(llm, batch(2, strategy()))
+    of = batch(2, strategy())
+    long = math_sample("long", question="many words " * 1000)
+    generate(llm, of.model_copy(update={"attempts": [of.attempts[0], Attempt(draft="b", seed=Seed(sample=long))]}))
+    short, more = (request.max_tokens for request in llm.requests)
+    assert short < 600 and 2 * 11_000 / 4 < more < 4 * 11_000 / 4
 
 
 def test_the_pattern_branch_shows_strategy_and_examples_but_no_wrong_reply():
@@ -75,7 +86,7 @@ def test_feedback_reaches_the_prompt_under_the_example_it_is_about():
     sent_back = of.attempts[1].model_copy(update={"number": 1, "feedback": "The sum is off."})
     generate(llm, of.model_copy(update={"attempts": [of.attempts[0], sent_back]}))
     prompt = llm.requests[0].messages[0].content
-    remarks = prompt[prompt.index("<feedback>") :]
+    remarks = prompt[prompt.index("<feedback-") : prompt.index("</feedback-")]
     assert '"example-2"' in remarks
     assert "The sum is off." in remarks
     assert '"example-1"' not in remarks
@@ -109,9 +120,12 @@ def test_tests_of_code_are_shown_since_no_reply_tells_them():
         answer="def check(candidate): assert candidate(1, 2) == 3",
     )
     of = batch(1, strategy()).model_copy(update={"attempts": [Attempt(draft="a", seed=Seed(sample=sample))]})
-    llm = ScriptedLlm(written("example-1"))
-    generate(llm, of)
+    reply = written("example-1")
+    reply["example-1"]["answer"] = "def check(candidate): assert candidate(2, 2) == 4"
+    llm = ScriptedLlm(reply)
+    (found,) = generate(llm, of)
     assert "def check(candidate)" in llm.requests[0].messages[0].content
+    assert "candidate(2, 2)" in found.answer
 
 
 def test_unreadable_to_the_end():

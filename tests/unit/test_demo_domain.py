@@ -91,6 +91,13 @@ def test_a_problem_can_be_worded_anew_with_its_numbers():
         assert (reworded.steps, reworded.answer) == (original.steps, original.answer)
 
 
+def test_two_people_of_a_story_that_is_told_anew_have_two_names():
+    original = make("gain", "task", random.Random(0))
+    for seed in SEEDS:
+        told = make("reversed_fewer", "teacher", random.Random(seed), fixed=original.fields)
+        assert told.fields["x"] == original.fields["x"] != told.fields["y"]
+
+
 def test_numbers_that_do_not_fit_the_kind_are_refused():
     with pytest.raises(ValueError, match="sharing"):
         make("sharing", "task", random.Random(0), fixed={"a": 17, "b": 5})
@@ -114,8 +121,14 @@ def test_splits_hold_the_stated_shares(data):
         assert counts.total() == 500
         assert sum(counts[kind] for kind in rare) == 300
 
-    none_absent = kinds_of(splits(seed=4, absent=False)["train"])
+    none_absent = kinds_of(splits(seed=4, gap="rare")["train"])
     assert {kind: none_absent[kind] for kind in rare} == dict.fromkeys(rare, 5)
+
+
+def test_without_a_gap_train_is_drawn_as_val_and_test_are(data):
+    without = splits(seed=4, train_size=500, gap="none")
+    assert kinds_of(without["train"]) == kinds_of(without["val"]) == kinds_of(without["test"])
+    assert (without["val"], without["test"]) == (data["val"], data["test"])
 
 
 def test_splits_share_no_question_and_shorter_trains_are_prefixes(data):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import re
 import string
@@ -157,3 +158,17 @@ def test_the_runs_are_those_of_the_definition_be_they_few_or_many(monkeypatch, f
     expected = protected(held_out, public, 5)
     assert expected == {run: owner for owners in guard._owners.values() for run, owner in owners.items()}
     assert {len(run) for run in expected} >= {3, 4, 5}
+
+
+def test_of_a_json_reply_the_values_are_protected_and_no_names():
+    def booked(name: str, question: str, **arguments: str) -> Sample:
+        text = json.dumps({"name": "BookRestaurant", "arguments": arguments})
+        messages = [Message(role="user", content=question), Message(role="assistant", content=text)]
+        return Sample(id=name, messages=messages, task="json", answer=text)
+
+    usual = {"sort": "best", "city": "Senj", "restaurant_type": "restaurant", "party_size_number": "two"}
+    held_out = booked("v1", "a table for two in Senj, at the best", **usual, note=STORY)
+    guard = LeakGuard([held_out], [])
+    assert not guard.leaks(booked("s1", "We are two and want the best restaurant of the town of Senj", **usual))
+    assert guard.leaks(booked("s2", "We are two, in Senj", **usual, note=STORY))
+    assert guard.leaks(held_out)

@@ -41,7 +41,7 @@ class Teacher:
         self.asked_again = 0
 
     async def chat(self, request):
-        if len(request.messages) > 1:
+        if "could not be used" in request.messages[0].content:
             self.asked_again += 1
         else:
             self.calls[request.purpose] += 1
@@ -61,7 +61,7 @@ class World(StubWorkers):
         seeded = (config.prompts, config.llm.max_reasks, config.seed)
         self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, *seeded)
         self._writer = DataGenerationAgent(teacher, config.data_generation, *seeded)
-        self._judge = QualityControlAgent(teacher, config.quality_control, *seeded[:2])
+        self._judge = QualityControlAgent(teacher, config.quality_control, *seeded)
 
     def workers(self):
         return Workers(self._analyst, self, judge=self._teacher, account=self)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pada_ray.config import check_config
+from pada_ray.data.given import knowledge_of
 from pada_ray.data.paper_sets import PAPER_SETS, dataset_files, draw
 from pada_ray.data.samples import question_key
 from pada_ray.data.splits import read_data
@@ -250,6 +251,19 @@ def test_from_a_folder(tmp_path, home):
     ]
 
 
+@pytest.mark.parametrize("name", ["banking77", "snips"])
+def test_a_dataset_beside_the_papers_is_read_from_a_folder(name):
+    with pytest.raises(ConfigError, match=rf"{name} is read from files alone; give the folder .* data\.folder"):
+        read_data(config(dataset=name))
+    if not SHARED.is_dir():
+        pytest.skip(f"no benchmark splits at {SHARED}")
+    small, large = (config(dataset=name, folder=str(SHARED), regime=n) for n in (300, 600))
+    samples = read_data(small)
+    assert {split: len(members) for split, members in samples.items()} == {"train": 300, "val": 500, "test": 500}
+    assert read_data(large)["train"][:300] == samples["train"]
+    assert len(knowledge_of(small.data, samples["train"]).labels) == (77 if name == "banking77" else 0)
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_the_shared_splits_are_such_a_folder(name):
     if not SHARED.is_dir():
@@ -285,7 +299,7 @@ def test_a_folder_without_the_files(tmp_path):
     [
         (
             {"dataset": "gsm9k"},
-            r"data\.dataset: 'gsm9k' is unknown; .* gsm8k, .*, humaneval",
+            r"data\.dataset: 'gsm9k' is unknown; .* gsm8k, .*, humaneval, banking77, snips",
         ),
         ({"dataset": "gsm8k", "demo": {}}, "give only one of `demo`, `dataset` and the files"),
         ({"dataset": "gsm8k", "train": "a", "val": "b"}, "give only one of `demo`, `dataset` and the files"),
@@ -303,5 +317,5 @@ def test_the_key_of_0_1_is_read():
 
 
 def test_a_dataset_has_its_own_task():
-    with pytest.raises(ConfigError, match=r"data\.task: a dataset of the paper has its own task"):
+    with pytest.raises(ConfigError, match=r"data\.task: a dataset has its own task"):
         read_data(config(dataset="gsm8k", folder="x", task="math"))

@@ -191,6 +191,7 @@ def test_with_nothing_to_write_from_the_whole_size_is_a_shortfall():
         ("error_rate", 3, 0.1, 0.4, 0.2),
         ("error_rate", 3, 0.0, 0.4, 0),
         ("error_rate", 3, 0.0, 0.0, 0),
+        ("error_rate", 0, 0.0, 0.4, 1),
         ("cluster", 3, 0.1, 0.4, 0.25),
         ("cluster", 0, 0.1, 0.4, 1),
         (0.7, 3, 0.1, 0.4, 0.7),

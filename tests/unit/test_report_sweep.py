@@ -11,6 +11,7 @@ from pada_ray.report.comparison import compare_models, split_for_results
 from pada_ray.report.headline import Headline, sweep_headlines
 from pada_ray.report.primary import compare_methods, seeds_of_the_last_look
 from pada_ray.report.results import MissingRun, read_run, read_sweep
+from pada_ray.report.write import write_run as write_run_report
 from pada_ray.report.write import write_sweep as write_report
 from pada_ray.run.state import FILE, RunState
 from pada_ray.storage import Folder
@@ -544,3 +545,41 @@ def test_humaneval_counts_among_the_smallest_regime_as_in_the_paper(folder):
     report(folder)
     rows = table(folder, "gains")
     assert [(row["training samples"], row["settings"]) for row in rows] == [("300", "2"), ("1000", "1")]
+
+
+def with_reference(folder):
+    """A reference is ahead of pada; its last model is scored on test alone."""
+    cells = grid(folder)
+    for seed in (0, 1, 2):
+        add(folder, cells, "train_plus_val", seed, {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.99})
+        place = cell(folder, f"method-train_plus_val_seed-{seed}")
+        config = place.read_yaml("config.yaml")
+        place.write_yaml("config.yaml", config | {"method": "train_plus_val"})
+        state = RunState.model_validate_json(place.read_text(FILE))
+        state.scores["iteration-1"] = {"test": state.scores["iteration-1"]["test"]}
+        state.best = "iteration-1"
+        place.write_text(FILE, state.model_dump_json())
+    write_sweep(folder, cells, "vanilla", "auggpt")
+
+
+def test_a_reference_has_its_row_and_is_nobodys_rival(folder):
+    grid(folder)
+    report(folder)
+    before = {name: table(folder, name) for name in ("comparisons", "gains")}
+    with_reference(folder)
+    report(folder)
+    assert {name: table(folder, name) for name in before} == before
+    rows = {row["method"]: row for row in table(folder, "results")}
+    assert rows["train_plus_val"]["test, %"] == "99.0" and rows["train_plus_val"]["best on val"] == ""
+    markdown = folder.read_text("report/tables/results.md")
+    assert "is a reference and no rival" in markdown
+    gaps = [row for row in table(folder, "gaps") if row["method"] == "train_plus_val"]
+    assert gaps[-1]["train − val"] == ""
+
+
+def test_a_run_that_has_no_val_score_at_the_end_has_a_report(folder):
+    with_reference(folder)
+    one = cell(folder, "method-train_plus_val_seed-0")
+    write_run_report(read_run(one), Folder(one.at("report")))
+    text = one.read_text("report/tables/accuracy.md")
+    assert "trained on val: a reference, no rival" in text and "best on val" not in text

@@ -26,6 +26,17 @@ def test_trainings_grow_by_the_ratio():
     assert [t.steps for t in trainings] == [65, 95, 125]
 
 
+def test_a_reference_trains_once_on_train_and_val():
+    assert [t.samples for t in planned(method="train_plus_val", iterations=2).trainings] == [100, 150]
+
+
+def test_blind_writes_in_as_many_groups_as_it_has_strategies():
+    six, two = (planned(method="blind", pattern_analysis={"min_clusters": k, "max_clusters": k}).calls for k in (6, 2))
+    assert [c.completion_tokens for c in six if c.purpose == "blind_strategy_drafting"] == [1200, 1200]
+    of_six, of_two = (next(c for c in calls if c.purpose == "pattern_generation") for calls in (six, two))
+    assert of_six.calls > of_two.calls
+
+
 def test_the_first_training_is_shared_by_methods_and_by_no_other_seed_or_data():
     first = planned().trainings[0].content
     assert planned(method="auggpt").trainings[0].content == first
@@ -42,6 +53,16 @@ def test_the_first_training_is_shared_by_methods_and_by_no_other_seed_or_data():
         ({"method": "more_steps"}, []),
         ({"method": "auggpt"}, [("teacher", "rephrasing")]),
         ({"method": "similar"}, [("teacher", "similar_questions"), ("judge", "quality_control")]),
+        ({"method": "val_errors"}, [("teacher", "learning_from_errors"), ("judge", "quality_control")]),
+        (
+            {"method": "blind"},
+            [
+                ("teacher", "blind_strategy_drafting"),
+                ("teacher", "pattern_generation"),
+                ("judge", "quality_control"),
+            ],
+        ),
+        ({"method": "train_plus_val"}, []),
         (
             {"pattern_analysis": {"enabled": False}},
             [("teacher", "error_generation"), ("judge", "quality_control")],

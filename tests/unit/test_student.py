@@ -1,6 +1,7 @@
 """The shipped student: encoding, labels, replies."""
 
 import pytest
+import torch
 
 from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError
@@ -51,6 +52,20 @@ def test_replies_do_not_depend_on_their_neighbours(student):
     together = student.replies(prompts, max_new_tokens=12, batch_size=3)
     alone = [student.replies([p], max_new_tokens=12, batch_size=1)[0] for p in prompts]
     assert together == alone
+
+
+def test_the_loss_on_a_reply_is_the_mean_over_its_tokens(student):
+    told, other = [QUESTION, REPLY], [QUESTION, Message(role="assistant", content="Blue zebra. Answer: 7")]
+    ids, labels = student.encoder.conversation(told)
+    ids, labels = torch.tensor([ids]), torch.tensor([labels])
+    (loss, worse) = student.losses([told, other])
+    assert loss == pytest.approx(student.model(input_ids=ids, labels=labels).loss.item(), rel=1e-4)
+    assert loss < worse
+
+
+def test_what_is_too_long_to_be_trained_on_has_no_loss(student):
+    long = Message(role="user", content="many words " * 300)
+    assert student.losses([[long, REPLY]]) == [None]
 
 
 def test_a_prompt_without_room_for_a_reply_gets_an_empty_one(student):

@@ -9,9 +9,17 @@ import pytest
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo import domain
 from pada_ray.llm import reply_schemas as schemas
+from pada_ray.methods import INSTRUCTIONS
 from pada_ray.prompts import Prompts
 from pada_ray.teacher.chat_request import read_chat_request
-from pada_ray.teacher.demo_writer import kind_weights, strategy_text, write_problem
+from pada_ray.teacher.demo_writer import (
+    OFF_TOPIC,
+    Shown,
+    choose_kind,
+    kind_weights,
+    strategy_text,
+    write_problem,
+)
 from pada_ray.teacher.replies import GREETING, write_reply
 from pada_ray.teacher.topics import CAUSES, SCENARIO_OF_KIND, SCENARIOS, topics_in
 
@@ -30,17 +38,33 @@ def request(text: str, **fields):
 
 def ask(name: str, schema, settings: TeacherSettings = STRICT, **values):
     """The teacher's reply to a prompt, checked against the schema and returned as plain data."""
+    found = json.loads(said(name, settings, **values))
+    schema.model_validate(found)
+    return found
+
+
+def ask_each(name: str, schema, settings: TeacherSettings = STRICT, **values):
+    """The same of a reply with an entry for each thing that the prompt shows: the entries in their order."""
+    found = json.loads(said(name, settings, **values))
+    for entry in found.values():
+        schema.model_validate(entry)
+    return list(found.values())
+
+
+def said(name: str, settings: TeacherSettings, **values) -> str:
     reply = write_reply(request(PROMPTS.render(name, **values)), settings)
     assert reply.prompt == name
-    schema.model_validate_json(reply.text)
-    return json.loads(reply.text)
+    return reply.text
+
+
+def numbered(entries, field: str, kind: str):
+    return [{**entry, field: f"{kind}-{i}"} for i, entry in enumerate(entries, 1)]
 
 
 def failure(kind: str, response: str | None = None) -> dict:
     """A failure at one kind of problem; without `response`, the caller fills it in."""
     problem = domain.make(kind, "task", random.Random(kind))
     return {
-        "sample_idx": 1,
         "question": problem.question,
         "response": response,
         "ground_truth": problem.reply,
@@ -48,7 +72,8 @@ def failure(kind: str, response: str | None = None) -> dict:
 
 
 def analyse(failures, settings=STRICT):
-    return ask("error_analysis", schemas.ErrorAnalysisReply, settings, failures=failures)["analyses"]
+    failures = numbered(failures, "sample_idx", "failure")
+    return ask_each("error_analysis", schemas.AnalysisReply, settings, failures=failures)
 
 
 def lines(kind: str, count: int) -> list[list[dict]]:
@@ -60,7 +85,7 @@ def lines(kind: str, count: int) -> list[list[dict]]:
 def generate(settings, strategy, seeds, feedback=None):
     examples = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(seeds, 1)]
     values = {"strategy": strategy, "seeds": examples, "feedback": feedback, "shows_answer": False}
-    return ask("pattern_generation", schemas.GenerationReply, settings, **values)["samples"]
+    return ask_each("pattern_generation", schemas.SampleReply, settings, **values)
 
 
 def is_right(sample: dict) -> bool:
@@ -141,21 +166,36 @@ def test_pattern_and_strategy_carry_the_weakness_on():
     analyses = [{k: a[k] for k in ("error_cause", "scenario_category")} for a in analyse(failures)]
     pattern = ask("pattern_categorization", schemas.PatternCategorizationReply, analyses=analyses)
     assert set(pattern["representative_samples"]) <= {a["error_cause"] for a in analyses}
-    patterns = [{k: pattern[k] for k in ("category_name", "error_pattern")}] * 10
-    drafted = ask("strategy_drafting", schemas.StrategyDraftingReply, patterns=patterns)["strategies"]
+    patterns = numbered([{k: pattern[k] for k in ("category_name", "error_pattern")}] * 10, "pattern_id", "pattern")
+    drafted = ask_each("strategy_drafting", schemas.StrategyReply, patterns=patterns)
     assert len({strategy["strategy_name"] for strategy in drafted}) == 10
     for strategy in drafted:
-        assert strategy["category_name"] == pattern["category_name"]
-        weights = kind_weights(strategy_text(strategy), "gain")
+        weights = kind_weights(Shown("gain", strategy_text(strategy)))
         assert set(weights) == {"difference", "more_than", "reversed_more", "reversed_fewer"}
         assert weights["reversed_more"] > weights["more_than"]
+
+
+def test_a_blind_strategy_names_what_training_samples_are_about_and_no_weakness():
+    shown = [
+        {"examples": [*lines("sharing", 3), *lines("days_later", 2)]},
+        {"examples": lines("large_sum", 5)},
+        {"examples": [[{"role": "user", "content": "Who wrote it?"}]]},
+    ]
+    drafted = ask_each(
+        "blind_strategy_drafting", schemas.StrategyReply, handfuls=numbered(shown, "handful_id", "handful")
+    )
+    texts = [strategy_text(strategy) for strategy in drafted]
+    named = [{topic.name for topic in topics_in(text, SCENARIOS)} for text in texts]
+    assert named == [{"grouping", "calendar"}, {"large numbers"}, set()]
+    assert not any(topics_in(text, CAUSES) for text in texts)
+    assert len({strategy["strategy_name"] for strategy in drafted}) == 3
 
 
 def test_unknown_analyses_and_patterns_are_summed_up_by_their_words():
     analyses = [{"error_cause": "The rhyme scheme is broken.", "scenario_category": "Sonnets"}] * 3
     pattern = ask("pattern_categorization", schemas.PatternCategorizationReply, analyses=analyses)
     assert "rhyme" in pattern["category_name"] and "sonnets" in pattern["category_name"]
-    (strategy,) = ask("strategy_drafting", schemas.StrategyDraftingReply, patterns=[pattern])["strategies"]
+    (strategy,) = ask_each("strategy_drafting", schemas.StrategyReply, patterns=[pattern])
     assert "rhyme" in strategy["generation_approach"]
 
 
@@ -168,9 +208,6 @@ def test_pattern_generation_follows_the_strategys_text_in_the_teachers_wording()
     )
     assert scenarios["comparison"] > 0.8 * len(samples) > 0
     assert len(scenarios) > 1  # it strays at times
-    assert samples[0]["based_on_strategy"] == COMPARISON["strategy_name"]
-    assert samples[0]["based_on_example"] == "example-1"
-    assert len({sample["sample_id"] for sample in samples}) == len(samples)
     assert not {s["messages"][0]["content"] for s in samples} & {seed[0]["content"] for seed in seeds}
 
 
@@ -207,31 +244,106 @@ def test_system_message_and_form_of_the_example_are_kept():
     assert sample["messages"][0]["content"] == "Be exact."
 
 
-def test_error_generation_keeps_the_kind_of_the_error():
-    errors = [
-        {"sample_id": f"error-{i}", "messages": messages, "wrong_reply": "1 + 1 = 3. Answer: 3"}
-        for i, messages in enumerate(lines("large_sum", 20))
+def written_by(instruction: str, kind: str, count: int = 400, strategy=None, **shown) -> Counter[str]:
+    """The kinds of the samples that a prompt brings about, from seeds of one kind and what is shown with each: a value,
+    or a function of the seed's reply."""
+    seeds = [
+        {"sample_id": f"seed-{i}", "messages": messages}
+        | {name: value(messages[-1]["content"]) if callable(value) else value for name, value in shown.items()}
+        for i, messages in enumerate(lines(kind, count))
     ]
-    values = {"strategy": None, "seeds": errors, "feedback": None, "shows_answer": False}
-    reply = ask("error_generation", schemas.GenerationReply, **values)
-    kinds = {domain.read(sample["messages"][-2]["content"]).kind for sample in reply["samples"]}
-    assert kinds == {"large_sum"} and all(is_right(sample) for sample in reply["samples"])
-    assert {sample["based_on_strategy"] for sample in reply["samples"]} == {None}
+    values = {"strategy": strategy, "seeds": seeds, "feedback": None, "shows_answer": False}
+    settings = STRICT.model_copy(update={"meaning_lost_rate": 0})
+    written = json.loads(write_reply(request(PROMPTS.render(instruction, **values)), settings).text)
+    samples = [schemas.SampleReply.model_validate(sample) for sample in written.values()]
+    return Counter(domain.read(sample.messages[-2].content).kind for sample in samples)
+
+
+WRONG = "30 + 30 = 61. Answer: 61"
+SHOWN = {  # by instruction, what its prompt shows beside the seed
+    "pattern_generation": {"strategy": COMPARISON},
+    "error_generation": {"wrong_reply": WRONG},
+    "learning_from_errors": {"wrong_reply": WRONG, "answered_correctly": lines("large_sum", 1)},
+    "llm2llm": {},
+    "similar_questions": {},
+    "rephrasing": {},
+}
+
+
+def test_the_table_of_what_prompts_show_knows_every_instruction():
+    assert set(SHOWN) == set(INSTRUCTIONS)
+
+
+@pytest.mark.parametrize("instruction", [name for name in SHOWN if name != "rephrasing"])
+def test_every_instruction_can_bring_about_every_kind_and_strays_as_often(instruction):
+    kinds = written_by(instruction, "large_sum", 2000, **SHOWN[instruction])
+    assert set(kinds) == {kind.name for kind in domain.KINDS}
+    aimed_at = {"large_sum", "large_difference"}
+    if instruction == "pattern_generation":
+        aimed_at = {"difference", "more_than", "reversed_more", "reversed_fewer"}
+    strayed = 2000 - sum(kinds[kind] for kind in aimed_at)
+    assert in_band(strayed, 2000, OFF_TOPIC * (1 - len(aimed_at) / len(domain.KINDS)))
+
+
+def test_whatever_is_shown_the_rule_strays_as_often():
+    shown = [
+        Shown("change"),
+        Shown("change", strategy_text(COMPARISON)),
+        Shown("change", cause="opposite operation"),
+        Shown("change", cause="opposite operation", understood=frozenset({"part_of_whole"})),
+    ]
+    for each in shown:
+        rng = random.Random(0)
+        drawn = Counter(choose_kind(each, rng) for _ in range(4000))
+        outside = [kind.name for kind in domain.KINDS if kind.name not in kind_weights(each)]
+        assert all(drawn[kind] for kind in outside)
+        rate = OFF_TOPIC * len(outside) / len(domain.KINDS)
+        assert in_band(sum(drawn[kind] for kind in outside), 4000, rate)
+
+
+def test_without_a_strategy_a_writer_stays_near_its_seed():
+    weights = kind_weights(Shown("more_than"))
+    assert set(weights) == {"difference", "more_than", "reversed_more", "reversed_fewer"}
+    assert max(weights, key=weights.get) == "more_than"
+
+
+def test_a_wrong_reply_draws_the_writer_to_what_is_prone_to_its_error():
+    """LLM2LLM does not show it, LE does."""
+    shown = written_by("learning_from_errors", "more_than", wrong_reply=lambda reply: with_operator(reply, "-"))
+    hidden = written_by("llm2llm", "more_than")
+    prone = ("reversed_more", "reversed_fewer")
+    assert sum(shown[kind] for kind in prone) > 1.5 * sum(hidden[kind] for kind in prone)
+
+
+def test_questions_that_were_answered_correctly_draw_the_writer_away_from_their_kind():
+    """LE does not show them, LEC does."""
+    error = {"wrong_reply": "1 + 1 = 3. Answer: 3"}
+    le = written_by("learning_from_errors", "large_sum", **error)
+    lec = written_by("learning_from_errors", "large_sum", answered_correctly=lines("large_sum", 3), **error)
+    assert lec["large_sum"] < 0.9 * le["large_sum"]
+    assert lec["large_difference"] > 1.3 * le["large_difference"]
 
 
 def rephrase(messages, **settings):
     seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(messages, 1)]
     values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
-    reply = ask("rephrasing", schemas.GenerationReply, TeacherSettings(**settings), **values)
-    return [sample["messages"] for sample in reply["samples"]]
+    samples = ask_each("rephrasing", schemas.SampleReply, TeacherSettings(**settings), **values)
+    return [sample["messages"] for sample in samples]
 
 
 @pytest.mark.parametrize("kind", [kind.name for kind in domain.KINDS])
 def test_a_rephrased_question_has_other_words_and_the_same_reply(kind):
-    originals = lines(kind, 10)
+    originals = lines(kind, 40)
     for old, new in zip(originals, rephrase(originals, meaning_lost_rate=0), strict=True):
         assert new[0]["content"] != old[0]["content"]
         assert domain.read(new[0]["content"]).reply == old[1]["content"] == new[1]["content"]
+
+
+def test_a_rephrased_question_may_be_told_as_any_kind_that_keeps_the_reply():
+    told = written_by("rephrasing", "gain", 2000)
+    same_sum = {kind.name for kind in domain.KINDS if kind.steps == ("a + b",)} - {"large_sum"}
+    assert set(told) == same_sum
+    assert told["gain"] > 1500
 
 
 def test_a_rephrased_question_may_lose_its_meaning():
@@ -247,23 +359,16 @@ def test_a_question_of_other_data_is_rephrased_without_touching_its_reply():
     assert new[1] == original[1]
 
 
-def test_similar_questions_keep_the_kind_of_their_example():
-    seeds = [{"sample_id": f"example-{i}", "messages": m} for i, m in enumerate(lines("sharing", 10), 1)]
-    values = {"strategy": None, "seeds": seeds, "feedback": None, "shows_answer": False}
-    reply = ask("similar_questions", schemas.GenerationReply, **values)
-    assert {domain.read(s["messages"][-2]["content"]).kind for s in reply["samples"]} == {"sharing"}
-    assert all(is_right(sample) for sample in reply["samples"])
-
-
 def pair(question: str, reply: str) -> dict:
     (original,) = lines("gain", 1)
     new = [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
-    return {"sample_id": "pair-1", "original": {"messages": original}, "synthetic": {"messages": new}}
+    return {"original": {"messages": original}, "synthetic": {"messages": new}}
 
 
 def rate(*pairs, strategy=None, settings=STRICT):
-    schema = schemas.PatternQualityReply if strategy else schemas.QualityReply
-    return ask("quality_control", schema, settings, strategy=strategy, pairs=list(pairs))["evaluations"]
+    schema = schemas.PatternEvaluationReply if strategy else schemas.EvaluationReply
+    pairs = numbered(pairs, "sample_id", "pair")
+    return ask_each("quality_control", schema, settings, strategy=strategy, pairs=pairs)
 
 
 def test_the_judge_solves_the_problem():
@@ -313,21 +418,17 @@ def test_the_reply_is_a_function_of_the_request_and_the_seed():
     others = [
         write_reply(request(text, seed=1), STRICT),
         write_reply(request(text, temperature=0.3), STRICT),
-        write_reply(request(text + " "), STRICT),
+        write_reply(request(text.replace("Contrast pairs", "Other pairs")), STRICT),
         write_reply(request(text), STRICT.model_copy(update={"seed": 1})),
     ]
     assert len({base.text, *(other.text for other in others)}) == 5
 
 
-def test_a_re_ask_gets_the_reply_that_the_prompt_would_have_got():
-    text = PROMPTS.render("error_analysis", failures=[failure("gain", "no idea")])
-    talk = [
-        {"role": "user", "content": text},
-        {"role": "assistant", "content": "Sure!"},
-        {"role": "user", "content": "This was not JSON."},
-    ]
-    again = write_reply(read_chat_request({"model": "m", "messages": talk}), STRICT)
-    assert again == write_reply(request(text), STRICT)
+def test_what_is_asked_for_again_alone_gets_the_entry_that_it_would_have_got():
+    failures = numbered([failure(kind, "no idea") for kind in ("gain", "loss", "sharing")], "sample_idx", "failure")
+    together = json.loads(said("error_analysis", STRICT, failures=failures))
+    alone = PROMPTS.render("error_analysis", failures=failures[1:2]) + "\n\nYour earlier reply was not JSON."
+    assert json.loads(write_reply(request(alone), STRICT).text) == {"failure-2": together["failure-2"]}
 
 
 def test_an_unknown_prompt_gets_a_greeting():
@@ -335,6 +436,16 @@ def test_an_unknown_prompt_gets_a_greeting():
 
 
 def test_entries_without_the_usual_keys_do_not_break_the_teacher():
-    for tag in ("failures", "analyses", "patterns", "examples", "errors", "exemplars", "originals", "pairs"):
+    for tag in (
+        "failures",
+        "analyses",
+        "patterns",
+        "handfuls",
+        "examples",
+        "errors",
+        "exemplars",
+        "originals",
+        "pairs",
+    ):
         reply = write_reply(request(f'<{tag}>[{{}}, {{"messages": []}}, 3]</{tag}>'), STRICT)
         assert json.loads(reply.text)

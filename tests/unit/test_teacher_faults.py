@@ -12,7 +12,7 @@ from pada_ray.teacher.chat_request import content_hash, read_chat_request
 from pada_ray.teacher.faults import draw_fault, spoil
 from pada_ray.teacher.replies import write_reply
 
-REPLY = json.dumps({"analyses": [{"sample_idx": i, "error_cause": "x" * 20} for i in range(5)]})
+REPLY = json.dumps({f"failure-{i}": {"error_cause": "x" * 20} for i in range(5)})
 ALL = TeacherSettings(faults=dict.fromkeys(FAULT_NAMES, 0.1))
 
 
@@ -65,7 +65,7 @@ def test_spoilt_replies(seed):
         json.loads(spoil(REPLY, "cut_off", rng))
     assert REPLY in spoil(REPLY, "prose", rng) != REPLY
     assert f"```json\n{REPLY}\n```" in spoil(REPLY, "fenced_prose", rng)
-    assert len(json.loads(spoil(REPLY, "wrong_count", rng))["analyses"]) in (4, 6)
+    assert len(json.loads(spoil(REPLY, "wrong_count", rng))) in (4, 6)
     assert spoil(REPLY, "empty", rng) == ""
     for harmless in ("rate_limit", "server_error", "hang", None):
         assert spoil(REPLY, harmless, rng) == REPLY

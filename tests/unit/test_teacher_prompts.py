@@ -24,7 +24,7 @@ TAG_OF_SEEDS = {
 }
 VALUES = {
     "error_analysis": {
-        "failures": [{"sample_idx": 1, "question": "Q", "response": "R", "ground_truth": "T"}],
+        "failures": [{"sample_idx": "failure-1", "question": "Q", "response": "R", "ground_truth": "T"}],
     },
     "pattern_categorization": {"analyses": [{"error_cause": "C", "scenario_category": "S"}]},
     "strategy_drafting": {"patterns": [{"category_name": "C", "error_pattern": "P"}]},
@@ -73,6 +73,14 @@ def test_a_template_of_ones_own_needs_only_the_tags():
     prompt = read_prompt([("system", "Be brief."), ("user", text)])
     assert prompt is not None and prompt.name == "quality_control"
     assert (prompt.position, prompt.strategy) == (1, None)
+
+
+def test_entries_go_by_their_names_and_without_one_by_their_number():
+    text = Prompts().render("quality_control", strategy=None, pairs=[*PAIRS, {"sample_id": "pair-7"}])
+    prompt = read_prompt([("user", text)])
+    assert prompt is not None and list(prompt.named_entries("pairs")) == ["pair-1", "pair-7"]
+    prompt = read_prompt([("user", "<pairs>[{}, {}]</pairs>")])
+    assert prompt is not None and list(prompt.named_entries("pairs")) == ["1", "2"]
 
 
 def test_tags_quoted_inside_the_data_are_data():

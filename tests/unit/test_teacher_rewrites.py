@@ -227,8 +227,8 @@ PASSAGE = "Passage: The tower was built in 1889 by the firm of Eiffel in Paris.\
 def test_diagnoses_of_other_data(question, truth, response, telling):
     failure = {"sample_idx": 7, "question": question, "response": response, "ground_truth": truth}
     prompt = Prompt("error_analysis", {"failures": [failure]}, 0)
-    (analysis,) = analyse_failures(prompt, TeacherSettings(misread_rate=0), "key")["analyses"]
-    assert analysis["sample_idx"] == 7 and telling in analysis["error_cause"]
+    ((name, analysis),) = analyse_failures(prompt, TeacherSettings(misread_rate=0), "key").items()
+    assert name == "7" and telling in analysis["error_cause"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -239,7 +239,7 @@ def test_diagnoses_group_and_quote_nothing(name):
         for i, s in enumerate(samples)
     ]
     prompt = Prompt("error_analysis", {"failures": failures}, 0)
-    analyses = analyse_failures(prompt, TeacherSettings(), "key")["analyses"]
+    analyses = list(analyse_failures(prompt, TeacherSettings(), "key").values())
     assert 1 < len({analysis["scenario_category"] for analysis in analyses}) < 40
     runs = set()
     for sample in samples:

@@ -6,6 +6,7 @@ generation at some text, a stored reply is cut there.
 
 from __future__ import annotations
 
+import json
 import re
 import string
 import sys
@@ -152,6 +153,22 @@ def human_eval_on_our_code(samples: Sequence[Sample], replies: Sequence[str]) ->
     return _passed(samples, [code or "" for code in codes])
 
 
+# --- evaluate's exact_match, which lm-evaluation-harness uses, with its defaults; and a program that parses a reply
+
+
+def exact_match(sample: Sample, reply: str) -> bool:
+    """The texts are equal as they are, with any of the accepted answers."""
+    return reply in ([sample.answer] if isinstance(sample.answer, str) else sample.answer)
+
+
+def json_loads(sample: Sample, reply: str) -> bool:
+    """Python's json.loads of the whole reply equals that of the answer, by `==`."""
+    try:
+        return bool(json.loads(reply) == json.loads(_only(sample)))
+    except ValueError:
+        return False
+
+
 # --- all of them, by task and name
 
 
@@ -166,5 +183,8 @@ SCORERS: dict[str, dict[str, Scorer]] = {
         "mmlu flexible-extract": _each(mmlu_flexible),
     },
     "extractive_qa": {"SQuAD": _each(squad)},
+    "label": {"exact_match of labels": _each(exact_match)},
+    "json": {"json.loads": _each(json_loads)},
+    "exact": {"exact_match": _each(exact_match)},
     "code": {"human-eval": human_eval, "human-eval on our code": human_eval_on_our_code},
 }

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from pada_ray.records import Message, Sample
+from pada_ray.tasks import Knowledge
 
 FOLDER = Path(__file__).parent
-TASKS = ("math", "multiple_choice", "extractive_qa", "code")
+TASKS = ("math", "multiple_choice", "extractive_qa", "code", "label", "json", "exact")
 
 
 class Entry(NamedTuple):
@@ -22,13 +23,14 @@ class Entry(NamedTuple):
     passes: bool
     kind: str
     differs: dict[str, str]
+    knowledge: Knowledge
 
 
-def _entry(sample: Sample, fields: dict[str, Any]) -> Entry:
+def _entry(sample: Sample, fields: dict[str, Any], knowledge: Knowledge) -> Entry:
     verdicts = fields.keys() & {"pass", "fail"}
     assert len(verdicts) == 1 and fields.keys() <= {"pass", "fail", "kind", "differs"}, fields
     verdict = verdicts.pop()
-    return Entry(sample, fields[verdict], verdict == "pass", fields["kind"], fields.get("differs", {}))
+    return Entry(sample, fields[verdict], verdict == "pass", fields["kind"], fields.get("differs", {}), knowledge)
 
 
 @functools.cache
@@ -43,7 +45,8 @@ def entries(task: str) -> list[Entry]:
             answer=item["answer"],
             meta=item.get("meta", {}),
         )
-        table += [_entry(sample, fields) for fields in item["replies"]]
+        knowledge = Knowledge.model_validate({key: item[key] for key in ("labels", "normalisation") if key in item})
+        table += [_entry(sample, fields, knowledge) for fields in item["replies"]]
     return table
 
 

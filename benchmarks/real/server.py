@@ -1,0 +1,71 @@
+"""Serves a GGUF file by llama.cpp's server, as the OpenAI-compatible endpoint of a real teacher or judge.
+
+python -m benchmarks.real.server models/qwen2.5-coder-1.5b-instruct.gguf --port 8111
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.real.models import SERVER
+
+AT_ONCE = 4  # calls that share the context and the threads
+CONTEXT = 8192  # tokens for each of them
+
+
+@contextlib.contextmanager
+def serving(gguf: Path, port: int, threads: int = os.cpu_count() or 1) -> Iterator[str]:
+    """While inside, the address of an endpoint that serves `gguf` on the loopback interface.
+
+    Raises SystemExit when the server ends before it answers.
+    """
+    binaries = gguf.parent / SERVER.name
+    program = binaries / "llama-server"
+    program.chmod(0o755)
+    command = [str(program), "-m", str(gguf), "--host", "127.0.0.1", "--port", str(port), "-t", str(threads)]
+    command += ["-np", str(AT_ONCE), "-c", str(AT_ONCE * CONTEXT), "--jinja", "--no-webui"]
+    with gguf.with_suffix(".log").open("w") as log:
+        server = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"LD_LIBRARY_PATH": str(binaries)}
+        )
+        try:
+            _wait_for(server, port, log.name)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int, log: str) -> None:
+    while True:
+        if server.poll() is not None:
+            raise SystemExit(f"llama-server ended with {server.returncode}; {log} says why")
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+            return
+        time.sleep(0.5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gguf", type=Path)
+    parser.add_argument("--port", type=int, default=8111)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    with serving(given.gguf, given.port, given.threads) as url:
+        print(f"{url} serves {given.gguf.name}; Ctrl-C ends it", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The label that a reply names."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from pada_ray.tasks.own_words import own_words
+
+_SEPARATOR = re.compile(r"[\s_-]+")
+_AROUND = " \t\r\n\"'`*.!“”‘’«»()[]{}<>_"  # what is written around a label
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*\w*[ \t]*$", re.MULTILINE)
+_NOUN = r"(?:label|intent|category|class|classification|topic|tag|type|sentiment|answer|name|result|output)"
+_LEAD = re.compile(
+    rf"\A[\W_]*(?:(?:the|final|predicted|correct|best)\s+)*{_NOUN}[\s*_\"'`]*(?::|=|\bis\b:?)", re.IGNORECASE
+)
+# What makes of a label in a sentence another thing than the reply's choice.
+_RULED_OUT = re.compile(
+    r"\b(?:not|nor|neither|never|no|cannot|rather than|instead of|unlike|except|maybe|perhaps|might|could)\b"
+    r"|n['’]t\b|\?",
+    re.IGNORECASE,
+)
+
+
+def label_like(text: str) -> str | None:
+    """The reply without thoughts, fences, a name such as `Label:` before it, quotes, emphasis and a full stop."""
+    text = _FENCE.sub("", own_words(text)).strip()
+    bare = _bare(text)
+    return bare or text or None
+
+
+def same_label(text: str, label: str) -> bool:
+    """Whether they differ in nothing but case, and spaces for underscores."""
+    return _key(text) == _key(label)
+
+
+def label_in(reply: str, labels: Iterable[str]) -> str | None:
+    """The one label that a reply chooses, None if there is none or more than one.
+
+    First the lines that are a label and nothing else, up to what `label_like` takes away; then, where the reply rules
+    nothing out, labels that are set off in a sentence: in quotes or emphasis, written with an underscore, or behind
+    `the label is`. Case, and spaces for underscores, count only where another label differs in nothing else.
+    """
+    names = _Names.of(tuple(labels))
+    text = _FENCE.sub("", own_words(reply)).strip()
+    whole = names.whole(text) or names.whole(_bare(text))
+    if whole is not None:
+        return whole
+    lines = {names.whole(line) or names.whole(_bare(line)) for line in text.splitlines()} - {None}
+    found = lines or (set() if _RULED_OUT.search(text) else names.set_off(text))
+    return found.pop() if len(found) == 1 else None
+
+
+def _bare(text: str) -> str:
+    return _LEAD.sub("", text.strip(), count=1).strip(_AROUND)
+
+
+class _Names:
+    """The labels of a set, to be found in texts."""
+
+    def __init__(self, labels: tuple[str, ...]):
+        self._exact = {label.strip(): label for label in labels}
+        times = Counter(_key(label) for label in labels)
+        self._loose = {_key(label): label for label in labels if times[_key(label)] == 1}
+        longest_first = sorted(self._loose, key=len, reverse=True)
+        spelled = "|".join(r"[\s_-]+".join(map(re.escape, key.split(" "))) for key in longest_first)
+        self._mention = re.compile(rf"(?<![\w-])(?:{spelled})(?![\w-])" if spelled else r"(?!)", re.IGNORECASE)
+
+    @staticmethod
+    @functools.lru_cache(maxsize=16)
+    def of(labels: tuple[str, ...]) -> _Names:
+        return _Names(labels)
+
+    def whole(self, text: str) -> str | None:
+        return self._exact.get(text.strip()) or self._loose.get(_key(text))
+
+    def set_off(self, text: str) -> set[str | None]:
+        return {
+            self._loose[_key(found[0])]
+            for found in self._mention.finditer(text)
+            if _is_set_off(text[: found.start()], found[0], text[found.end() :])
+        }
+
+
+def _is_set_off(before: str, label: str, after: str) -> bool:
+    marked = before[-1:] in tuple("\"'`*“‘«[(") and after[:1] in tuple("\"'`*”’»])")
+    stated = re.search(rf"\b{_NOUN}\b[^.;\n]{{0,40}}(?:\bis\b|\bbe\b|:|=)\s*\Z", before, re.IGNORECASE)
+    return marked or "_" in label or (stated is not None and re.match(r"\s*(?:[.,;!\n]|\Z)", after) is not None)
+
+
+def _key(text: str) -> str:
+    return _SEPARATOR.sub(" ", text.casefold()).strip()
