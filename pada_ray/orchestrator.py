@@ -17,6 +17,7 @@ from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalys
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
+from pada_ray.data.frame import find_frame
 from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
@@ -88,7 +89,8 @@ class Orchestrator:
 
     @functools.cached_property
     def _guard(self) -> LeakGuard:
-        return LeakGuard(run_files.held_out(self._samples), self._train, self._config.leak_guard.words)
+        held_out, words = run_files.held_out(self._samples), self._config.leak_guard.words
+        return LeakGuard(held_out, self._train, words, find_frame(self._train))
 
     @functools.cached_property
     def _screen(self) -> Screen:

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from pada_ray.data.frame import Frame
 from pada_ray.data.samples import question_key
-from pada_ray.records import LeakHit, Message, Pattern, Sample, Strategy
+from pada_ray.records import LeakHit, Pattern, Sample, Strategy
 
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -73,9 +74,9 @@ def _rarest_words(runs: Iterable[Run]) -> set[str]:
     return {min(run, key=known.__getitem__) for run in runs}
 
 
-def _paragraphs(message: Message) -> list[str]:
+def _paragraphs(text: str) -> list[str]:
     """Runs across paragraphs would join an item's words to the words of a template that every item has."""
-    return re.split(r"\n\s*\n", message.content)
+    return re.split(r"\n\s*\n", text)
 
 
 class LeakGuard:
@@ -84,13 +85,16 @@ class LeakGuard:
     word, a run is 1.6 times as long.
 
     A shorter paragraph of a user message is protected as a whole; shorter ones of replies, and system
-    messages, are not.
+    messages, are not. The words of the `frame` that all questions share do not count.
 
     Eight words by default: on GSM8K they hit 3% of unrelated train items and 98% of held-out questions with
     every number changed, where six hit 18% and nearly 100%, and thirteen 0% and 77%.
     """
 
-    def __init__(self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8) -> None:
+    def __init__(
+        self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8, frame: Frame | None = None
+    ) -> None:
+        self._frame = frame or Frame()
         self._owners: dict[int, dict[Run, str]] = {words: {}}  # length of a run -> run -> sample id
         self._questions: dict[str, Hit] = {}
         for sample in held_out:
@@ -100,7 +104,8 @@ class LeakGuard:
     def _protect(self, sample: Sample, words: int) -> None:
         self._questions.setdefault(question_key(sample), Hit(sample.id, sample.question))
         for message in sample.messages:
-            for paragraph in _paragraphs(message) if message.role != "system" else []:
+            text = self._frame.taken_off(message.content) if message.role == "user" else message.content
+            for paragraph in _paragraphs(text) if message.role != "system" else []:
                 # Interned, a word is held once, whatever the number of runs and samples.
                 found = [sys.intern(word) for word in _words(paragraph)]
                 most = _length(found, words)
@@ -145,7 +150,8 @@ class LeakGuard:
     def leaks(self, sample: Sample) -> list[Hit]:
         """What the messages of a sample share with held-out ones, one of their questions as a whole included."""
         asked = self._questions.get(question_key(sample))
-        texts = [text for m in sample.messages for text in dict.fromkeys([m.content, *_paragraphs(m)])]
+        contents = [self._frame.taken_off(m.content) if m.role == "user" else m.content for m in sample.messages]
+        texts = [text for content in contents for text in dict.fromkeys([content, *_paragraphs(content)])]
         hits = [hit for text in texts for hit in self.hits(text)]
         return list(dict.fromkeys([asked, *hits] if asked else hits))
 
@@ -171,7 +177,11 @@ def redact_pattern(guard: LeakGuard, pattern: Pattern) -> tuple[Pattern, list[Le
     name, name_hits = _redact(guard, pattern.category_name, where)
     text, text_hits = _redact(guard, pattern.error_pattern, where)
     clean = pattern.model_copy(
-        update={"category_name": name or f"Category {pattern.cluster + 1}", "error_pattern": text}
+        update={
+            "category_name": name or f"Category {pattern.cluster + 1}",
+            "error_pattern": text,
+            "mistakes": [mistake for mistake in pattern.mistakes if not guard.hits(mistake.text)],
+        }
     )
     return clean, [*name_hits, *text_hits]
 
