@@ -23,9 +23,10 @@ from actors.agents import DataGenerationAgent, QualityControlAgent
 from actors.attempts import AttemptLog, Step, outcome_of, row_of
 from actors.remote import on_this_node
 from actors.screening import screened, screening_place
-from pada_ray.agents.brief import Brief, read_brief
+from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
+from pada_ray.agents.verification import WorkedExamples
 from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Batch, Candidate
@@ -66,12 +67,15 @@ class AttemptStream:
         self._waiting: dict[str, asyncio.Future[list[Candidate]]] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.has_judge = config.quality_control.enabled and any(group.reviewed for group in job.groups)
+        control = config.quality_control
+        self.has_judge = (control.rates or control.asks_for_agreement) and any(g.reviewed for g in job.groups)
         here = ray.get_runtime_context().current_actor
-        brief = read_brief(Folder(job.run))
+        train = run_files.read_samples(Folder(job.run))["train"]
+        brief = brief_on(train, run_files.read_knowledge(Folder(job.run)))
+        examples = WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
         self._dataset = _written(here, screen, config, teacher, brief)
         if self.has_judge:
-            self._dataset = self._dataset.union(_reviewed(here, config, judge, brief))
+            self._dataset = self._dataset.union(_reviewed(here, config, judge, brief, examples))
         self._dataset.set_name(f"{run_files.run_name(job.run)}: data generation")
         # A row is passed on as soon as it is there, and not with others.
         self._dataset.context.target_max_block_size = 1
@@ -157,9 +161,9 @@ def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm, bri
     )
 
 
-def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief) -> Any:
+def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, examples: WorkedExamples) -> Any:
     """The stage for batches whose candidates are to be judged."""
-    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed, brief)
+    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed, brief, examples)
     return _rows(here, "review").map_batches(
         QualityControlAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.judge.max_in_flight)
     )

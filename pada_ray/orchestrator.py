@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
-from pada_ray.data.frame import find_frame
 from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
@@ -85,16 +85,20 @@ class Orchestrator:
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._adapter_content: dict[int, str] = {}
 
-    # These two read all samples, so they are made once, and not in a run that has no use for them, or no more.
+    # These read all samples, so they are made once, and not in a run that has no use for them, or no more.
+
+    @functools.cached_property
+    def _brief(self) -> Brief:
+        return brief_on(self._train, self._knowledge)
 
     @functools.cached_property
     def _guard(self) -> LeakGuard:
         held_out, words = run_files.held_out(self._samples), self._config.leak_guard.words
-        return LeakGuard(held_out, self._train, words, find_frame(self._train))
+        return LeakGuard(held_out, self._train, words, self._brief.frame)
 
     @functools.cached_property
     def _screen(self) -> Screen:
-        return Screen(self._config.quality_control, self._train, self._guard, self._knowledge)
+        return Screen(self._config.quality_control, self._train, self._guard, self._brief)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""

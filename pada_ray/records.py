@@ -207,9 +207,10 @@ class Batch(Record):
         return [attempt.seed for attempt in self.attempts]
 
 
-Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]
-"""Why a candidate was turned down: not in the form of a sample, quotes val or test, stands in the training set
-already, its answer is verifiably wrong, the judge rated it below the threshold, the judge's reply was unreadable."""
+Reason = Literal["malformed", "leak", "duplicate", "wrong", "not confirmed", "low score", "unscored"]
+"""Why a candidate was turned down: not in the form of a sample, quotes val or test, repeats its seed or what stands in
+the training set already, its answer is verifiably wrong, the judge answered its question otherwise, the judge rated it
+below the threshold, the judge's rating was unreadable."""
 
 
 class WrittenMessage(Record):

@@ -31,6 +31,12 @@ class Brief(Record):
             return {"messages": [message.model_dump() for message in messages]}
         return {"question": self.frame.taken_off(messages[-2].content), "reply": messages[-1].content}
 
+    def asked(self, messages: Sequence[Message]) -> dict[str, object]:
+        """The same without the reply."""
+        if not self.frame.is_single_turn(messages):
+            return {"messages": [message.model_dump() for message in messages[:-1]]}
+        return {"question": self.frame.taken_off(messages[-2].content)}
+
 
 def brief_on(train: Sequence[Sample], knowledge: Knowledge) -> Brief:
     """What is to be told of these training samples and of what the run knows of its task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -81,23 +82,45 @@ def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, An
         if components < 1:
             return np.asarray(rows.todense())
         return normalize(make_pipeline(TruncatedSVD(components, random_state=seed)).fit_transform(rows))
+    return np.asarray(_model(embedding).encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
+
+
+@functools.lru_cache(maxsize=1)
+def _model(embedding: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(embedding)
+        return SentenceTransformer(embedding)
     except (OSError, ValueError) as e:
         raise ConfigError(
             f"pattern_analysis.embedding: cannot load {embedding}: {' '.join(str(e).split())[:200]}; "
             "`tfidf` needs no weights"
         ) from None
-    return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
 
 
 def nearest(queries: Sequence[str], texts: Sequence[str], k: int, embedding: str, seed: int) -> list[list[int]]:
     """For each query the positions in `texts` of the `k` most similar ones (cosine), the nearest first."""
-    vectors = embed([*queries, *texts], embedding, seed)
-    similarity = vectors[: len(queries)] @ vectors[len(queries) :].T
-    return np.argsort(-similarity, axis=1, kind="stable")[:, :k].tolist()
+    return Neighbours(texts, embedding, seed).nearest(queries, k)
+
+
+class Neighbours:
+    """Finds the most similar of some texts. A model embeds them once. Raises ConfigError when it cannot be loaded."""
+
+    def __init__(self, texts: Sequence[str], embedding: str, seed: int):
+        self._texts = list(texts)
+        self._embedding = embedding
+        self._seed = seed
+        # TF-IDF's dimensions depend on all texts, those of queries too.
+        self._vectors = None if embedding == "tfidf" else embed(self._texts, embedding, seed)
+
+    def nearest(self, queries: Sequence[str], k: int) -> list[list[int]]:
+        """For each query the positions of the `k` most similar ones (cosine), the nearest first."""
+        if self._vectors is None:
+            together = embed([*queries, *self._texts], self._embedding, self._seed)
+            asked, known = together[: len(queries)], together[len(queries) :]
+        else:
+            asked, known = embed(queries, self._embedding, self._seed), self._vectors
+        return np.argsort(-(asked @ known.T), axis=1, kind="stable")[:, :k].tolist()
 
 
 def elbow(inertia: dict[int, float]) -> int:

@@ -10,11 +10,18 @@ from pada_ray.agents.brief import Brief
 from pada_ray.config import DataGenerationConfig
 from pada_ray.llm.ask import ask_each, tokens_of
 from pada_ray.llm.chat import Llm
-from pada_ray.llm.reply_schemas import QuestionReply, SampleReply, SampleWithAnswerReply, TurnReply, TurnWithAnswerReply
+from pada_ray.llm.reply_schemas import (
+    QuestionReply,
+    SampleReply,
+    SampleWithAnswerReply,
+    TurnReply,
+    TurnWithAnswerReply,
+    with_choices,
+)
 from pada_ray.prompts import Prompts
 from pada_ray.randomness import number_for
 from pada_ray.records import Attempt, Batch, Candidate, Sample, Seed, WrittenMessage
-from pada_ray.tasks import get_task
+from pada_ray.tasks import choices_of, get_task
 
 _WRAPPING_TOKENS = 60  # of the JSON round one new sample
 
@@ -64,7 +71,7 @@ class DataGenerationAgent:
             self._llm,
             {name: _expected_tokens(entry) for name, entry in shown.items()},
             prompt,
-            _reply_type(by_turn, shows_answer, batch.keep_reply),
+            self._reply_type(batch, by_turn, shows_answer),
             purpose=batch.instruction,
             max_reasks=self._max_reasks,
             temperature=self._settings.temperature,
@@ -117,13 +124,13 @@ class DataGenerationAgent:
             WrittenMessage(role="assistant", content=reply),
         ]
 
-
-def _reply_type(by_turn: bool, with_answer: bool, keeps_reply: bool) -> type[SampleReply] | type[QuestionReply]:
-    if by_turn and keeps_reply:
-        return QuestionReply
-    if by_turn:
-        return TurnWithAnswerReply if with_answer else TurnReply
-    return SampleWithAnswerReply if with_answer else SampleReply
+    def _reply_type(self, batch: Batch, by_turn: bool, with_answer: bool) -> type[SampleReply] | type[QuestionReply]:
+        if by_turn and batch.keep_reply:
+            return QuestionReply
+        if by_turn:
+            choices = choices_of((seed.sample for seed in batch.seeds), self._brief.knowledge)
+            return with_choices(TurnWithAnswerReply if with_answer else TurnReply, choices)
+        return SampleWithAnswerReply if with_answer else SampleReply
 
 
 def _expected_tokens(shown: dict[str, Any]) -> int:

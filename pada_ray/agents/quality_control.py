@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.agents.screening import turned_down
+from pada_ray.agents.verification import Verifier, WorkedExamples
 from pada_ray.config import QualityControlConfig
 from pada_ray.llm.ask import ask_each
 from pada_ray.llm.chat import Llm
@@ -29,18 +30,24 @@ class QualityControlAgent:
         max_reasks: int,
         seed: int,
         brief: Brief | None = None,
+        examples: WorkedExamples | None = None,
     ):
         self._brief = brief or Brief()
         self._llm = llm
         self._settings = settings
         self._prompts = Prompts(prompts, seed)
         self._max_reasks = max_reasks
+        self._verifier = Verifier(llm, settings, self._prompts, max_reasks, seed, self._brief, examples)
 
     async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates in order, with ratings where the judge gave some. `rejected` is None for those that pass, and
-        `feedback` says what to mend."""
+        `feedback` says what to mend. What is verified by agreement is rated only if it is confirmed."""
+        if not batch.reviewed:
+            return list(candidates)
+        if self._settings.asks_for_agreement:
+            candidates = await self._verifier.verify(batch, candidates)
         passing = [c for c in candidates if c.rejected is None]
-        if not self._settings.enabled or not batch.reviewed or not passing:
+        if not self._settings.rates or not passing:
             return list(candidates)
         size = self._settings.batch_size
         calls = [self._review(batch, passing[i : i + size]) for i in range(0, len(passing), size)]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def _no_truth_value(value: object) -> object:
@@ -107,6 +109,12 @@ class SampleWithAnswerReply(SampleReply):
     answer: str | None
 
 
+class AnswerReply(Reply):
+    """Another model's reply to one new question, whose answer it has not seen."""
+
+    reply: Annotated[str, BeforeValidator(_as_text)]
+
+
 class EvaluationReply(Reply):
     """Figure 7, of one pair, for the training errors, which have no strategy to adhere to."""
 
@@ -126,6 +134,15 @@ class GradeReply(Reply):
 
     feedback: str
     rating: Rating
+
+
+def with_choices(reply_type: type[T], choices: Sequence[str]) -> type[T]:
+    """The same with the only texts that its `reply` may be in its schema. What is read may be another: it is checked
+    later, for each sample."""
+    if not choices:
+        return reply_type
+    reply: Any = Annotated[str, BeforeValidator(_as_text), Field(json_schema_extra={"enum": list(choices)})]
+    return create_model(reply_type.__name__, __base__=reply_type, reply=(reply, ...))
 
 
 def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class Task(ABC):
         return ""
 
     @property
+    def choices(self) -> list[str]:
+        """Every reply there may be; empty where that is not known."""
+        return []
+
+    @property
     def reply_limit(self) -> int:
         """Most tokens of a reply."""
         return self.knowledge.reply_limit or self.max_new_tokens

@@ -128,7 +128,7 @@ class Json(Task):
             return [Mistake(text=f"expected function {function}, replied an unknown one", kinds=about)]
         where = f" of {function}" if about else ""
         return [
-            Mistake(text=f"{kind.removesuffix('s')}{where}: {field}", kinds=about)
+            Mistake(text=f"{kind.removesuffix('s')} {field.removeprefix('arguments.')}{where}", kinds=about)
             for kind in ("missing fields", "wrong fields", "extra fields")
             for field in facts.get(kind, "").split(", ")
             if field and all(map(self._known, re.findall(r"[^.\[\]]+", field)))

@@ -38,6 +38,10 @@ class Label(Task):
         labels = self.knowledge.labels
         return f"The reply is one of these {len(labels)} labels: {', '.join(labels)}" if labels else ""
 
+    @property
+    def choices(self) -> list[str]:
+        return self.knowledge.labels
+
     def read(self, reply: str) -> str | None:
         """See `label_in`. Where no labels are known, the whole reply without what is written around a label."""
         return label_in(reply, self.knowledge.labels) if self.knowledge.labels else label_like(reply)

@@ -257,7 +257,7 @@ SCHEMA = Knowledge(value_schema=learned([json.loads(call("Play", artist="Zoe", y
             sample("json", "?", "", call("Play", artist="Zoe", year=1999)),
             call("Play", artist="Bo", secret="x"),
             SCHEMA,
-            [("missing field of Play: arguments.year", ["Play"]), ("wrong field of Play: arguments.artist", ["Play"])],
+            [("missing field year of Play", ["Play"]), ("wrong field artist of Play", ["Play"])],
         ),
         (
             "json",
