@@ -70,7 +70,7 @@ class AttemptStream:
         control = config.quality_control
         self.has_judge = (control.rates or control.asks_for_agreement) and any(g.reviewed for g in job.groups)
         here = ray.get_runtime_context().current_actor
-        train = run_files.read_samples(Folder(job.run))["train"]
+        train = run_files.read_samples(Folder(job.run), config.data.task)["train"]
         brief = brief_on(train, run_files.read_knowledge(Folder(job.run)))
         examples = WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
         self._dataset = _written(here, screen, config, teacher, brief)

@@ -44,6 +44,6 @@ def brief_on(train: Sequence[Sample], knowledge: Knowledge) -> Brief:
     return Brief(task="\n".join(filter(None, told)), frame=find_frame(train), knowledge=knowledge)
 
 
-def read_brief(run: Folder) -> Brief:
-    """That of a run that is laid out in its folder."""
-    return brief_on(run_files.read_samples(run)["train"], run_files.read_knowledge(run))
+def read_brief(run: Folder, task: str | None) -> Brief:
+    """That of a run that is laid out in its folder; `task` is the one that its config names."""
+    return brief_on(run_files.read_samples(run, task)["train"], run_files.read_knowledge(run))

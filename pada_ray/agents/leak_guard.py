@@ -7,6 +7,7 @@ or test but nowhere in train are protected: the overlap test commonly used for c
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import unicodedata
@@ -17,7 +18,10 @@ from typing import NamedTuple
 
 from pada_ray.data.frame import Frame
 from pada_ray.data.samples import question_key
-from pada_ray.records import LeakHit, Pattern, Sample, Strategy
+from pada_ray.data.text_key import tokens
+from pada_ray.records import LeakHit, Message, Pattern, Sample, Strategy
+from pada_ray.tasks.json import Json
+from pada_ray.tasks.json_value import fields, json_in
 
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -30,6 +34,10 @@ _CHARACTERS = 1.6  # of an average Chinese word
 _SENTENCE = re.compile(r"\S.*?(?:[.!?][\"')\]]*(?=\s)|[。！？।]+|(?=\n)|\Z)\s*", re.DOTALL)
 _FEW = 10_000  # so few runs of a length are looked for only in texts that have the rarest word of one
 _TINY = 3  # a question of so few words is protected only against being repeated as a whole text
+
+
+# Signs right before and after a run that quote or set off what they enclose.
+_SET_OFF = "()[]{}<>*|~"
 
 
 class Hit(NamedTuple):
@@ -46,6 +54,7 @@ class _Place(NamedTuple):
 
 
 Run = tuple[str, ...]
+Signed = tuple[str, ...]  # a run's words with their signs
 
 
 def _words(text: str) -> list[str]:
@@ -74,9 +83,27 @@ def _rarest_words(runs: Iterable[Run]) -> set[str]:
     return {min(run, key=known.__getitem__) for run in runs}
 
 
+def _signed(text: str, start: int, end: int) -> Signed:
+    """What stands from `start` to `end`, with its signs and those attached to it: `C#` is another text than `C`."""
+    attached = [re.search(r"[^\w\s]*$", text[:start]), re.match(r"[^\w\s]*", text[end:])]
+    before, after = (["".join(tokens(f"{found[0]}x")).strip("x" + _SET_OFF)] if found else [] for found in attached)
+    return (*before, *tokens(text[start:end]), *after)
+
+
 def _paragraphs(text: str) -> list[str]:
     """Runs across paragraphs would join an item's words to the words of a template that every item has."""
     return re.split(r"\n\s*\n", text)
+
+
+def _protected(sample: Sample, message: Message, varying: str) -> list[str]:
+    """The paragraphs of a held-out message whose runs are protected: of what varies in it, none of a system message.
+    Of a JSON reply they are the texts in it, since names of functions and fields are no held-out text."""
+    if message.role == "system":
+        return []
+    if sample.task == Json.name and message is sample.messages[-1]:
+        with contextlib.suppress(ValueError):
+            return [value for _, value in fields(json_in(message.content)) if isinstance(value, str)]
+    return _paragraphs(varying)
 
 
 class LeakGuard:
@@ -84,8 +111,9 @@ class LeakGuard:
     paragraph of the held-out user messages and replies that stands in no public sample. Where a character counts as a
     word, a run is 1.6 times as long.
 
-    A shorter paragraph of a user message is protected as a whole; shorter ones of replies, and system
-    messages, are not. The words of the `frame` that all questions share do not count.
+    A shorter paragraph of a user message is protected as a whole, where its signs are the same too (`p & q` is another
+    question than `p | q`); shorter ones of replies, and system messages, are not. The words of the `frame` that all
+    questions share do not count.
 
     Eight words by default: on GSM8K they hit 3% of unrelated train items and 98% of held-out questions with
     every number changed, where six hit 18% and nearly 100%, and thirteen 0% and 77%.
@@ -96,6 +124,7 @@ class LeakGuard:
     ) -> None:
         self._frame = frame or Frame()
         self._owners: dict[int, dict[Run, str]] = {words: {}}  # length of a run -> run -> sample id
+        self._signed: dict[Run, dict[Signed, str]] = {}  # of the shorter runs: run -> with its signs -> sample id
         self._questions: dict[str, Hit] = {}
         for sample in held_out:
             self._protect(sample, words)
@@ -104,8 +133,7 @@ class LeakGuard:
     def _protect(self, sample: Sample, words: int) -> None:
         self._questions.setdefault(question_key(sample), Hit(sample.id, sample.question))
         for message in sample.messages:
-            text = self._frame.taken_off(message.content) if message.role == "user" else message.content
-            for paragraph in _paragraphs(text) if message.role != "system" else []:
+            for paragraph in _protected(sample, message, self._varying(message)):
                 # Interned, a word is held once, whatever the number of runs and samples.
                 found = [sys.intern(word) for word in _words(paragraph)]
                 most = _length(found, words)
@@ -114,6 +142,13 @@ class LeakGuard:
                     owners = self._owners.setdefault(length, {})
                     for run in _runs(found, length):
                         owners.setdefault(run, sample.id)
+                    if len(found) < most:
+                        bounds = [match.span() for match in _WORD.finditer(paragraph)]
+                        signed = _signed(paragraph, bounds[0][0], bounds[-1][1])
+                        self._signed.setdefault(tuple(found), {}).setdefault(signed, sample.id)
+
+    def _varying(self, message: Message) -> str:
+        return self._frame.taken_off(message.content) if message.role == "user" else message.content
 
     def _release(self, public: Iterable[Sample]) -> None:
         """Forgets the runs that stand in a public sample too."""
@@ -125,7 +160,17 @@ class LeakGuard:
                 found = _words(message.content)
                 for length, owners in (many if telling.isdisjoint(found) else self._owners).items():
                     for run in owners.keys() & _runs(found, length):
-                        del owners[run]
+                        self._release_run(run, message.content)
+                        if not self._signed.get(run):
+                            del owners[run]
+
+    def _release_run(self, run: Run, text: str) -> None:
+        """Forgets the ways in which a shorter run is written in `text`."""
+        if run in self._signed:
+            bounds = [match.span() for match in _WORD.finditer(text)]
+            for i, other in enumerate(_runs(_words(text), len(run))):
+                if other == run:
+                    self._signed[run].pop(_signed(text, bounds[i][0], bounds[i + len(run) - 1][1]), None)
 
     def _places(self, text: str) -> list[_Place]:
         words = _words(text)
@@ -134,7 +179,7 @@ class LeakGuard:
             if (length <= _TINY and len(words) != length) or owners.keys().isdisjoint(_runs(words, length)):
                 continue
             bounds = [match.span() for match in _WORD.finditer(text)]
-            owned = ((owners.get(run), i) for i, run in enumerate(_runs(words, length)))
+            owned = ((self._owner(run, text, bounds[i : i + length]), i) for i, run in enumerate(_runs(words, length)))
             for owner, group in groupby(owned, key=lambda pair: pair[0]):
                 if owner is not None:
                     starts = [i for _, i in group]
@@ -143,6 +188,12 @@ class LeakGuard:
                     places.append(_Place(hit, bounds[first][0], bounds[last][1]))
         return places
 
+    def _owner(self, run: Run, text: str, bounds: list[tuple[int, int]]) -> str | None:
+        """The held-out sample that has this run, which stands at `bounds` in a text; None if none has."""
+        if run in self._signed:
+            return self._signed[run].get(_signed(text, bounds[0][0], bounds[-1][1]))
+        return self._owners[len(run)].get(run)
+
     def hits(self, text: str) -> list[Hit]:
         """What the text shares with held-out samples; overlapping runs of one sample are one hit."""
         return [place.hit for place in self._places(text)]
@@ -150,8 +201,8 @@ class LeakGuard:
     def leaks(self, sample: Sample) -> list[Hit]:
         """What the messages of a sample share with held-out ones, one of their questions as a whole included."""
         asked = self._questions.get(question_key(sample))
-        contents = [self._frame.taken_off(m.content) if m.role == "user" else m.content for m in sample.messages]
-        texts = [text for content in contents for text in dict.fromkeys([content, *_paragraphs(content)])]
+        varying = map(self._varying, sample.messages)
+        texts = [text for content in varying for text in dict.fromkeys([content, *_paragraphs(content)])]
         hits = [hit for text in texts for hit in self.hits(text)]
         return list(dict.fromkeys([asked, *hits] if asked else hits))
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from pada_ray.findings.confusions import FieldCounts, confused_pairs, field_counts
+from pada_ray.findings.confusions import Confusion, FieldCounts, confused_pairs, field_counts
 from pada_ray.records import Failure, Sample, Split
 from pada_ray.report.comparison import split_for_results
 from pada_ray.report.labels import label
@@ -39,23 +39,8 @@ def confusion_table(run: Run, split: Split, items: dict[str, Sample], known: Kno
     models = run.models if labelled else []
     failed = {model: _of_failures(run, model, split, labelled) for model in models}
     pairs = confused_pairs(failed[models[-1]], known) if models else []
-    total = Counter(str(sample.answer) for sample in labelled.values())
-    wrong = {model: Counter(str(f.sample.answer) for f in failures) for model, failures in failed.items()}
-    mistaken: Counter[str] = Counter()
-    for pair in pairs:
-        mistaken[pair.given] += pair.times
-    rows: list[list[Value]] = [
-        [
-            name,
-            times,
-            *(100 * (1 - wrong[model][name] / times) for model in models),
-            ", ".join(f"{p.given} ({p.times})" for p in [p for p in pairs if p.expected == name][:_MOST]) or None,
-            mistaken[name] or None,
-        ]
-        for name, times in total.items()
-        if models and (wrong[models[-1]][name] or mistaken[name])
-    ]
-    rows.sort(key=lambda row: (-sum(p.times for p in pairs if p.expected == row[0]), str(row[0])))
+    wrong = [Counter(str(f.sample.answer) for f in failures) for failures in failed.values()]
+    rows = _confusion_rows(Counter(str(sample.answer) for sample in labelled.values()), wrong, pairs)
     columns = [
         Column("label"),
         Column("items", "count"),
@@ -69,6 +54,27 @@ def confusion_table(run: Run, split: Split, items: dict[str, Sample], known: Kno
         "label to an item of another. Labels without either are left out",
     ]
     return Table("confusions", f"Labels that the last model confuses, on {split}", columns, rows, notes)
+
+
+def _confusion_rows(items: Counter[str], wrong: list[Counter[str]], pairs: list[Confusion]) -> list[list[Value]]:
+    """A row for each label that is taken for another or another for it, the most frequent first. `items` has the number
+    of its items, and `wrong` of those that each model gets wrong."""
+    taken_for: dict[str, list[Confusion]] = {}
+    mistaken: Counter[str] = Counter()
+    for pair in pairs:
+        taken_for.setdefault(pair.expected, []).append(pair)
+        mistaken[pair.given] += pair.times
+    found = sorted((name for name in items if name in taken_for or mistaken[name]), key=lambda n: (-wrong[-1][n], n))
+    return [
+        [
+            name,
+            items[name],
+            *(100 * (1 - of_model[name] / items[name]) for of_model in wrong),
+            ", ".join(f"{pair.given} ({pair.times})" for pair in taken_for.get(name, [])[:_MOST]) or None,
+            mistaken[name] or None,
+        ]
+        for name in found
+    ]
 
 
 def field_score_table(run: Run, split: Split, items: dict[str, Sample], known: Knowledge) -> Table:

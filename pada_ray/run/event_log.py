@@ -21,6 +21,7 @@ EventName = Literal[
     "run began",
     "run resumed",
     "run paused",
+    "run stopped",
     "run failed",
     "run ended",
     "stage began",
@@ -28,6 +29,7 @@ EventName = Literal[
     "model evaluated",
     "shortfall",
     "not analysed",
+    "calls waiting",
 ]
 
 

@@ -69,8 +69,8 @@ class RunState(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    status: Literal["running", "paused", "failed", "done"] = "running"
-    """`paused`: its budget is reached."""
+    status: Literal["running", "paused", "stopped", "failed", "done"] = "running"
+    """`paused`: its budget is reached, or an endpoint is down. `stopped`: by Ctrl-C, a signal or a closed terminal."""
     stage: str = "start"
     iteration: int = 0
     judged: bool = False

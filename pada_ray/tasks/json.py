@@ -33,15 +33,15 @@ class Json(Task):
 
     def learn(self, train: Sequence[Sample]) -> Knowledge:
         """The schema, where the config gives none; which fields need not stand in the question; and a limit that holds
-        the longest answer and a quarter more, up to the next power of two."""
+        one and a half times the longest answer, up to the next power of two, so that draws of train have the same."""
         values = [expected(sample) for sample in train]
         found = [self._composed(sample.question, value) for sample, value in zip(train, values, strict=True)]
-        longest = max(len(one_answer(sample).encode()) for sample in train)  # a token holds at least one byte
+        longest = max(_most_tokens(one_answer(sample)) for sample in train)
         return self.knowledge.model_copy(
             update={
                 "value_schema": self.knowledge.value_schema or learned(values),
                 "composed_fields": sorted(set().union(*found)),
-                "reply_limit": max(64, 1 << (longest * 5 // 4).bit_length()),
+                "reply_limit": max(64, 1 << (longest * 3 // 2).bit_length()),
             }
         )
 
@@ -176,6 +176,13 @@ def expected(sample: Sample) -> Any:
         return json_in(one_answer(sample))
     except ValueError as err:
         raise DataError(f"sample {sample.id}: task json needs `answer` to be one JSON value as a text: {err}") from err
+
+
+def _most_tokens(text: str) -> int:
+    """About the most tokens that JSON takes: one for each digit and each byte beyond ASCII, and one for each two other
+    characters."""
+    single = sum(1 if sign.isdigit() else len(sign.encode()) for sign in text if sign.isdigit() or not sign.isascii())
+    return single + sum(sign.isascii() and not sign.isdigit() for sign in text) // 2
 
 
 def _names(counts: Counter[tuple[str, str]]) -> list[str]:

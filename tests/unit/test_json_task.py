@@ -121,7 +121,20 @@ def test_what_is_learned_and_told():
         "All values but those of name are copied from the question."
     )
     assert get_task("json").describe() == ""
-    assert 64 <= known.reply_limit < 200
+    assert known.reply_limit == 64
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        ('{"a": 1}', 64),
+        ("[" + "1" * 98 + "]", 256),
+        ('{"a": "' + "x" * 220 + '"}', 256),
+        ('{"a": "' + "ก" * 60 + '"}', 512),
+    ],
+)
+def test_a_reply_has_room_for_more_than_the_longest_answer(answer, limit):
+    assert learn([json_sample(answer)], Knowledge()).reply_limit == limit
 
 
 def test_a_schema_that_is_no_calls_is_told_as_json():

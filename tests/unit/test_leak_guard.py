@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import re
 import string
@@ -57,6 +58,34 @@ def test_a_short_question_is_protected_as_a_whole_unless_it_is_public():
     assert guard.hits("How many cups?") == [Hit("v2", "how many cups")]
     assert guard.hits("Say how many cups there are") == []
     assert not LeakGuard([sample("v1", "How many cups?")], [sample("a", "How many cups?")]).hits("How many cups?")
+
+
+@pytest.mark.parametrize(
+    ("held_out", "other"),
+    [
+        ("What is C?", "What is C#?"),
+        ("What is C#?", "What is C?"),
+        ("C", "C#"),
+        ("Is p & q true?", "Is p | q true?"),
+        ("What does [] give?", "What does {} give?"),
+        ("Plot -x", "Plot x"),
+        ("What is 12 + 7?", "What is 12 - 7?"),
+        ("What does 😀 mean?", "What does 😢 mean?"),
+        ("😀", "😢"),
+    ],
+)
+def test_short_questions_that_differ_in_signs_are_two_questions(held_out, other):
+    guard = LeakGuard([sample("v1", held_out)], [])
+    assert guard.leaks(sample("s", other)) == []
+    assert {hit.sample_id for hit in guard.leaks(sample("s", held_out))} == {"v1"}
+    released = LeakGuard([sample("v1", held_out)], [sample("a", other)])
+    assert {hit.sample_id for hit in released.leaks(sample("s", held_out))} == {"v1"}
+
+
+@pytest.mark.parametrize("quoted", ['"{}"', "({})", "**{}**", "`{}`", "- {}", "see: {}", "*{}* and so on"])
+def test_a_short_question_is_found_however_it_is_set_off(quoted):
+    text = quoted.format("Is it true that p & q?")
+    assert [hit.sample_id for hit in LeakGuard([sample("v1", "Is it true that p & q?")], []).hits(text)] == ["v1"]
 
 
 def test_short_replies_are_not_protected():
@@ -157,3 +186,17 @@ def test_the_runs_are_those_of_the_definition_be_they_few_or_many(monkeypatch, f
     expected = protected(held_out, public, 5)
     assert expected == {run: owner for owners in guard._owners.values() for run, owner in owners.items()}
     assert {len(run) for run in expected} >= {3, 4, 5}
+
+
+def test_of_a_json_reply_the_values_are_protected_and_no_names():
+    def booked(name: str, question: str, **arguments: str) -> Sample:
+        text = json.dumps({"name": "BookRestaurant", "arguments": arguments})
+        messages = [Message(role="user", content=question), Message(role="assistant", content=text)]
+        return Sample(id=name, messages=messages, task="json", answer=text)
+
+    usual = {"sort": "best", "city": "Senj", "restaurant_type": "restaurant", "party_size_number": "two"}
+    held_out = booked("v1", "a table for two in Senj, at the best", **usual, note=STORY)
+    guard = LeakGuard([held_out], [])
+    assert not guard.leaks(booked("s1", "We are two and want the best restaurant of the town of Senj", **usual))
+    assert guard.leaks(booked("s2", "We are two, in Senj", **usual, note=STORY))
+    assert guard.leaks(held_out)
