@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.agents.screening import turned_down
 from pada_ray.config import QualityControlConfig
-from pada_ray.errors import ConfigError
 from pada_ray.llm.ask import ask_each, tokens_of
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import AnswerReply, with_choices
@@ -20,6 +19,9 @@ from pada_ray.randomness import number_for
 from pada_ray.records import Batch, Candidate, Sample
 from pada_ray.tasks import Task, choices_of, get_task
 from pada_ray.tasks.code import Code
+
+if TYPE_CHECKING:
+    from pada_ray.agents.clustering import Neighbours
 
 _VOTING = 0.7  # the temperature of several votes, which would else be equal
 _WRAPPING_TOKENS = 20  # of the JSON round one answer
@@ -30,31 +32,26 @@ _FEEDBACK = (
 
 
 class WorkedExamples:
-    """The training samples that are most similar to a question, in the embedding of the config, or by their words where
-    that cannot be loaded."""
+    """The training samples that are most similar to a question, in the embedding of the config."""
 
     def __init__(self, train: Sequence[Sample], embedding: str, seed: int):
         self._train = list(train)
         self._embedding = embedding
         self._seed = seed
-        self._neighbours: Any = None
+        self._neighbours: Neighbours | None = None
 
     def nearest(self, questions: Sequence[str], k: int, brief: Brief) -> list[Sample]:
-        """The `k` nearest of each question, each once, in the order of the training set."""
+        """The `k` nearest of each question, each once, in the order of the training set. Raises ConfigError when the
+        embedding model cannot be loaded."""
         if not k or not self._train:
             return []
-        found = self._search([brief.frame.taken_off(s.question) for s in self._train]).nearest(questions, k)
-        return [self._train[i] for i in sorted({i for positions in found for i in positions})]
-
-    def _search(self, texts: list[str]) -> Any:
-        from pada_ray.agents.clustering import Neighbours  # late, since it brings scikit-learn
-
         if self._neighbours is None:
-            try:
-                self._neighbours = Neighbours(texts, self._embedding, self._seed)
-            except ConfigError:
-                self._neighbours = Neighbours(texts, "tfidf", self._seed)
-        return self._neighbours
+            from pada_ray.agents.clustering import Neighbours  # late, since it brings scikit-learn
+
+            known = [brief.frame.taken_off(sample.question) for sample in self._train]
+            self._neighbours = Neighbours(known, self._embedding, self._seed)
+        found = self._neighbours.nearest(questions, k)
+        return [self._train[i] for i in sorted({i for positions in found for i in positions})]
 
 
 class Verifier:
