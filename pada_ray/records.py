@@ -106,6 +106,7 @@ class Analysis(Record):
     question: str = ""  # this and what follows runs of 0.1 do not say
     facts: dict[str, str] = Field(default_factory=dict)  # the task's, which may quote the sample
     mistakes: list[Mistake] = Field(default_factory=list)
+    call: str = ""  # which one analysed it, such as `2`; `2.1` is a smaller one that `2` was asked again in
 
     @property
     def text(self) -> str:

@@ -3,10 +3,12 @@ Generate(e_i, feedback_i), and what the other methods ask of the same generator.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from pada_ray.agents.brief import Brief
+from pada_ray.agents.collapse import has_collapsed, smaller
 from pada_ray.config import DataGenerationConfig
 from pada_ray.llm.ask import ask_each, tokens_of
 from pada_ray.llm.chat import Llm
@@ -47,7 +49,36 @@ class DataGenerationAgent:
         self._seed = seed
 
     async def generate(self, batch: Batch) -> list[Candidate]:
-        """At most one candidate per attempt of the batch, in their order; none for those that stay unreadable."""
+        """At most one candidate per attempt of the batch, in their order; none for those that stay unreadable. Drafts
+        that are alike for most of a call, or most of which copy their seed, are asked for again in smaller ones."""
+        return await self._write(batch, batch.id)
+
+    async def _write(self, batch: Batch, call: str) -> list[Candidate]:
+        found = await self._ask(batch, call)
+        size = smaller(len(batch.attempts))
+        if size is None or not self._has_collapsed(batch, found):
+            return found
+        parts = [batch.attempts[i : i + size] for i in range(0, len(batch.attempts), size)]
+        calls = [
+            self._write(batch.model_copy(update={"attempts": part}), f"{call}.{number}")
+            for number, part in enumerate(parts, start=1)
+        ]
+        return [candidate for part in await asyncio.gather(*calls) for candidate in part]
+
+    def _varying(self, candidate: Candidate) -> str:
+        question = candidate.messages[-2].content if len(candidate.messages) > 1 else ""
+        return self._brief.frame.taken_off(question)
+
+    def _has_collapsed(self, batch: Batch, found: Sequence[Candidate]) -> bool:
+        """Whether most drafts are one text, or the text of their seed."""
+        if len(found) < 3:
+            return False
+        seeds = {seed.sample.id: self._brief.frame.taken_off(seed.sample.question) for seed in batch.seeds}
+        questions = {c.id: self._varying(c) for c in found}
+        copies = sum(questions[c.id].split() == seeds[c.seed_id].split() for c in found)
+        return copies > len(found) / 2 or has_collapsed(list(questions.values()))
+
+    async def _ask(self, batch: Batch, call: str) -> list[Candidate]:
         named = {f"example-{i}": attempt for i, attempt in enumerate(batch.attempts, start=1)}
         # One form for all of a call.
         by_turn = all(self._brief.frame.is_single_turn(attempt.seed.sample.messages) for attempt in batch.attempts)
@@ -75,7 +106,7 @@ class DataGenerationAgent:
             purpose=batch.instruction,
             max_reasks=self._max_reasks,
             temperature=self._settings.temperature,
-            seed=number_for(self._seed, batch.id) % 2**31,
+            seed=number_for(self._seed, call) % 2**31,
         )
         return [self._candidate(batch, named[name], sample) for name, sample in written.items()]
 

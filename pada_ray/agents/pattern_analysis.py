@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pada_ray.agents.brief import Brief
+from pada_ray.agents.collapse import echoes, has_collapsed, smaller
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
 from pada_ray.llm.ask import ask, ask_each, tokens_of
@@ -42,10 +43,13 @@ class PatternAnalysisAgent:
         self._seed = seed
 
     async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]:
-        """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are
-        missing."""
-        size = self._settings.batch_size
-        calls = [self._analyse(failures[i : i + size]) for i in range(0, len(failures), size)]
+        """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are missing. What
+        comes out alike for most of a call is asked for again in smaller ones."""
+        return await self._analyse_in_calls(failures, self._settings.batch_size, "")
+
+    async def _analyse_in_calls(self, failures: Sequence[Failure], size: int, within: str) -> list[Analysis]:
+        parts = [failures[i : i + size] for i in range(0, len(failures), size)]
+        calls = [self._analyse(part, f"{within}{number}") for number, part in enumerate(parts, start=1)]
         return [analysis for part in await asyncio.gather(*calls) for analysis in part]
 
     async def cluster(self, analyses: Sequence[Analysis]) -> list[int]:
@@ -102,7 +106,14 @@ class PatternAnalysisAgent:
         read = await self._ask_for_strategies(named, prompt, "blind_strategy_drafting")
         return [_strategy(named[name], name.replace("-", " "), s) for name, s in read.items()]
 
-    async def _analyse(self, failures: Sequence[Failure]) -> list[Analysis]:
+    async def _analyse(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
+        found = await self._ask_for_analyses(failures, call)
+        size = smaller(len(failures))
+        if size is None or not has_collapsed([analysis.error_cause for analysis in found]):
+            return found
+        return await self._analyse_in_calls(failures, size, f"{call}.")
+
+    async def _ask_for_analyses(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
         named = {f"failure-{i}": f for i, f in enumerate(failures, start=1)}
         known = await asyncio.to_thread(self._facts, named)  # some tasks execute code for them
 
@@ -129,6 +140,7 @@ class PatternAnalysisAgent:
                 question=self._brief.frame.taken_off(named[name].sample.question),
                 facts=known[name],
                 mistakes=self._mistakes(named[name].sample, known[name]),
+                call=call,
             )
             for name, analysis in read.items()
         ]
@@ -259,7 +271,9 @@ def _strategy(cluster: int, category: str, drafted: StrategyReply, mistakes: Seq
 
 def _check_differs(drafted: StrategyReply, others: Iterable[StrategyReply]) -> None:
     for other in others:
-        if drafted.strategy_name == other.strategy_name or drafted.generation_approach == other.generation_approach:
+        if drafted.strategy_name == other.strategy_name or echoes(
+            [other.generation_approach, drafted.generation_approach]
+        ):
             raise ValueError(f"It must differ in name and approach from the strategy {other.strategy_name[:100]!r}.")
 
 
