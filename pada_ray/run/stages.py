@@ -95,6 +95,11 @@ class StageKeeper:
         """Puts an event into the run's log."""
         self._log.add(event, self.state.stage, **figures)
 
+    def tell_once(self, event: EventName, **figures: Any) -> None:
+        """The same, unless the log has it with these figures already."""
+        if not self._log.has(event, figures):
+            self.tell(event, **figures)
+
     def count(self, model: str, **counts: int) -> None:
         """Writes counts of a model's iteration into the state."""
         self.state.counts.setdefault(model, {}).update(counts)
