@@ -2,9 +2,9 @@
 
     python -m benchmarks.real.judges --data banking77 --samples 60 --out benchmarks/results/judges.md
 
-Validation samples are right. A wrong one has the reply of the training sample that is most like it, of those whose reply
-is another. Both are checked as new samples are: by agreement, where the judge answers the question unseen, and by its
-ratings. A judge that passes as many wrong ones as right ones is noise.
+Validation samples are right. A wrong one has the reply of the training sample that is most like it, of those whose
+reply is another. Both are checked as new samples are: by agreement, where the judge answers the question unseen, and by
+its ratings. A judge that passes as many wrong ones as right ones is noise.
 """
 
 from __future__ import annotations
