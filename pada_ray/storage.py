@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -12,8 +14,9 @@ from typing import Any, TypeVar
 
 import fsspec
 import yaml
+from pydantic import ValidationError
 
-from pada_ray.errors import ConfigError, StorageError, one_line
+from pada_ray.errors import ConfigError, DamagedFile, DiskFull, StorageError, one_line
 from pada_ray.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -124,6 +127,14 @@ class Folder:
         # A store's console marks an empty folder by an object that is listed as its content.
         return sorted(p.rpartition("/")[2] for p in inside if p != self._root.rstrip("/"))
 
+    def files(self, path: str) -> list[str]:
+        """The sorted paths of all files in a folder inside, however deep; [] if it does not exist."""
+        root = self._root.rstrip("/")
+        with self._explained(path):
+            found = self._fs.find(f"{root}/{path}".rstrip("/"))
+        # A writer that was killed leaves its temporary file.
+        return sorted(str(p).removeprefix(f"{root}/") for p in found if not str(p).endswith(".tmp"))
+
     def write_text(self, path: str, text: str) -> None:
         self.write_bytes(path, text.encode())
 
@@ -134,13 +145,19 @@ class Folder:
         self.write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))
 
     def read_yaml(self, path: str) -> Any:
-        return yaml.load(self.read_text(path), _YAML_LOADER)
+        """Raises DamagedFile for what is no YAML."""
+        try:
+            return yaml.load(self.read_text(path), _YAML_LOADER)
+        except (yaml.YAMLError, ValueError, RecursionError) as e:
+            raise DamagedFile(f"{self.at(path)}: damaged: not YAML: {one_line(e, most=200)}") from None
 
     def write_records(self, path: str, records: Iterable[Record]) -> None:
         self.write_text(path, as_lines(records))
 
     def read_records(self, path: str, kind: type[R]) -> list[R]:
-        return list(_parse_lines(self.read_text(path), kind))
+        """Raises DamagedFile, with the line, for what is no record of this kind."""
+        data = self.read_bytes(path)
+        return list(_parse_lines(data, kind, self.at(path)))
 
     @contextlib.contextmanager
     def _explained(self, path: str = "") -> Iterator[None]:
@@ -152,6 +169,8 @@ class Folder:
             if self.is_local:
                 if not isinstance(e, OSError) or isinstance(e, FileNotFoundError):
                     raise
+                if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise disk_full(where, e) from None
                 raise StorageError(f"{where}: {e.strerror or one_line(e)}") from None
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
@@ -182,6 +201,24 @@ def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:
     return fs, root
 
 
-def _parse_lines(text: str, kind: type[R]) -> Iterator[R]:
+def disk_full(path: str, e: OSError) -> DiskFull:
+    """The error of a disk, or a quota, that a file does not fit on."""
+    here = Path(path)
+    while not here.exists():
+        here = here.parent
+    free = shutil.disk_usage(here).free
+    return DiskFull(
+        f"{path}: {e.strerror}: {free / 1e6:,.0f} MB are free on its disk; make room there, then go on with "
+        "`pada resume`: what is finished is kept"
+    )
+
+
+def _parse_lines(data: bytes, kind: type[R], where: str) -> Iterator[R]:
     # Not splitlines(): a reply may hold a line separator that JSON leaves unescaped.
-    return (kind.model_validate_json(line) for line in text.split("\n") if line)
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line:
+            continue
+        try:
+            yield kind.model_validate_json(line)
+        except ValidationError as e:
+            raise DamagedFile(f"{where}:{number}: damaged: no {kind.__name__}: {e.errors()[0]['msg']}") from None

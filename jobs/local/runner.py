@@ -21,6 +21,7 @@ from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
 from pada_ray.report import print_report
 from pada_ray.run.configs import read_config
+from pada_ray.run.run_folder import RunFolder, check_run
 from pada_ray.run.state import RunState, read_state
 from pada_ray.storage import Folder
 
@@ -44,7 +45,7 @@ def drive(run: str, verbose: bool) -> RunState:
     failures = drive_all([run], 1, verbose, console)
     if failures:
         raise failures[Folder(run).url]
-    folder = Folder(run)
+    folder = RunFolder(run)
     print_report(folder, console)
     return read_state(folder)
 
@@ -55,6 +56,8 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Returns what stopped those that failed, by their folders.
     """
     configs = {Folder(run).url: read_config(Folder(run)) for run in runs}
+    for run in configs:
+        check_run(run)
     first, config = next(iter(configs.items()))
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
     Path(log).parent.mkdir(parents=True, exist_ok=True)

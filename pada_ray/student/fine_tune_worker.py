@@ -16,6 +16,7 @@ from typing import Any
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
+from pada_ray.run.run_folder import RunFolder
 from pada_ray.storage import Folder
 from pada_ray.student.checkpoints import OwnCheckpoints
 
@@ -55,7 +56,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
         transformers.set_seed(job.seed)
         encoder = student.load_encoder(job.student)
         base = student.load_model(job.student)
-        samples = Folder(job.run).read_records(job.training_set, Sample)
+        samples = RunFolder(job.run).read_records(job.training_set, Sample)
         encoded = [encoder.conversation(s.messages) for s in samples]
         fitting = [e for e in encoded if len(e.input_ids) <= job.student.max_length]
         if not fitting:
@@ -106,7 +107,7 @@ def _with_adapter(job: FineTuneJob, base: Any) -> Any:
     if job.student.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if job.previous_adapter is not None:
-        with Folder(job.run).local_copy(job.previous_adapter) as previous:
+        with RunFolder(job.run).local_copy(job.previous_adapter) as previous:
             return PeftModel.from_pretrained(base, previous, is_trainable=True)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
