@@ -8,11 +8,12 @@ import typer
 
 from jobs.command import main
 from jobs.local.lock import locked
-from jobs.local.run_folder import change_config, check_changes, lasting
+from jobs.local.run_folder import cache_file, change_config, check_changes, lasting
 from jobs.local.runner import drive
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import Overrides, Verbose
+from pada_ray.llm.stored_rows import drop_damaged
 from pada_ray.run.configs import read_config
 from pada_ray.run.rewind import rewind
 from pada_ray.storage import Folder
@@ -44,11 +45,12 @@ def resume(
         stage = [] if from_ is None else ["--from", from_]
         raise typer.Exit(run_as_job(address, "resume", [run, *stage, *options(set_, verbose=verbose)], read_package()))
     folder = lasting(run)
-    read_config(Folder(folder))
+    config = read_config(Folder(folder))
     if from_ is not None:
         with locked([folder]):
             undone = rewind(Folder(folder), from_)
-        print(f"done again: {', '.join(undone) or 'every stage'}")
+            lost = drop_damaged(cache_file(config, Folder(folder).url))
+        print(f"done again: {', '.join(undone) or 'every stage'}" + f"; damaged replies: {lost}" * bool(lost))
     if set_:
         change_config(folder, set_)
     drive(folder, verbose)

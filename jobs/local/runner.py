@@ -19,9 +19,11 @@ from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
+from pada_ray.llm.stored_rows import check_replies
 from pada_ray.report import print_report
 from pada_ray.run.configs import read_config
 from pada_ray.run.run_folder import RunFolder, check_run
+from pada_ray.run.state import FILE as STATE
 from pada_ray.run.state import RunState, read_state
 from pada_ray.storage import Folder
 
@@ -56,8 +58,9 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     Returns what stopped those that failed, by their folders.
     """
     configs = {Folder(run).url: read_config(Folder(run)) for run in runs}
-    for run in configs:
+    for run, config in configs.items():
         check_run(run)
+        _check_replies(run, config)
     first, config = next(iter(configs.items()))
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +73,14 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
                 return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:
         raise RunFailed(_STOPPED) from None
+
+
+def _check_replies(run: str, config: Config) -> None:
+    """Raises DamagedFile if the run's replies are not what was stored. Where they have a copy, they may be missing."""
+    folder = Folder(run)
+    usage = read_state(folder).usage if folder.exists(STATE) else []
+    paid = sum(u.calls for u in usage if not u.shared)
+    check_replies(cache_file(config, run), run, 0 if cache_copy(config, run) else paid)
 
 
 def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress) -> dict[str, PadaError]:

@@ -29,6 +29,7 @@ def rewind(folder: Folder, stage: str) -> list[str]:
     gone += [state.finished[name].output for name in undone]
     state.files = {path: file for path, file in state.files.items() if path not in gone}
     state.finished = {name: done for name, done in state.finished.items() if name not in undone}
+    state.usage = []  # the account knows; without its file what it held is lost
     state.status, state.stage, state.best, state.error = "paused", stage, None, None
     # The state goes first: a run that is killed here finds no finished stage without its files.
     write_state(folder, state)
