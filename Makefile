@@ -21,7 +21,7 @@ demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 test: lint test-unit test-integration test-e2e ## Everything that CI runs
 
 test-unit: .venv/installed ## Fast tests, without Ray
-	$(BIN)/python -m pytest tests/unit -n 2
+	$(BIN)/python -m pytest tests/unit tests/bad_inputs -n 2
 
 test-integration: .venv/installed ## Tests on one small Ray cluster
 	$(BIN)/python -m pytest tests/integration -m "not slow"

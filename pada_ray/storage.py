@@ -16,6 +16,7 @@ import fsspec
 import yaml
 from pydantic import ValidationError
 
+from pada_ray.config.plain_file import what_instead
 from pada_ray.errors import ConfigError, DamagedFile, DiskFull, StorageError, one_line
 from pada_ray.records import Record
 
@@ -72,7 +73,9 @@ class Folder:
                 temporary.unlink(missing_ok=True)
 
     def read_bytes(self, path: str, most: int | None = None) -> bytes:
-        """All of a file, or its first `most` bytes."""
+        """All of a file, or its first `most` bytes. Raises StorageError at once for what has no end, such as a FIFO."""
+        if self.is_local and (other := what_instead(self.at(path))) is not None:
+            raise StorageError(f"{self.at(path)}: this is {other}; a file is needed")
         with self._explained(path):
             return self._fs.cat_file(f"{self._root}/{path}", end=most)
 
