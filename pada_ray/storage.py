@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from pada_ray.config.plain_file import what_instead
-from pada_ray.errors import ConfigError, DamagedFile, DiskFull, StorageError, one_line
+from pada_ray.errors import ConfigError, DamagedFile, DiskFull, PadaError, StorageError, one_line
 from pada_ray.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -25,6 +26,7 @@ R = TypeVar("R", bound=Record)
 # In C where PyYAML has it, ten times as fast: a report reads many files of many runs.
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # of this package, by the URL's protocol
 
 
@@ -172,8 +174,8 @@ class Folder:
             if self.is_local:
                 if not isinstance(e, OSError) or isinstance(e, FileNotFoundError):
                     raise
-                if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise disk_full(where, e) from None
+                if is_disk_full(e):
+                    raise disk_full(where) from None
                 raise StorageError(f"{where}: {e.strerror or one_line(e)}") from None
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
@@ -204,16 +206,34 @@ def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:
     return fs, root
 
 
-def disk_full(path: str, e: OSError) -> DiskFull:
-    """The error of a disk, or a quota, that a file does not fit on."""
-    here = Path(path)
+def is_disk_full(e: BaseException) -> bool:
+    """Whether an error says that a disk, or a quota, has no room. Libraries wrap the system's in their own, or tell it
+    in words: safetensors, torch and SQLite."""
+    if isinstance(e, OSError) and e.errno in _FULL:
+        return True
+    return any(words in str(e) for words in ("No space left on device", "os error 28", "database or disk is full"))
+
+
+def disk_full(path: str) -> DiskFull:
+    """The error of a disk, or a quota, on which a file does not fit."""
+    here = Path(path).absolute()
     while not here.exists():
         here = here.parent
-    free = shutil.disk_usage(here).free
     return DiskFull(
-        f"{path}: {e.strerror}: {free / 1e6:,.0f} MB are free on its disk; make room there, then go on with "
-        "`pada resume`: what is finished is kept"
+        f"{path}: {os.strerror(errno.ENOSPC)}: {shutil.disk_usage(here).free / 1e6:,.1f} MB are free on its disk; make "
+        "room there, then go on with `pada resume`: what is finished is kept"
     )
+
+
+@contextlib.contextmanager
+def telling_a_full_disk(path: str) -> Iterator[None]:
+    """What a library raises in the block because the disk of `path` is full becomes DiskFull."""
+    try:
+        yield
+    except Exception as e:
+        if isinstance(e, PadaError) or not is_disk_full(e):
+            raise
+        raise disk_full(path) from None
 
 
 def _parse_lines(data: bytes, kind: type[R], where: str) -> Iterator[R]:

@@ -25,7 +25,7 @@ from pada_ray.run.configs import read_config
 from pada_ray.run.run_folder import RunFolder, check_run
 from pada_ray.run.state import FILE as STATE
 from pada_ray.run.state import RunState, read_state
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, disk_full, is_disk_full
 
 if TYPE_CHECKING:
     from actors.cast import Cast
@@ -140,6 +140,8 @@ def _explained(e: BaseException, run: str) -> PadaError:
     root = root_cause(e)
     if isinstance(root, PadaError):
         return root
+    if is_disk_full(root):
+        return disk_full(run)
     return RunFailed(
         f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; continue with "
         f"`pada resume {run}`"

@@ -17,7 +17,7 @@ from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
 from pada_ray.run.run_folder import RunFolder
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, telling_a_full_disk
 from pada_ray.student.checkpoints import OwnCheckpoints
 
 
@@ -73,7 +73,8 @@ def train_on_worker(config: dict[str, Any]) -> None:
             encoder.tokenizer,
             Report({"samples": len(fitting), "left_out": len(encoded) - len(fitting), "workers": workers}, own),
         )
-        with _checkpoint_of_ray_train() if own is None else own.folder() as checkpoint:
+        last = _checkpoint_of_ray_train() if own is None else own.folder()
+        with last as checkpoint, telling_a_full_disk(output):
             trainer.train(resume_from_checkpoint=checkpoint)
         student.assert_adapter_acts(model, fitting[0].input_ids)
 
