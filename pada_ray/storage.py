@@ -214,15 +214,25 @@ def is_disk_full(e: BaseException) -> bool:
     return any(words in str(e) for words in ("No space left on device", "os error 28", "database or disk is full"))
 
 
-def disk_full(path: str) -> DiskFull:
-    """The error of a disk, or a quota, on which a file does not fit."""
-    here = Path(path).absolute()
-    while not here.exists():
-        here = here.parent
+def disk_full(path: str, needed: int | None = None) -> DiskFull:
+    """The error of a disk, or a quota, on which a file does not fit. `needed`: bytes, where that is known."""
+    wanted = "" if needed is None else f", and {needed / 1e6:,.1f} MB are needed"
     return DiskFull(
-        f"{path}: {os.strerror(errno.ENOSPC)}: {shutil.disk_usage(here).free / 1e6:,.1f} MB are free on its disk; make "
-        "room there, then go on with `pada resume`: what is finished is kept"
+        f"{path}: {os.strerror(errno.ENOSPC)}: {_free(path) / 1e6:,.1f} MB are free on its disk{wanted}; make room "
+        "there, then go on with `pada resume`: what is finished is kept"
     )
+
+
+def check_free(path: str, needed: int) -> None:
+    """Raises DiskFull unless the disk of a local path has room for as many bytes. Of a store nobody knows."""
+    if Folder(path).is_local and _free(path) < needed:
+        raise disk_full(path, needed)
+
+
+def _free(path: str) -> int:
+    """Bytes free on the disk where a path is, or will be."""
+    here = Path(path).absolute()
+    return shutil.disk_usage(next(p for p in (here, *here.parents) if p.exists())).free
 
 
 @contextlib.contextmanager

@@ -17,8 +17,10 @@ from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
 from pada_ray.run.run_folder import RunFolder
-from pada_ray.storage import Folder, telling_a_full_disk
+from pada_ray.storage import Folder, check_free, telling_a_full_disk
 from pada_ray.student.checkpoints import OwnCheckpoints
+
+BYTES_IN_A_CHECKPOINT = 12  # of each trained weight: itself, and the two moments that AdamW keeps of it, in float32
 
 
 class FineTuneJob(Record):
@@ -64,6 +66,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
                 f"student.max_length: every training sample is longer than {job.student.max_length} tokens"
             )
         model = with_fast_dropout(_with_adapter(job, base))
+        _check_room(model, output, job.run)
         lengths = [len(e.input_ids) for e in fitting]
         trainer = Trainer(
             model,
@@ -77,6 +80,14 @@ def train_on_worker(config: dict[str, Any]) -> None:
         with last as checkpoint, telling_a_full_disk(output):
             trainer.train(resume_from_checkpoint=checkpoint)
         student.assert_adapter_acts(model, fitting[0].input_ids)
+
+
+def _check_room(model: Any, *folders: str) -> None:
+    """Raises DiskFull where a checkpoint has no room: else an epoch is trained, and lost, before anyone says so; and
+    again whenever Ray Train starts the workers anew."""
+    weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    for folder in folders:
+        check_free(folder, weights * BYTES_IN_A_CHECKPOINT)
 
 
 def _on_this_device(job: FineTuneJob) -> FineTuneJob:

@@ -90,19 +90,19 @@ def draw(number: int, seed: int) -> list[Case]:
     """Cases drawn from a seed: two in three are kills and interrupts, and every kind comes."""
     chance = random.Random(seed)
     kinds = ["kill", "in flight", "interrupt", "kill", "damage", "endpoint", "kill", "in flight", "disk"]
-    return [_draw_one(kinds[i % len(kinds)], chance, i) for i in range(number)]
+    return [_draw_one(kinds[i % len(kinds)], chance) for i in range(number)]
 
 
-def _draw_one(kind: str, chance: random.Random, number: int) -> Case:
+def _draw_one(kind: str, chance: random.Random) -> Case:
     wait, seed = chance.uniform(0, 3), chance.randrange(10**6)
     if kind == "kill":
-        return Case(kind, chance.choice([MACHINE, DRIVER, *ACTORS]), chance.choice(STAGES), wait, seed)
+        return Case(kind, chance.choice([MACHINE, MACHINE, DRIVER, *ACTORS]), chance.choice(STAGES), wait, seed)
     if kind == "in flight":
         return Case(kind, chance.choice([MACHINE, DRIVER, "ray::LlmGateway"]), chance.choice(CALLING), wait / 5, seed)
     if kind == "interrupt":
         return Case(kind, chance.choice(["SIGINT", "SIGTERM", "SIGHUP"]), chance.choice(STAGES), wait, seed)
     if kind == "endpoint":
-        return Case(kind, WITHOUT_EFFECT[number % len(WITHOUT_EFFECT)], seed=seed)
+        return Case(kind, chance.choice(WITHOUT_EFFECT), seed=seed)
     if kind == "damage":
         return Case(kind, chance.choice(DAMAGES), wait=chance.random(), seed=seed)
     return Case(kind, f"{chance.choice([1, 2, 4])} MB", seed=seed)
@@ -275,7 +275,7 @@ def table(outcomes: list[Outcome], seed: int) -> str:
     lines = [
         f"`make faults N={len(outcomes)} SEED={seed}`",
         "",
-        "| disturbed by | cases | ended as undisturbed | files compared | calls bought twice | in flight at a SIGKILL |",
+        "| disturbed by | cases | ended as undisturbed | files compared | calls bought twice | in flight at SIGKILL |",
         "|---|---|---|---|---|---|",
     ]
     for kind, members in [*kinds.items(), ("all", outcomes)]:
@@ -287,7 +287,7 @@ def table(outcomes: list[Outcome], seed: int) -> str:
         ]
         lines.append(f"| {kind} | " + " | ".join(map(str, figures)) + " |")
     failed = [f"- {o.case}: {'; '.join(o.problems)}" for o in outcomes if o.problems]
-    return "\n".join([*lines, *([""] + failed if failed else [])]) + "\n"
+    return "\n".join([*lines, *(["", *failed] if failed else [])]) + "\n"
 
 
 def undisturbed_run(place: Path) -> Path:
