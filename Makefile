@@ -21,7 +21,7 @@ demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 test: lint test-unit test-integration test-e2e ## Everything that CI runs
 
 test-unit: .venv/installed ## Fast tests, without Ray
-	$(BIN)/python -m pytest tests/unit tests/bad_inputs -n 2
+	$(BIN)/python -m pytest tests/unit tests/bad_inputs tests/faults -m "not slow" -n 2
 
 test-integration: .venv/installed ## Tests on one small Ray cluster
 	$(BIN)/python -m pytest tests/integration -m "not slow"
@@ -35,7 +35,7 @@ faults: .venv/installed ## Disturb N runs as drawn from SEED, and check each aga
 	$(BIN)/python tests/faults/faults.py --n $(N) --seed $(SEED) --out benchmarks/results/faults.md
 
 smoke: .venv/installed ## The slow tests: all seven datasets, S3, lost workers and nodes, autoscaling, metrics
-	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
+	$(BIN)/python -m pytest tests/integration tests/e2e tests/faults -m slow
 
 DATA ?= ../shared/data
 smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, about an hour

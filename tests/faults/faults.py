@@ -292,7 +292,10 @@ def table(outcomes: list[Outcome], seed: int) -> str:
 
 def undisturbed_run(place: Path) -> Path:
     e2e.pada("run", str(ROOT / "configs/demo.yaml"), *e2e.settings(), cwd=place)
-    return place / "runs" / "demo"
+    run = place / "runs" / "demo"
+    missing = set(STAGES) - state_in(Folder(str(run))).finished.keys()
+    assert not missing, f"a run has other stages: {missing}"
+    return run
 
 
 def main() -> int:

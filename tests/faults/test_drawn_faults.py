@@ -12,14 +12,14 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
-from faults import STAGES, Case, Outcome, draw, e2e, run_case, small_disk, table, undisturbed_run
+from faults import STAGES, Case, Outcome, draw, run_case, small_disk, table, undisturbed_run
 
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import DiskFull
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.llm.stored_rows import check_replies
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, check_free
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 
@@ -82,6 +82,13 @@ def test_a_full_disk_is_told_with_the_file_and_keeps_what_there_was(full):
     assert folder.read_text("kept") == "whole"
 
 
+def test_a_disk_without_room_for_a_checkpoint_is_told_before_training(full):
+    check_free(str(full / "run"), 100_000)
+    with pytest.raises(DiskFull, match=r"1\.0 MB are free on its disk, and 12\.0 MB are needed; make room"):
+        check_free(str(full / "run"), 12_000_000)
+    check_free("memory://run", 12_000_000)
+
+
 def test_replies_on_a_full_disk(full):
     db = open_database(str(full / "replies.sqlite"))
     ReplyCache(db)
@@ -105,12 +112,6 @@ def test_the_table_counts_what_held():
     shown = table([held, failed], seed=3)
     assert "| kill | 1 | 1 | 20 | 0 | 2 |\n| disk | 1 | 0 | 0 | 1 | 0 |\n| all | 2 | 1 | 20 | 1 | 2 |" in shown
     assert "- disk: 1 MB: patterns.yaml is not as" in shown
-
-
-def test_the_stages_are_those_of_a_run(tmp_path):
-    """With no model and no Ray: the demo's plan names them."""
-    assert list(dict.fromkeys(STAGES)) == STAGES
-    assert e2e.SMALL["iterations"] == 1
 
 
 @pytest.fixture(scope="session")
