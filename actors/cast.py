@@ -25,6 +25,8 @@ from pada_ray.run import run_files
 from pada_ray.run.shared_stages import StageClaims
 from pada_ray.storage import Folder
 
+_ANSWER_WITHIN_S = 10.0
+
 OrchestratorActor = ray.remote(**ACTOR_OPTIONS)(Orchestrator)
 
 
@@ -97,6 +99,22 @@ class Cast:
         ray.get([gateway.check.remote() for gateway in self.gateways])
         return self.orchestrator.run.remote()
 
+    def under_way(self) -> int:
+        """How many of the run's calls are at the endpoints at this moment."""
+        with contextlib.suppress(ray.exceptions.RayError):
+            return sum(ray.get([gateway.under_way.remote(self._folder) for gateway in self._own_gateways]))
+        return 0
+
+    def interrupt(self) -> None:
+        """Has the run's state say that the user stops it."""
+        with contextlib.suppress(ray.exceptions.RayError):
+            ray.get(self.orchestrator.interrupt.remote(), timeout=_ANSWER_WITHIN_S)
+
+    @property
+    def _own_gateways(self) -> list[Any]:
+        """Each once, where both roles have one endpoint."""
+        return list(dict.fromkeys(self.gateways))
+
     def close(self) -> None:
         """Ends the actors of this run, and what they hold up for others. Calls under way are waited for: they are paid
         for, so their replies are to be stored."""
@@ -105,4 +123,4 @@ class Cast:
         if self._claims is not None:
             ray.get(self._claims.release_all(self._folder))
         with contextlib.suppress(ray.exceptions.RayActorError):  # then nothing is under way
-            ray.get([gateway.finish.remote(self._folder) for gateway in self.gateways])
+            ray.get([gateway.finish.remote(self._folder) for gateway in self._own_gateways])

@@ -81,7 +81,7 @@ class _Watch(CallWatch):
     def ends(self) -> None:
         self._metrics.count(self._run, self._role, -1)
 
-    def retries(self) -> None:
+    def retries(self, reason: str) -> None:
         self._metrics.retries.inc(1, self._tags)
 
     def paid(self, prompt_tokens: int, completion_tokens: int) -> None:

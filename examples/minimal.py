@@ -29,8 +29,9 @@ from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Batch, Candidate, Failure, Sample, Seed
+from pada_ray.student.chat_encoder import IGNORED, load_encoder
 from pada_ray.student.evaluation import fails_all
-from pada_ray.student.model import IGNORED, Student, load_encoder, load_model
+from pada_ray.student.model import Student, load_model
 from pada_ray.teacher.process import start_teacher
 
 SEED = 0

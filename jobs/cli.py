@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from typer.main import get_command
 from jobs.command import command
 
 COMMANDS = (
-    "run", "sweep", "plan", "resume", "attach", "status", "show", "report", "evaluate", "teacher", "convert", "doctor"
+    "run", "sweep", "plan", "resume", "attach", "status", "show", "report", "evaluate", "teacher", "convert", "doctor",
+    "export", "init", "chat", "serve"
 )  # fmt: skip
 _PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
 
@@ -34,8 +36,16 @@ class Commands(TyperGroup):
 app = typer.Typer(name="pada", cls=Commands, no_args_is_help=True, **_PLAIN)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pada-ray {version('pada-ray')}")
+        raise typer.Exit
+
+
 @app.callback()
-def pada() -> None:
+def pada(
+    _: bool = typer.Option(False, "--version", is_eager=True, callback=_tell_version, help="Print the version."),
+) -> None:
     """PaDA-Agent on Ray: fine-tune a small language model, find why it fails, and train it on data made for that."""
 
 

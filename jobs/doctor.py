@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib.metadata
 import importlib.util
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import Annotated
 
@@ -16,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from jobs.command import main
+from jobs.run import NoProbe
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.errors import PadaError
 from pada_ray.resources import cores
@@ -25,12 +24,16 @@ _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
 )  # fmt: skip
 
+_OF_THE_CONFIG = {"data", "teacher endpoint", "judge endpoint", "student", "run"}
+
 
 def doctor(
     config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Also check this config.")] = None,
+    no_probe: NoProbe = False,
 ) -> None:
-    """Check installed packages and the accelerator; with CONFIG also its data, endpoints and model. Exits with 1 if
-    something is missing.
+    """Check installed packages and the accelerator; with CONFIG also its data, endpoints and model. Each endpoint is
+    asked for one real reply, of some 50 tokens. Exits with 1 if something is missing, and with 2 if the config cannot
+    run.
 
     Example: pada doctor configs/demo.yaml
     """
@@ -49,13 +52,16 @@ def doctor(
         checks |= {
             "config": lambda: f"{config} is valid",
             "data": lambda: _data(loaded),
-            "teacher endpoint": lambda: _endpoint(loaded.llm.teacher, "teacher"),
-            "judge endpoint": lambda: _endpoint(loaded.llm.judge, "judge"),
+            "teacher endpoint": lambda: endpoint(loaded, "teacher", probing=not no_probe),
+            "judge endpoint": lambda: endpoint(loaded, "judge", probing=not no_probe),
             "student": lambda: _student(loaded),
+            "samples": lambda: _samples(loaded),
         }
-    missing = [name for name, check in checks.items() if not holds(name, check, console)]
-    if missing or (config is not None and not holds("run", lambda: can_start(loaded), console)):
-        raise typer.Exit(1)
+    missing = {name for name, check in checks.items() if not holds(name, check, console)}
+    if not missing and config is not None and not holds("run", lambda: can_start(loaded), console):
+        missing = {"run"}
+    if missing:
+        raise typer.Exit(2 if missing & _OF_THE_CONFIG else 1)
 
 
 def holds(name: str, check: Callable[[], str], console: Console) -> bool:
@@ -107,26 +113,27 @@ def _data(config: Config) -> str:
     return ", ".join(f"{split} {len(samples)}" for split, samples in read_data(config).items())
 
 
-def _endpoint(endpoint: EndpointConfig, role: str) -> str:
-    from jobs.local.checks import check_endpoint
-    from pada_ray.llm.gateway import LlmGateway
+def endpoint(config: Config, role: str, *, probing: bool) -> str:
+    """What is known of an endpoint; with `probing` from a real reply of a few tokens."""
+    from jobs.local.checks import check_endpoints
+    from jobs.local.probe import Question, probe
+    from pada_ray.data.splits import read_data
+    from pada_ray.run.expected import expected_calls
 
-    check_endpoint(endpoint, role)
-    if endpoint.base_url == "offline":
+    expected = expected_calls(config, read_data(config))
+    if role not in {e.role for e in expected}:
+        return "not asked by this method"
+    check_endpoints(config, [role])
+    asked: EndpointConfig = getattr(config.llm, role)
+    if asked.base_url == "offline":
         return "the offline teacher, started with each run"
-    if endpoint.base_url == "vllm":
-        return f"{endpoint.model}, served by the cluster with each run"
-
-    async def check(folder: str) -> None:
-        gateway = LlmGateway(endpoint, f"{folder}/replies.sqlite")
-        try:
-            await gateway.check()
-        finally:
-            await gateway.close()
-
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(check(folder))
-    return f"{endpoint.base_url} answers ({endpoint.model})"
+    if asked.base_url == "vllm":
+        return f"{asked.model}, served by the cluster with each run"
+    if not probing:
+        return f"{asked.base_url} ({asked.model}), not asked"
+    (probed,) = probe([Question(asked, role, expected)])
+    context = f", context {probed.context:,} tokens" if probed.context else ""
+    return f"{asked.base_url} {probed.how} ({asked.model}, {probed.tokens} tokens{context})"
 
 
 def _student(config: Config) -> str:
@@ -139,6 +146,14 @@ def _student(config: Config) -> str:
     student.encoder.conversation([Message(role="user", content="Hello"), Message(role="assistant", content="Hi")])
     millions = sum(p.numel() for p in student.model.parameters()) / 1e6
     return f"{config.student.model} loads: {millions:,.1f} M parameters, chat template with an end of turn"
+
+
+def _samples(config: Config) -> str:
+    from jobs.local.preflight import check_reading, describe
+    from pada_ray.data.splits import read_data
+
+    samples = read_data(config)
+    return describe(check_reading(config, samples), samples, config.student.max_length)
 
 
 def can_start(config: Config) -> str:

@@ -102,7 +102,7 @@ def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Sampl
     folder = RunFolder(place)
     config = read_config(folder)
     config = config.model_copy(update={"runs": folder.url.rpartition("/")[0]})
-    return config, run_files.read_samples(folder), run_files.read_knowledge(folder)
+    return config, run_files.read_samples(folder, config.data.task), run_files.read_knowledge(folder)
 
 
 def _chosen(samples: Samples, names: list[str]) -> Samples:

@@ -12,7 +12,7 @@ from jobs.local.run_folder import cache_file, change_config, check_changes, last
 from jobs.local.runner import drive
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
-from jobs.run import Overrides, Verbose
+from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.llm.stored_rows import drop_damaged
 from pada_ray.run.configs import read_config
 from pada_ray.run.rewind import rewind
@@ -31,19 +31,26 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, such as
 
 
 def resume(
-    run: Run, set_: Overrides = None, from_: From = None, address: Address = None, verbose: Verbose = False
+    run: Run,
+    set_: Overrides = None,
+    from_: From = None,
+    address: Address = None,
+    no_probe: NoProbe = False,
+    verbose: Verbose = False,
 ) -> None:
     """Resume RUN after its last finished stage, or do it again from one. Replies that have arrived are not paid for
     again. With --address it runs as a job on that cluster, where RUN is kept.
 
-    Only `shared_disk` and keys of `llm` and `budget` can be set anew.
+    `shared_disk` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`, `data_generation` and
+    `quality_control` until the first of their stages has begun.
 
     Example: pada resume runs/demo --set budget.usd=20
     """
     check_changes(set_ or [])
     if address is not None:
         stage = [] if from_ is None else ["--from", from_]
-        raise typer.Exit(run_as_job(address, "resume", [run, *stage, *options(set_, verbose=verbose)], read_package()))
+        arguments = [run, *stage, *options(set_, no_probe=no_probe, verbose=verbose)]
+        raise typer.Exit(run_as_job(address, "resume", arguments, read_package()))
     folder = lasting(run)
     config = read_config(Folder(folder))
     if from_ is not None:
@@ -53,7 +60,7 @@ def resume(
         print(f"done again: {', '.join(undone) or 'every stage'}" + f"; damaged replies: {lost}" * bool(lost))
     if set_:
         change_config(folder, set_)
-    drive(folder, verbose)
+    drive(folder, verbose, probing=not no_probe)
 
 
 if __name__ == "__main__":

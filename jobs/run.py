@@ -20,10 +20,19 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config: --set data.regime=300."),
 ]
+NoProbe = Annotated[
+    bool, typer.Option("--no-probe", help="Do not ask the LLM endpoints for a few tokens before the start.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Ray's own logs.")]
 
 
-def run(config: ConfigPath, set_: Overrides = None, address: Address = None, verbose: Verbose = False) -> None:
+def run(
+    config: ConfigPath,
+    set_: Overrides = None,
+    address: Address = None,
+    no_probe: NoProbe = False,
+    verbose: Verbose = False,
+) -> None:
     """Run PaDA-Agent with the settings in CONFIG. With --address it runs as a job on that cluster, which gets a copy of
     the current folder.
 
@@ -33,9 +42,9 @@ def run(config: ConfigPath, set_: Overrides = None, address: Address = None, ver
     if address is not None:
         package = read_package()
         check_files([loaded], package)
-        arguments = [inside(config, package), *options(set_, verbose=verbose)]
+        arguments = [inside(config, package), *options(set_, no_probe=no_probe, verbose=verbose)]
         raise typer.Exit(run_as_job(address, "run", arguments, package))
-    drive(prepare(loaded), verbose)
+    drive(prepare(loaded), verbose, probing=not no_probe)
 
 
 if __name__ == "__main__":

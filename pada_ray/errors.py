@@ -35,10 +35,20 @@ class EndpointError(PadaError, ConnectionError):
     """An LLM endpoint that cannot be reached, refuses the key, or keeps answering with errors."""
 
 
+class EndpointDown(EndpointError):
+    """An LLM endpoint has been down for longer than the config has patience for. The run pauses."""
+
+    exit_code = 3
+
+
 class BudgetReached(PadaError, RuntimeError):
     """A run has spent its budget. It pauses, and a higher budget lets it continue."""
 
     exit_code = 3
+
+
+PAUSES = (BudgetReached, EndpointDown)
+"""What pauses a run: nothing is wrong with it, and it goes on when there is money, or an endpoint, again."""
 
 
 class UnreadableReply(ValueError):

@@ -20,6 +20,7 @@ from pada_ray.config import Config
 from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
+from pada_ray.llm.waiting import LongWaits, Waiting
 from pada_ray.methods import METHODS
 from pada_ray.randomness import generator_for, number_for
 from pada_ray.records import (
@@ -78,11 +79,12 @@ class Orchestrator:
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
         self._stages = StageKeeper(Folder(folder), config.name, store, notice)
         self._folder = self._stages.folder
-        self._samples = run_files.read_samples(self._folder)
+        self._samples = run_files.read_samples(self._folder, config.data.task)
         self._knowledge = run_files.read_knowledge(self._folder)
         self._train = self._samples["train"]
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._adapter_content: dict[int, str] = {}
+        self._long_waits = LongWaits()
 
     # These two read all samples, so they are made once, and not in a run that has no use for them, or no more.
 
@@ -108,10 +110,19 @@ class Orchestrator:
         self._stages.end(best=run_files.model(best))
         return self._stages.state
 
-    async def status(self) -> tuple[RunState, float]:
-        """The state, with the tokens of this moment, and when the current stage began (seconds since the epoch)."""
-        state = self._stages.state
-        return state.model_copy(update={"usage": await self._workers.account.usage()}), self._stages.stage_began
+    async def status(self) -> tuple[RunState, float, list[Waiting]]:
+        """The state, with the tokens of this moment, when the current stage began (seconds since the epoch), and the
+        calls that have waited for long or are made again."""
+        state = self._stages.state.model_copy(update={"usage": await self._workers.account.usage()})
+        llms = [llm for llm in (self._workers.account, self._workers.judge) if isinstance(llm, GatewayLlm)]
+        waiting = [told for llm in llms if (told := await llm.waiting())]
+        for long in self._long_waits.due(waiting):
+            self._stages.tell("calls waiting", **long.model_dump())
+        return state, self._stages.stage_began, waiting
+
+    async def interrupt(self) -> None:
+        """The user stops the run; whoever asks for this ends the work."""
+        self._stages.interrupt()
 
     # Model update and evaluations
 
@@ -413,7 +424,8 @@ class Orchestrator:
             augmentation = await self._workers.computation.augment(job, self._screen)
             for group in augmentation.groups:
                 if group.shortfall:
-                    self._stages.tell("shortfall", group=group.group, quota=group.quota, accepted=group.accepted)
+                    figures = {"group": group.group, "quota": group.quota, "accepted": group.accepted}
+                    self._stages.tell("shortfall", **figures, pool=group.pool)
             return augmentation
 
         augmentation = await self._stages.stage(

@@ -18,8 +18,9 @@ from benchmarks.bench.training import peak_memory
 from pada_ray.config import StudentConfig
 from pada_ray.records import Sample
 from pada_ray.storage import Folder
+from pada_ray.student.chat_encoder import ChatEncoder, load_encoder
 from pada_ray.student.evaluation import fails_all
-from pada_ray.student.model import ChatEncoder, Student, load_encoder
+from pada_ray.student.model import Student
 
 WARM_UP = 2  # prompts
 

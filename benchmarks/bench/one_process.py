@@ -20,8 +20,9 @@ from pada_ray.records import Sample
 from pada_ray.run import run_files
 from pada_ray.run.configs import read_config
 from pada_ray.storage import Folder
+from pada_ray.student.chat_encoder import IGNORED, ChatEncoder, load_encoder
 from pada_ray.student.evaluation import fails_all
-from pada_ray.student.model import IGNORED, ChatEncoder, load_encoder, load_model
+from pada_ray.student.model import load_model
 
 
 def repeat_run(run: str) -> dict[str, dict[str, float]]:

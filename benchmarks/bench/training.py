@@ -21,8 +21,8 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.records import Sample
 from pada_ray.storage import Folder
+from pada_ray.student.chat_encoder import IGNORED, Encoded, load_encoder
 from pada_ray.student.fine_tune import FineTuneJob, fine_tune_here, forget_checkpoints
-from pada_ray.student.model import IGNORED, Encoded, load_encoder
 
 WARMUP = 0.05  # share of the steps
 LONGEST_GRADIENT = 1.0  # transformers' default

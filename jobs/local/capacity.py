@@ -29,14 +29,14 @@ def check_room(needs: Iterable[Need]) -> None:
         refuse_for_lack_of_room(distinct, nodes)
 
 
-def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node]) -> None:
-    """Raises ConfigError for a need that `nodes` (as `ray.nodes()` gives them) can never meet."""
+def refuse_for_lack_of_room(needs: Iterable[Need], nodes: Sequence[Node], place: str = "the cluster") -> None:
+    """Raises ConfigError for a need that `nodes` (as `ray.nodes()` gives them), which are `place`, can never meet."""
     for key, workers, cpus, gpus_setting in needs:
         gpus = gpus_for(gpus_setting)
         if room_for(nodes, cpus, gpus) < workers:
             has = Counter(_in_words(n["Resources"].get("CPU", 0), n["Resources"].get("GPU", 0)) for n in nodes)
             raise ConfigError(
-                f"{key}: {workers} x {_in_words(cpus, gpus)} needed, but the cluster has "
+                f"{key}: {workers} x {_in_words(cpus, gpus)} needed, but {place} has "
                 f"{', '.join(f'{count} x {node}' for node, count in has.items())}; ask for less, or add nodes first"
             )
 

@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from jobs.local.preflight import check_reading, check_surroundings
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
+from pada_ray.run.expected import check_budget, expected_calls
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import check_fine_tuning
@@ -23,24 +25,35 @@ from pada_ray.tasks.code import Code
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError for the first problem found in the config or its samples."""
     Prompts(config.prompts)
-    _check_size(config, samples)
-    check_endpoints(config)
+    check_size(config, samples)
+    expected = expected_calls(config, samples)
+    check_endpoints(config, dict.fromkeys(e.role for e in expected))
+    check_budget(config, expected)
     check_student(config, samples, knowledge_of(config.data, samples["train"]))
+    check_surroundings(config)
 
 
 def check_student(config: Config, samples: Samples, knowledge: Knowledge | None = None) -> None:
-    """Raises ConfigError unless the student exists, has room to reply, and this machine can check its replies."""
+    """Raises ConfigError unless the student exists, has room to reply and takes the samples, and this machine can check
+    its replies."""
     _check_model(config)
     _check_length(config, {sample.task for members in samples.values() for sample in members}, knowledge)
     check_backend(config)
     if any(s.task == Code.name for members in samples.values() for s in members):
         check_level(config.sandbox.require)
+    check_reading(config, samples)
 
 
-def check_endpoints(config: Config) -> None:
-    """Raises ConfigError if this machine lacks a key or a package that the endpoints need."""
-    check_endpoint(config.llm.teacher, "teacher")
-    check_endpoint(config.llm.judge, "judge")
+def check_endpoints(config: Config, roles: Iterable[str]) -> None:
+    """Raises ConfigError if an endpoint of the roles that the run asks is not given, or if this machine lacks a key or
+    a package that one needs."""
+    for role in roles:
+        endpoint: EndpointConfig = getattr(config.llm, role)
+        if endpoint.base_url == "none":
+            raise ConfigError(
+                f"llm.{role}: this key is required: a run with method: {config.method} on these samples asks a {role}"
+            )
+        check_endpoint(endpoint, role)
 
 
 def check_endpoint(endpoint: EndpointConfig, role: str) -> None:
@@ -81,7 +94,8 @@ def _check_length(config: Config, tasks: Iterable[str], knowledge: Knowledge | N
         )
 
 
-def _check_size(config: Config, samples: Samples) -> None:
+def check_size(config: Config, samples: Samples) -> None:
+    """Raises ConfigError if the method would add no sample, or lacks the split that scores it."""
     settings, train, method = config.data_generation, len(samples["train"]), METHODS[config.method]
     if method.reference and "test" not in samples:
         raise ConfigError(f"method: {config.method} trains on val, so only test can score it; give `data.test`")

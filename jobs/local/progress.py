@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
 
 from pada_ray.config import Config
-from pada_ray.errors import BudgetReached
+from pada_ray.errors import PAUSES
+from pada_ray.llm.waiting import LongWaits, Waiting
 from pada_ray.run.state import RunState
 from pada_ray.run.time_left import seconds_left
 
@@ -23,6 +25,7 @@ class Progress:
         self._configs = configs
         self._began = time.time()
         self._stages: dict[str, str] = {}
+        self._long_waits: dict[str, LongWaits] = {}
         self._ended = 0
         self._failed = self._paused = 0
         self._live = console.status("starting") if console.is_terminal else None
@@ -40,20 +43,30 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def show(self, run: str, state: RunState, stage_began: float) -> None:
-        """Called about once a second for each run under way. A stage gets one lasting line; the live line moves on."""
+    def show(self, run: str, state: RunState, stage_began: float, waiting: Sequence[Waiting] = ()) -> None:
+        """Called about once a second for each run under way. A stage gets one lasting line, and so does a long wait for
+        an endpoint; the live line moves on."""
         line = describe(state, self._configs[run], time.time() - stage_began)
         if self._stages.get(run) != state.stage:
             self._stages[run] = state.stage
             if self._single or self._console.is_terminal:
                 self._print(line if self._single else f"{state.name}: {line}")
+        told = ", ".join(w.describe() for w in waiting)
+        if self._long_waits.setdefault(run, LongWaits()).due(waiting):
+            self._print(told if self._single else f"{state.name}: {told}")
         if self._live:
-            self._live.update(line if self._single else self._overall())
+            self._live.update(" | ".join(part for part in (line if self._single else self._overall(), told) if part))
+
+    def stopping(self, calls: int) -> None:
+        """The user has asked to stop, and so many calls are at the endpoints."""
+        if calls:
+            under_way = "1 call is" if calls == 1 else f"{calls} calls are"
+            self._print(f"stopping: {under_way} under way, paid for and waited for; Ctrl-C again ends at once")
 
     def ended(self, run: str, failure: Exception | None) -> None:
         """A run is over: in a sweep that is a line of its own."""
         self._ended += 1
-        paused = isinstance(failure, BudgetReached)
+        paused = isinstance(failure, PAUSES)
         self._paused += paused
         self._failed += failure is not None and not paused
         if not self._single:

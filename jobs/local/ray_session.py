@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
+import stat
+import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from types import FrameType
 
 from pada_ray.errors import PadaError, one_line
 
-STDERR = 2
-TERMINATED = 143  # the exit code of a process that SIGTERM ended
+STDOUT, STDERR = 1, 2
+_ENDED_BY = 128  # plus the signal: the exit code of a process that a signal ended
+TERMINATED = _ENDED_BY + signal.SIGTERM
 ANSWER_WITHIN_S = 10.0
 _ELSEWHERE = "RAY_ADDRESS={}: cannot connect to a Ray cluster: {}; unset RAY_ADDRESS to start Ray on this machine"
 
@@ -28,16 +33,20 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
     """Connects to Ray while the block lasts. Output goes to the file `log`, or with `verbose` to the terminal.
 
     Only a Console that got its file before the block still prints to the terminal. SIGTERM, which `ray job stop` sends,
-    prints `stopped`, ends the block as Ctrl-C does, and then exits with TERMINATED. Raises NoCluster.
+    and SIGHUP, which a terminal sends that closes, end the block as Ctrl-C does, by KeyboardInterrupt, and then exit
+    with 128 and the signal; SIGTERM prints `stopped` before. What catches the first KeyboardInterrupt to tidy up gets
+    another one when the user presses Ctrl-C again. Raises NoCluster.
     """
-    terminated = False
+    ended_by = 0
 
-    def terminate(signal_number: int, frame: FrameType | None) -> None:
-        nonlocal terminated
-        terminated = True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
-        os.write(STDERR, f"error: {stopped}\n".encode())
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        nonlocal ended_by
+        if signal_number == signal.SIGHUP:
+            _forget_terminal()
+        elif not ended_by:
+            # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
+            os.write(STDERR, f"error: {stopped}\n".encode())
+        ended_by = signal_number
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
     with ExitStack() as outputs:
@@ -45,45 +54,102 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
             file = outputs.enter_context(open(log, "a", encoding="utf-8"))
             outputs.enter_context(redirect_stdout(file))
             outputs.enter_context(redirect_stderr(file))
+        hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Ray's processes inherit this, and outlive a terminal
         _start(verbose)
-        before = signal.signal(signal.SIGTERM, terminate)  # Ray's own handler prints a C++ stack
+        before = signal.signal(signal.SIGTERM, end)  # Ray's own handler prints a C++ stack
+        if hang_up != signal.SIG_IGN:  # which nohup sets
+            signal.signal(signal.SIGHUP, end)
         try:
             yield
         except KeyboardInterrupt:
-            if terminated:
-                raise SystemExit(TERMINATED) from None
+            if ended_by:
+                raise SystemExit(_ENDED_BY + ended_by) from None
             raise
         finally:
             import ray
 
-            ray.shutdown()
+            with _undisturbed():
+                ray.shutdown()
             signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGHUP, hang_up)
+
+
+def _forget_terminal() -> None:
+    """Sends what is still printed nowhere: writing to a terminal that has closed is an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (STDOUT, STDERR):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C does nothing while the block lasts."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start(verbose: bool) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    address = os.environ.get("RAY_ADDRESS")
+    check_cluster()
+    if address is None:
+        _set_up_local()
     import ray
 
     level = logging.INFO if verbose else logging.ERROR
     common = {"log_to_driver": verbose, "logging_level": level}
-    address = os.environ.get("RAY_ADDRESS")
-    check_cluster()
     try:
         if address is not None:
             ray.init(**common)
         else:
-            # A local machine is not preempted, so fine-tunings need no process that watches for that.
-            os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-            # Ray ends a process that has been idle for a second. Between two rounds of LLM calls more time goes by, and
-            # the next task would wait seconds for a new one.
-            os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "60000")
             ray.init(address="local", dashboard_host="127.0.0.1", **common)
     except Exception as e:  # Ray raises many kinds
         traceback.print_exc()
         where = "Ray did not start here: {1}" if address is None else _ELSEWHERE
         raise NoCluster(where.format(address, one_line(e))) from e
+
+
+def _set_up_local() -> None:
+    """What a Ray of our own takes from the environment, most of it when it is imported."""
+    keep_token()
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    # Has Ray take 127.0.0.1 for this machine's address, so that all its processes listen there alone. The name is of
+    # the systems on which that is the default.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # A local machine is not preempted, so fine-tunings need no process that watches for that.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    # Ray ends a process that has been idle for a second. Between two rounds of LLM calls more time goes by, and the
+    # next task would wait seconds for a new one.
+    os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "60000")
+
+
+def keep_token() -> None:
+    """Lets this user alone read Ray's token, which Ray itself would write for all to read; makes one if there is none.
+
+    Raises NoCluster where that is not possible.
+    """
+    if "RAY_AUTH_TOKEN" in os.environ:
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # which is this user's alone
+                file.write(secrets.token_hex(32))
+                file.flush()
+                with suppress(FileExistsError):  # another command was first
+                    os.link(file.name, path)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as e:
+        raise NoCluster(f"{path}: Ray's token cannot be kept from other users: {e.strerror}; see to it by hand") from e
 
 
 def check_cluster() -> None:

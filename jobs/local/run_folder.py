@@ -6,19 +6,21 @@ import os
 import re
 from pathlib import Path
 
-from jobs.local.checks import check
+from jobs.local.checks import check, check_size
 from jobs.local.lock import locked
 from jobs.local.ray_session import check_cluster
-from pada_ray.config import CHANGEABLE, Config, check_config, dump_config, lay_over
+from pada_ray.config import Config, check_config, dump_config, lay_over
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
 from pada_ray.llm.reply_transfer import take_along
 from pada_ray.prompts import read_templates
 from pada_ray.run import run_files
+from pada_ray.run.changes import check_not_begun, check_section
 from pada_ray.run.checksums import with_header
 from pada_ray.run.configs import read_config
 from pada_ray.run.state import FILE as STATE
+from pada_ray.run.state import read_state
 from pada_ray.storage import Folder, as_lines
 from pada_ray.tasks import Knowledge
 
@@ -60,12 +62,9 @@ def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
 
 
 def check_changes(overrides: list[str]) -> None:
-    """Raises ConfigError for an override of a key that may not change after a run has started."""
+    """Raises ConfigError for an override of a key that may never change after a run has started."""
     for override in overrides:
-        if re.split(r"[.=]", override)[0] not in CHANGEABLE:
-            raise ConfigError(
-                f"--set {override}: a run keeps its settings; only llm, budget and shared_disk may change"
-            )
+        check_section(_section(override), override)
 
 
 def change_config(run: str, overrides: list[str]) -> None:
@@ -76,10 +75,19 @@ def change_config(run: str, overrides: list[str]) -> None:
     check_changes(overrides)
     folder = Folder(run)
     with locked([folder.url]):
-        raw = read_config(folder).model_dump(mode="json")
+        config = read_config(folder)
+        raw = config.model_dump(mode="json")
         for override in overrides:
+            if folder.exists(STATE):
+                check_not_begun(_section(override), override, config, read_state(folder))
             lay_over(raw, override)
-        _write_config(folder, check_config(raw, folder.at(run_files.CONFIG)))
+        changed = check_config(raw, folder.at(run_files.CONFIG))
+        check_size(changed, run_files.read_samples(folder))
+        _write_config(folder, changed)
+
+
+def _section(override: str) -> str:
+    return re.split(r"[.=]", override)[0]
 
 
 def _write_config(folder: Folder, config: Config) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from jobs.local.capacity import check_room, needs_of
 from jobs.local.endpoints import Addresses, addresses_of, offline_teachers, served_models
 from jobs.local.lock import locked
+from jobs.local.probe import probe_runs
 from jobs.local.progress import Progress
 from jobs.local.ray_session import connected, log_folder
 from jobs.local.run_folder import cache_copy, cache_file
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from actors.cast import Cast
 
 POLL_SECONDS = 1.0
-_STOPPED = "stopped; continue with `pada resume`, or a sweep with the same `pada sweep`"
 
 
 class RunFailed(PadaError, RuntimeError):
@@ -40,11 +40,11 @@ class RunFailed(PadaError, RuntimeError):
     exit_code = 1
 
 
-def drive(run: str, verbose: bool) -> RunState:
+def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
     it."""
     console = Console(file=sys.stdout)
-    failures = drive_all([run], 1, verbose, console)
+    failures = drive_all([run], 1, verbose, console, probing=probing)
     if failures:
         raise failures[Folder(run).url]
     folder = RunFolder(run)
@@ -52,7 +52,9 @@ def drive(run: str, verbose: bool) -> RunState:
     return read_state(folder)
 
 
-def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Console) -> dict[str, PadaError]:
+def drive_all(
+    runs: Sequence[str], parallel: int, verbose: bool, console: Console, *, probing: bool = True
+) -> dict[str, PadaError]:
     """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on.
 
     Returns what stopped those that failed, by their folders.
@@ -65,14 +67,20 @@ def drive_all(runs: Sequence[str], parallel: int, verbose: bool, console: Consol
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
+    how = f"`pada resume {first}`" if len(configs) == 1 else "the same `pada sweep`"
+    stopped = f"stopped; continue with {how}"
     try:
-        with locked(configs), offline_teachers(configs.values()) as teachers, connected(verbose, log, _STOPPED):
+        with contextlib.ExitStack() as session:
+            session.enter_context(locked(configs))
+            probe_runs(configs, console, probing=probing)
+            teachers = session.enter_context(offline_teachers(configs.values()))
+            session.enter_context(connected(verbose, log, stopped))
             check_shared_disk(configs)
             check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:
                 return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:
-        raise RunFailed(_STOPPED) from None
+        raise RunFailed(stopped) from None
 
 
 def _check_replies(run: str, config: Config) -> None:
@@ -129,17 +137,31 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
                 for run, cast in casts.items():
                     with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
                         progress.show(run, *ray.get(cast.orchestrator.status.remote()))
+    except KeyboardInterrupt:
+        stop(list(casts.values()), progress)
+        raise
     finally:
         for holder in claims:
             ray.kill(holder)
     return failures
 
 
+def stop(casts: Sequence[Cast], progress: Progress) -> None:
+    """Ends runs that the user stops. Their calls at the endpoints are paid for, so they are waited for."""
+    for cast in casts:
+        cast.interrupt()
+    progress.stopping(sum(cast.under_way() for cast in casts))
+    for cast in casts:
+        cast.close()
+
+
 def _explained(e: BaseException, run: str) -> PadaError:
-    """The PadaError at the root of what Ray raised, or a RunFailed that tells the root in a line."""
+    """The PadaError at the root of what Ray raised, or a RunFailed that tells the root in a line. Each names the
+    command to go on with."""
     root = root_cause(e)
     if isinstance(root, PadaError):
-        return root
+        told = str(root)
+        return root if "`pada resume " in told else type(root)(f"{told}; continue with `pada resume {run}`")
     if is_disk_full(root):
         return disk_full(run)
     return RunFailed(

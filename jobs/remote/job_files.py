@@ -48,6 +48,7 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
     """(key, path) of each file or folder that the config reads."""
     data = config.data
     named = {
+        "data.file": data.file,
         "data.train": data.train,
         "data.val": data.val,
         "data.test": data.test,
@@ -77,5 +78,5 @@ def _data_is_here(config: Config) -> bool:
         return False
     if data.dataset is not None:
         return data.folder is not None and not _is_elsewhere(data.folder)
-    files: Iterable[str | None] = (data.train, data.val, data.test)
+    files: Iterable[str | None] = (data.file, data.train, data.val, data.test)
     return not any(_is_elsewhere(file) for file in files if file is not None)

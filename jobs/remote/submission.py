@@ -36,10 +36,13 @@ class ClusterError(PadaError, ConnectionError):
     """The cluster cannot be reached, refuses the token, or does not take the job."""
 
 
-def options(set_: list[str] | None, *, only: list[str] | None = None, verbose: bool) -> list[str]:
+def options(
+    set_: list[str] | None, *, only: list[str] | None = None, no_probe: bool = False, verbose: bool
+) -> list[str]:
     """The options to pass on to the job's command."""
     given = [part for override in set_ or [] for part in ("--set", override)]
     given += [part for place in only or [] for part in ("--only", place)]
+    given += ["--no-probe"] if no_probe else []
     return given + (["--verbose"] if verbose else [])
 
 

@@ -48,7 +48,7 @@ class Group(Record):
 
 
 class GroupReport(Record):
-    """What came of a group: the shortfall is what the candidate budget did not yield."""
+    """What came of a group: the shortfall is what the candidate budget, or an empty pool, did not yield."""
 
     group: str
     strategy_name: str | None
@@ -132,11 +132,10 @@ def plan_groups(
     error_share: float,
 ) -> list[Group]:
     """Gives its share of `total` to the training errors and spreads the rest evenly over the strategies. A branch with
-    nothing to go on leaves all to the other."""
+    nothing to go on leaves all to the other. The quotas always add up to `total`: with neither strategies nor errors,
+    the group of the errors has it whole and nothing to draw from, which its report calls a shortfall."""
     errors = list(train_failures) if error_share else []
-    if not strategies and not errors:
-        return []
-    for_errors = (round(total * error_share) if strategies else total) if errors else 0
+    for_errors = total if not strategies else round(total * error_share) if errors else 0
     whole = [Seed(sample=s) for s in train]
     groups = [
         Group(name=s.group, instruction="pattern_generation", strategy=s, pool=whole, quota=share)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.config import QualityControlConfig
 from pada_ray.data.samples import question_key
+from pada_ray.data.white_space import trimmed
 from pada_ray.records import Batch, Candidate, Message, Reason, Sample
 from pada_ray.tasks import Knowledge, get_task
 from pada_ray.tasks.code import Code
@@ -73,7 +74,7 @@ def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = 
     if any(_CONTROL_TOKENS.search(m.content) for m in candidate.messages):
         raise ValueError("A message holds control tokens of a chat template.")
     messages = [
-        Message(role=seed_message.role, content=m.content.strip())
+        Message(role=seed_message.role, content=trimmed(m.content))
         for seed_message, m in zip(seed.messages, candidate.messages, strict=True)
     ]
     answer = get_task(seed.task, knowledge).answer_of(messages) or candidate.answer

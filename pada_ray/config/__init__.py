@@ -18,6 +18,7 @@ from pada_ray.config.models import (
     PatternAnalysisConfig,
     Price,
     QualityControlConfig,
+    SplitShares,
     StudentConfig,
     VllmServerConfig,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "PatternAnalysisConfig",
     "Price",
     "QualityControlConfig",
+    "SplitShares",
     "StudentConfig",
     "TeacherSettings",
     "VllmServerConfig",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pada_ray.config.plain_file import what_instead
 
-SHIPPED = Path(__file__).parents[2] / "configs" / "deepspeed"
+SHIPPED = Path(__file__).parent / "deepspeed_configs"
 # These follow from other keys of `fine_tune`: transformers' Trainer replaces "auto".
 _FILLED_IN = (
     "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping"

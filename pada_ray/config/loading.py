@@ -127,7 +127,7 @@ def _first_error(e: ValidationError) -> str:
     ways = [error, *(other for other in others if _path(other["loc"]) == path)]
     message = ", or ".join(way["msg"].removeprefix("Value error, ") for way in ways)
     # The value is hidden where it may be a secret, given in place of its variable's name.
-    shown = error["type"] != "value_error" and error["loc"][-1] != "api_key_env"
+    shown = error["type"] != "value_error" and not {"api_key_env", "headers", "base_url"} & set(error["loc"])
     given = f" (given: {_short(error['input'])})" if shown else ""
     return f"{path}: {message}{given}"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -84,15 +85,42 @@ class DemoData(Section):
         return given
 
 
-class DataConfig(Section):
-    """Where train, val and test come from: three JSONL files, a dataset of the paper, or the demo's domain."""
+class SplitShares(Section):
+    """How one file is cut into train, val and test."""
 
+    val: float = Field(default=0.15, gt=0, lt=1)
+    """Share of the questions for val."""
+    test: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the questions for test. With 0 there is none."""
+    seed: int = 0
+    """Seed of the cut. Runs that differ in the run's `seed` alone have the same val and test, so that their results can
+    be paired."""
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> SplitShares:
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together leave nothing to train on; make them smaller")
+        return self
+
+
+class DataConfig(Section):
+    """Where train, val and test come from: three files, one file that is cut, a dataset, or the demo's domain."""
+
+    file: str | None = None
+    """One file for all three, which `split` cuts: CSV, TSV, JSON, JSONL, Parquet, Arrow, or a folder that `datasets`
+    saved; a path or fsspec URL. docs/data.md has the layouts."""
+    question: str | None = None
+    """The column with the question, or a text with columns in braces: `"Which team? {subject}: {body}"`."""
+    answer: str | None = None
+    """The column with the reply to learn, likewise."""
+    split: SplitShares | None = None
+    """How `file` is cut. None: 15% each for val and test."""
     train: str | None = None
-    """JSONL file of training samples: a path or fsspec URL, as for `val` and `test`."""
+    """File of training samples, of the same kinds: a path or fsspec URL, as for `val` and `test`."""
     val: str | None = None
-    """JSONL file of validation samples. Their failures drive the loop."""
+    """File of validation samples. Their failures drive the loop."""
     test: str | None = None
-    """JSONL file of test samples. Without one the report shows val only."""
+    """File of test samples. Without one the report shows val only."""
     demo: DemoData | None = None
     """`{}` takes the demo's domain."""
     dataset: str | None = None
@@ -130,11 +158,20 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
-        sources = [self.demo is not None, self.dataset is not None, any([self.train, self.val, self.test])]
+        files = any([self.train, self.val, self.test])
+        sources = [self.demo is not None, self.dataset is not None, self.file is not None, files]
         if sum(sources) > 1:
-            raise ValueError("give only one of `demo`, `dataset` and the files `train`, `val` (and `test`)")
-        if not any(sources[:2]) and not all([self.train, self.val]):
-            raise ValueError("give the files `train` and `val` (and `test`), or `dataset: gsm8k`, or `demo: {}`")
+            raise ValueError("give only one of `demo`, `dataset`, `file` and the files `train`, `val` (and `test`)")
+        if not any(sources[:3]) and not all([self.train, self.val]):
+            raise ValueError(
+                "give one `file`, or the files `train` and `val` (and `test`), or `dataset: gsm8k`, or `demo: {}`"
+            )
+        if (self.question is None) != (self.answer is None):
+            raise ValueError("`question` and `answer` go together: name the columns of both")
+        if self.question is not None and not any(sources[2:]):
+            raise ValueError("`question` and `answer` name columns of `file`, or of `train` and `val`; give these")
+        if self.split is not None and self.file is None:
+            raise ValueError("`split` cuts the one `file`; leave it out where train and val are files of their own")
         if self.demo is not None and max(self.regime or 0, self.eval_samples or 0) > MOST_OF_DEMO:
             raise ValueError(f"the demo has at most {MOST_OF_DEMO:,} samples a split; lower regime or eval_samples")
         if self.folder is not None and self.dataset is None:
@@ -196,7 +233,7 @@ class FineTuneConfig(Section):
     workers: FewestAndMost = (1, 1)
     """Workers that train together: `2`, or `[1, 4]` for one to four, as the cluster has room and workers are lost."""
     deepspeed: dict[str, Any] | None = None
-    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `configs/deepspeed`, a JSON file of
+    """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `deepspeed_configs`, a JSON file of
     your own, or its keys."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again instead of kept: less memory, some 30% more time."""
@@ -387,12 +424,32 @@ class VllmServerConfig(Section):
     """vLLM engine arguments, such as `max_model_len`."""
 
 
+_SECRET_NAME = re.compile(
+    r"(^|[-_])(key|apikey|token|secret|password|passwd|pwd|auth|authorization|cookie|credentials?|signature|sig|code)$"
+    r"|apikey|accesstoken|authtoken"
+)
+_SECRET_VALUE = re.compile(
+    r"^\s*(bearer|basic|token)\s+\S|(^|\W)(sk|gsk|hf|ghp|xai|pk|rk|nvapi|AKIA)[-_]?[A-Za-z0-9][-_A-Za-z0-9]{15,}",
+    re.IGNORECASE,
+)
+_INSTEAD = "put the key into an environment variable and name that in api_key_env"
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name.strip().lower()))
+
+
+def _shown(name: str) -> str:
+    """A name of a field for an error, in case someone took it for the place of the secret."""
+    return name if re.fullmatch(r"[-\w.]{1,40}", name) and not _SECRET_VALUE.search(name) else "..."
+
+
 class EndpointConfig(Section):
     """An OpenAI-compatible endpoint. It names the variable of a secret and never holds the secret."""
 
     base_url: str
-    """`https://.../v1`; `offline` for the offline teacher; `vllm` if the cluster is to serve `model` itself. `vllm`
-    needs `pip install 'pada-ray[vllm]'`."""
+    """`https://.../v1`; `offline` for the offline teacher; `vllm` if the cluster is to serve `model` itself, for which
+    it needs `pip install 'pada-ray[vllm]'`; `none` where no LLM is asked."""
     model: str
     """The server's name for the model; with `vllm` a Hub id or a folder."""
     vllm: VllmServerConfig = VllmServerConfig()
@@ -408,8 +465,13 @@ class EndpointConfig(Section):
     max_retries: int = Field(default=8, ge=0, le=10_000)
     """Retries of one call after a lost connection, a timeout, 408, 409, 429 or 5xx. The waits grow, or follow
     Retry-After. While other calls succeed, a 429 counts as a tenth of a retry."""
+    first_token_timeout: float = Field(default=600, gt=0, le=86_400)
+    """Seconds until the first piece of a reply: a queue or a long prompt makes a server silent. A server that does not
+    stream has this time for the whole reply."""
     timeout: float = Field(default=120, gt=0, le=86_400)
-    """Seconds for one call."""
+    """Seconds from one piece of a reply to the next. A reply may take as long as it grows."""
+    patience: float = Field(default=600, ge=0, le=31_536_000)
+    """Seconds that an endpoint may be down, or out of reach, before the run pauses."""
     price: Price | None = None
     """Without it money is not counted: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16, le=10_000_000)
@@ -431,15 +493,38 @@ class EndpointConfig(Section):
     def _has_no_password(cls, url: str) -> str:
         if re.search("://[^/@]*@", url):
             raise ValueError("remove user and password from the URL, which is written to files; use api_key_env")
+        for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+            if _is_secret(name):
+                raise ValueError(f"remove `{_shown(name)}` from the URL, which is written to files; {_INSTEAD}")
         return url
+
+    @field_validator("headers")
+    @classmethod
+    def _hold_no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if _is_secret(name) or _SECRET_VALUE.search(value):
+                raise ValueError(f"`{_shown(name)}` looks like a secret, and is written to files; {_INSTEAD}")
+        return headers
+
+    @field_validator("body")
+    @classmethod
+    def _holds_no_secret(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for name, value in body.items():
+            if isinstance(value, str) and (_is_secret(name) or _SECRET_VALUE.search(value)):
+                raise ValueError(f"`{_shown(name)}` looks like a secret, and is written to files; {_INSTEAD}")
+        return body
+
+
+NO_ENDPOINT = EndpointConfig(base_url="none", model="none")
 
 
 class LlmConfig(Section):
-    """The LLM endpoints. The paper takes two models, to avoid self-enhancement bias."""
+    """The LLM endpoints. The paper takes two models, to avoid self-enhancement bias. A method that asks no LLM needs
+    none of them."""
 
-    teacher: EndpointConfig
+    teacher: EndpointConfig = NO_ENDPOINT
     """Analyses failures and writes samples. The paper: Llama 3.3 70B Instruct."""
-    judge: EndpointConfig
+    judge: EndpointConfig = NO_ENDPOINT
     """Rates samples and replies. The paper: Claude 3.5 Haiku v2."""
     max_reasks: int = Field(default=3, ge=0, le=100)
     """How often an unreadable reply is asked for again, with the parser's error."""
@@ -485,7 +570,7 @@ class Config(Section):
     leak_guard: LeakGuardConfig = LeakGuardConfig()
     sandbox: SandboxConfig = SandboxConfig()
     grading: GradingConfig = GradingConfig()
-    llm: LlmConfig
+    llm: LlmConfig = LlmConfig()
     budget: Budget = Budget()
     offline: TeacherSettings = TeacherSettings()
     """How the offline teacher (`base_url: offline`) behaves."""
@@ -496,7 +581,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _money_is_counted(self) -> Config:
-        unpriced = [role for role in ("teacher", "judge") if getattr(self.llm, role).price is None]
+        endpoints = {"teacher": self.llm.teacher, "judge": self.llm.judge}
+        unpriced = [role for role, e in endpoints.items() if e.price is None and e.base_url != "none"]
         if self.budget.usd is not None and unpriced:
             raise ValueError(
                 f"budget.usd needs llm.{unpriced[0]}.price: {{prompt: ..., completion: ...}} in USD per million tokens"

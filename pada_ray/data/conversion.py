@@ -19,7 +19,7 @@ from pada_ray.data.samples import by_question
 from pada_ray.errors import DataError, one_line
 from pada_ray.randomness import shuffled
 from pada_ray.records import Sample, Split
-from pada_ray.tasks import get_task
+from pada_ray.tasks import check_named_by_data, get_task
 
 UNKNOWN = ""  # a missing task, which the config gives, or a missing answer, which the task reads
 
@@ -108,6 +108,7 @@ def _sample(name: str, row: Row, layout: str, task: str | None) -> Sample:
     sample = Sample.model_validate({"id": name, "messages": messages_of(row, layout), **fields})
     if sample.task == UNKNOWN:
         return sample
+    check_named_by_data(sample.task, task)
     known = get_task(sample.task)
     if sample.answer == UNKNOWN:
         answer = known.answer_of(sample.messages)

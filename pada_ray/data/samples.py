@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,13 +10,10 @@ import fsspec
 from pydantic import ValidationError
 
 from pada_ray.config.plain_file import what_instead
+from pada_ray.data.text_key import text_key
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Sample
-from pada_ray.tasks import Knowledge, get_task
-
-# Next to a number a sign distinguishes questions; between words it is a matter of style.
-_KEPT = re.compile(r"[^\W_]+|[+*/^=<>%×÷√≤≥≠]|(?<=[\d)=(])\s*[-−]\s*(?=[\d(.])|(?<!\d)\.(?=\d)|\((?=[-\d(])")
-
+from pada_ray.tasks import Knowledge, check_named_by_data, get_task
 
 MOST_OF_LINE = 2**24  # characters of a line
 
@@ -79,7 +75,10 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None, knowle
         raise DataError(f"{where}: the last message is from the {roles[-1]}; end with the assistant's reply")
     if roles[-2] != "user":
         raise DataError(f"{where}: the message before the reply is from the {roles[-2]}; make it the user's")
+    if not sample.question.strip():
+        raise DataError(f"{where}: the question, the user's last message, is empty; write it, or take the line out")
     try:
+        check_named_by_data(sample.task, default_task)
         task = get_task(sample.task, knowledge)
     except ConfigError as err:
         raise DataError(f"{where}: {err}") from err
@@ -117,13 +116,21 @@ def read_file(path: str, default_task: str | None = None, knowledge: Knowledge |
 
     Args:
         path: local path or fsspec URL.
-        default_task: the task of lines that name none.
+        default_task: the task of lines that name none. Lines may also name built-in tasks, but no other: that would
+            import what a file says.
         knowledge: what the run knows of its task.
 
     Raises:
         DataError: anything wrong, as one line `FILE:LINE: what is wrong; what to do`.
     """
-    lines = [Line(where, _sample(where, fields, default_task, knowledge)) for where, fields in _json_lines(path)]
+    return read_lines(path, _json_lines(path), default_task, knowledge)
+
+
+def read_lines(
+    path: str, rows: Iterable[tuple[str, dict[str, Any]]], default_task: str | None, knowledge: Knowledge | None
+) -> list[Line]:
+    """The same of (place, fields) of each sample, which stand in `path` in some way."""
+    lines = [Line(where, _sample(where, fields, default_task, knowledge)) for where, fields in rows]
     if not lines:
         raise DataError(f"{path}: no samples in it; write one JSON object on each line")
     seen: dict[str, str] = {}
@@ -136,10 +143,8 @@ def read_file(path: str, default_task: str | None = None, knowledge: Knowledge |
 
 
 def question_key(sample: Sample) -> str:
-    """The user's messages in lower case, with only words, numbers and arithmetic signs. Equal questions have equal
-    keys."""
-    text = " ".join(message.content for message in sample.prompt if message.role == "user")
-    return " ".join(kept.strip() for kept in _KEPT.findall(text.lower())) or text
+    """The `text_key` of the user's messages. Equal questions have equal keys."""
+    return text_key(" ".join(message.content for message in sample.prompt if message.role == "user"))
 
 
 def by_question(samples: Iterable[Sample]) -> list[list[Sample]]:

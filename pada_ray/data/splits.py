@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pada_ray.config import Config, DataConfig
+from pada_ray.config import Config, DataConfig, SplitShares
+from pada_ray.data.columns import Columns
 from pada_ray.data.given import given_knowledge
+from pada_ray.data.own_files import cut, is_ours, proposed_task, read_fields
 from pada_ray.data.paper_sets import dataset_files
-from pada_ray.data.samples import Line, by_question, question_key, read_file
+from pada_ray.data.samples import Line, by_question, question_key, read_file, read_lines
 from pada_ray.demo.domain import splits as demo_splits
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.randomness import generator_for, shuffled
@@ -58,10 +60,14 @@ def _read_splits(config: Config) -> Samples:
         train, val, test = files["train"], files["val"], files["test"]
     if data.task is not None:
         get_task(data.task)
-    assert train is not None
-    assert val is not None
     given = given_knowledge(data)
-    samples = load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed, given)
+    columns = Columns(data.question, data.answer) if data.question and data.answer else None
+    if data.file is not None:
+        samples = cut_file(data, columns, config.seed, given)
+    else:
+        assert train is not None
+        assert val is not None
+        samples = load_splits(train, val, test, data.task, data.regime, data.eval_samples, config.seed, given, columns)
     _check_use(data, {sample.task for sample in samples["train"]})
     return samples
 
@@ -105,11 +111,12 @@ def load_splits(
     eval_samples: int | None = None,
     seed: int = 0,
     given: Knowledge | None = None,
+    columns: Columns | None = None,
 ) -> Samples:
     """The splits of a run (section 3.1 of the paper); without `test` there are two.
 
     Args:
-        train, val, test: local paths or fsspec URLs.
+        train, val, test: local paths or fsspec URLs, of any kind that `tables` reads.
         task: the task of lines that name none.
         regime: number of train samples to use, from the start of the shuffled file: with one seed, a smaller
             regime is the beginning of a larger one. None: all of them, in the same order.
@@ -117,26 +124,58 @@ def load_splits(
         seed: of train's shuffle.
         given: what the config says of the task. Val and test are read with it and with what the samples of train that
             are used show beyond it.
+        columns: of question and answer, in files that are not in the project's own layout.
 
     Raises:
         DataError: a file is wrong, a question is in two splits, or the regime is larger than the file.
     """
-    files: dict[Split, str] = {"val": val}
+    files: dict[Split, str] = {"train": train, "val": val}
     if test:
         files["test"] = test
-    lines = read_file(train, task, given)
+    own = {split: None if is_ours(file, columns) else read_fields(file, columns) for split, file in files.items()}
+
+    def read(split: Split, known: Knowledge | None) -> list[Line]:
+        rows = own[split]
+        return read_file(files[split], task, known) if rows is None else read_lines(files[split], rows, task, known)
+
+    return _drawn(files, read, regime, eval_samples, seed, given or Knowledge())
+
+
+def cut_file(data: DataConfig, columns: Columns | None, seed: int, given: Knowledge) -> Samples:
+    """The splits of a run out of the one file of its config. Raises DataError as `load_splits`."""
+    assert data.file is not None
+    path = data.file
+    parts = cut(read_fields(path, columns), data.split or SplitShares(), path)
+    task = data.task or proposed_task(path, parts)
+
+    def read(split: Split, known: Knowledge | None) -> list[Line]:
+        return read_lines(path, parts[split], task, known)
+
+    return _drawn(dict.fromkeys(parts, path), read, data.regime, data.eval_samples, seed, given)
+
+
+def _drawn(
+    files: dict[Split, str],
+    read: Callable[[Split, Knowledge | None], list[Line]],
+    regime: int | None,
+    eval_samples: int | None,
+    seed: int,
+    given: Knowledge,
+) -> Samples:
+    """The samples that a run uses, of those that `read` gives for a split and for what is known of the task."""
+    lines, train = read("train", given), files["train"]
     available = len(lines)
     if regime is not None and not 0 < regime <= available:
         raise DataError(f"{train}: regime {regime} is more than the file's {available} samples; lower the regime")
     drawn = shuffled([line.sample for line in lines], seed)[:regime]
-    known = learn(drawn, given or Knowledge())
-    held_out = {split: read_file(file, task, known) for split, file in files.items()}
+    known = learn(drawn, given)
+    held_out = {split: read(split, known) for split in files if split != "train"}
     _check_disjoint([lines, *held_out.values()])
 
-    def cut(split: list[Sample]) -> list[Sample]:
+    def at_most(split: list[Sample]) -> list[Sample]:
         if eval_samples is None or len(split) <= eval_samples:
             return split
         return shuffled(split, EVAL_DRAW)[:eval_samples]
 
     samples: Samples = {"train": drawn}
-    return samples | {split: cut([line.sample for line in members]) for split, members in held_out.items()}
+    return samples | {split: at_most([line.sample for line in members]) for split, members in held_out.items()}

@@ -5,6 +5,7 @@ It outlives the gateway and the run.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import NamedTuple
 
@@ -16,9 +17,11 @@ from pada_ray.llm.stored_rows import add_checksum, row_checksum
 _TABLE = """
 CREATE TABLE IF NOT EXISTS paid_calls (
     experiment TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL, key TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, usd REAL, checksum TEXT
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, usd REAL, estimated INTEGER NOT NULL DEFAULT 0,
+    checksum TEXT
 )
 """
+_ESTIMATED = "ALTER TABLE paid_calls ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0"  # files of 0.1 lack it
 _INDEX = """
 CREATE INDEX IF NOT EXISTS spending ON paid_calls (experiment, prompt_tokens, completion_tokens, usd)
 """
@@ -35,17 +38,17 @@ SELECT :run, :key, :role, :purpose
 WHERE NOT EXISTS (SELECT 1 FROM paid_calls WHERE key = :key AND experiment = :run)
 """
 _ANSWERED = """
-SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :run AND role = :role)
+SELECT EXISTS (SELECT 1 FROM paid_calls WHERE experiment = :run AND role = :role AND purpose <> 'probe')
     OR EXISTS (SELECT 1 FROM shared_replies WHERE experiment = :run AND role = :role)
 """
 _USAGE = """
 SELECT role, purpose, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens),
-    CASE WHEN COUNT(usd) = COUNT(*) THEN SUM(usd) END, shared
+    CASE WHEN COUNT(usd) = COUNT(*) THEN SUM(usd) END, SUM(estimated), shared
 FROM (
-    SELECT role, purpose, prompt_tokens, completion_tokens, usd, 0 AS shared, rowid AS place
+    SELECT role, purpose, prompt_tokens, completion_tokens, usd, estimated, 0 AS shared, rowid AS place
     FROM paid_calls WHERE experiment = :run
     UNION ALL
-    SELECT s.role, s.purpose, p.prompt_tokens, p.completion_tokens, p.usd, 1, s.rowid
+    SELECT s.role, s.purpose, p.prompt_tokens, p.completion_tokens, p.usd, p.estimated, 1, s.rowid
     FROM shared_replies s JOIN paid_calls p ON p.rowid = (SELECT MIN(rowid) FROM paid_calls WHERE key = s.key)
     WHERE s.experiment = :run
 )
@@ -77,13 +80,15 @@ class Account:
     def __init__(self, db: sqlite3.Connection):
         self._db = db
         db.execute(_TABLE)
+        if "estimated" not in {column for _, column, *_ in db.execute("PRAGMA table_info(paid_calls)")}:
+            _add_column(db)
         add_checksum(db, "paid_calls")
         for statement in (_INDEX, _BY_KEY, _SHARED):
             db.execute(statement)
 
     def pay(self, run: str, role: str, request: ChatRequest, key: str, call: Completion, usd: float | None) -> None:
-        row = (run, role, request.purpose, key, call.prompt_tokens, call.completion_tokens, usd)
-        self._db.execute("INSERT INTO paid_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_checksum(*row)))
+        row = (run, role, request.purpose, key, call.prompt_tokens, call.completion_tokens, usd, int(call.estimated))
+        self._db.execute("INSERT INTO paid_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_checksum(*row)))
 
     def share(self, run: str, role: str, purpose: str, key: str) -> None:
         """Notes that the run got a reply, unless the run paid for it or this is noted already."""
@@ -103,7 +108,10 @@ class Account:
     def usage(self, run: str) -> list[Usage]:
         """What the run used, by role, purpose and whether another run had paid, over all its resumptions."""
         rows = self._db.execute(_USAGE, {"run": run})
-        return [
-            Usage(role=r, purpose=p, calls=n, prompt_tokens=prompt, completion_tokens=out, usd=usd, shared=bool(shared))
-            for r, p, n, prompt, out, usd, shared in rows
-        ]
+        names = ("role", "purpose", "calls", "prompt_tokens", "completion_tokens", "usd", "estimated", "shared")
+        return [Usage(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _add_column(db: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.OperationalError):  # another gateway that opened the file has just done so
+        db.execute(_ESTIMATED)

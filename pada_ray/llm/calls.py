@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 
 from pada_ray.config import EndpointConfig
-from pada_ray.errors import EndpointError
+from pada_ray.errors import EndpointDown, EndpointError
 from pada_ray.llm.call_watch import UNWATCHED, CallWatch
 from pada_ray.llm.chat import ChatRequest, Completion
 from pada_ray.llm.circuit_breaker import CircuitBreaker
@@ -18,12 +19,31 @@ from pada_ray.llm.turnstile import Turnstile
 
 _FIRST_WAIT = 0.5  # seconds before the first retry, doubled each time
 _LONGEST_WAIT = 60.0
-_REFUSAL = 0.1  # while other calls succeed, a 429 counts as a tenth of a retry
+_REFUSAL = 0.1  # while other calls succeed, a 429 or a 503 counts as a tenth of a retry
+_REPEATS = 2  # of a call whose reply the endpoint refuses
 _MINUTE = 60.0  # seconds; limits are per minute
 
 
 class PromptRefused(EndpointError):
     """The endpoint refuses this prompt for its length or content."""
+
+
+class ReplyRefused(EndpointError):
+    """The endpoint refuses what its model wrote, however often it is asked."""
+
+
+class CallStopped(EndpointError):
+    """The run that was to pay for the call has ended before the call was sent."""
+
+
+_STOPPED = "the run is stopping"
+_FINAL: dict[Kind, type[EndpointError]] = {
+    Kind.PROMPT: PromptRefused,
+    Kind.REQUEST: EndpointError,
+    Kind.CLOSED: EndpointError,
+}
+_AT_A_LIMIT = (Kind.RATE, Kind.OVERLOAD, Kind.SILENCE)
+_PASSING = (*_AT_A_LIMIT, Kind.UNREACHABLE, Kind.FAULT)
 
 
 class Calls:
@@ -37,37 +57,63 @@ class Calls:
     ):
         self._where = f"{endpoint.base_url} ({endpoint.model})"
         self._max_retries = endpoint.max_retries
+        self._patience = endpoint.patience
         self._complete = complete
         self._estimate = estimate
         self._limiter = Limiter(endpoint.requests_per_minute, endpoint.tokens_per_minute, endpoint.max_in_flight)
         self._turnstile = Turnstile(self._limiter)
         self._breaker = CircuitBreaker()
+        self._stops: dict[str, asyncio.Event] = {}  # by run
 
     async def call(self, request: ChatRequest, run: str, watch: CallWatch = UNWATCHED) -> Completion:
-        """Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; PromptRefused when it
-        refuses only this prompt."""
-        failures, again = 0.0, False
+        """Raises EndpointError when the endpoint refuses or keeps failing; EndpointDown when it has been down for
+        longer than it has patience for; PromptRefused when it refuses only this prompt; ReplyRefused when it refuses
+        its model's replies to it."""
+        attempts = _Attempts(self._max_retries)
         while True:
             self._breaker.check(_now())
+            if self._stopping(run).is_set():
+                raise CallStopped(_STOPPED)
             try:
-                return await self._attempt(request, run, watch, again=again)
+                return await self._attempt(request, run, watch, again=attempts.count > 0)
             except CallFailed as e:
                 failure = e
-            if failure.kind in (Kind.PROMPT, Kind.REQUEST):
-                kind = PromptRefused if failure.kind == Kind.PROMPT else EndpointError
-                raise kind(f"{self._where} {failure.message}")
-            if failure.kind == Kind.CLOSED:
-                raise self._error(failure.message)
-            self._breaker.failed()
-            answers_others = failure.kind == Kind.RATE and self._breaker.succeeded_since(_now() - _MINUTE)
-            failures += _REFUSAL if answers_others else 1
-            if failures > self._max_retries:
-                if self._breaker.looks_down:
-                    self._close(failure.message)
-                raise self._error(failure.message)
-            again = True
-            watch.retries()
-            await asyncio.sleep(_pause(failure, failures))
+            if failure.kind in _FINAL:
+                raise _FINAL[failure.kind](f"{self._where} {failure.message}")
+            attempts.note(failure, answers_others=self._breaker.succeeded_since(_now() - _MINUTE), now=_now())
+            if failure.kind == Kind.REPLY:
+                if attempts.invalid > _REPEATS:
+                    raise ReplyRefused(f"{self._where} {failure.message}")
+            else:
+                self._wait_out(failure, attempts)
+            watch.retries(failure.kind.value)
+            await _sleep(_pause(failure, attempts.failures), unless=self._stopping(run))
+
+    def stop(self, run: str) -> None:
+        """No more of the run's calls start, until `go_on`. Those that wait raise CallStopped."""
+        self._stopping(run).set()
+        self._turnstile.dismiss(CallStopped(_STOPPED), run)
+
+    def go_on(self, run: str) -> None:
+        self._stops.pop(run, None)
+
+    def _stopping(self, run: str) -> asyncio.Event:
+        return self._stops.setdefault(run, asyncio.Event())
+
+    def _wait_out(self, failure: CallFailed, attempts: _Attempts) -> None:
+        """Raises the error of a call that has used up its retries, unless the endpoint is down, which may pass: then
+        only when that has lasted too long. Silence is long enough by itself, and may be charged for."""
+        lasted = self._breaker.failing_for(_now())
+        answers_others = lasted < _now() - attempts.first_failed
+        silent = failure.kind == Kind.SILENCE and not answers_others and lasted >= self._patience > 0
+        if not attempts.used_up and not silent:
+            return
+        down = failure.kind in (Kind.OVERLOAD, Kind.UNREACHABLE) or self._breaker.looks_down or silent
+        if answers_others or not down:
+            raise EndpointError(f"{self._where} {failure.message}; {attempts.count} attempts failed")
+        if lasted >= self._patience:
+            told = f"{failure.message}; it has been down for {lasted / _MINUTE:.0f} minutes, longer than its `patience`"
+            raise self._close(EndpointDown(f"{self._where} {told}"))
 
     async def _attempt(self, request: ChatRequest, run: str, watch: CallWatch, *, again: bool) -> Completion:
         came = _now()
@@ -91,22 +137,54 @@ class Calls:
             self._turnstile.admit()
 
     def _note(self, e: BaseException, start: Start) -> None:
-        if isinstance(e, CallFailed) and e.kind in (Kind.RATE, Kind.OVERLOAD):
+        kind = e.kind if isinstance(e, CallFailed) else None
+        if isinstance(e, CallFailed) and kind in _PASSING:
+            self._breaker.failed(_now())
+        if isinstance(e, CallFailed) and kind in _AT_A_LIMIT:
             pause = e.wait if e.wait is not None else _FIRST_WAIT
-            self._limiter.refused(start, pause, _now(), by_rate=e.kind == Kind.RATE)
-            return
-        self._limiter.failed()
-        if isinstance(e, CallFailed) and e.kind == Kind.CLOSED:
-            self._close(e.message)
+            self._limiter.refused(start, pause, _now(), by_rate=kind == Kind.RATE)
+        else:
+            self._limiter.failed()
+        if isinstance(e, CallFailed) and kind == Kind.CLOSED:
+            self._close(EndpointError(f"{self._where} {e.message}"))
+        if kind != Kind.RATE:  # whose limits say how long to wait
+            self._limiter.hold(_now() + self._breaker.hold)
 
-    def _close(self, message: str) -> None:
+    def _close(self, problem: EndpointError) -> EndpointError:
         """No call to this endpoint can succeed at present."""
-        problem = str(self._error(message))
         self._breaker.trip(problem, _now())
         self._turnstile.dismiss(problem)
+        return problem
 
-    def _error(self, message: str) -> EndpointError:
-        return EndpointError(f"{self._where} {message}; fix it, then continue with `pada resume`")
+
+class _Attempts:
+    """What came of the attempts at one call."""
+
+    def __init__(self, max_retries: int):
+        self._max_retries = max_retries
+        self.count = 0
+        self.first_failed = 0.0
+        self.failures = 0.0
+        self.invalid = 0
+
+    def note(self, failure: CallFailed, *, answers_others: bool, now: float) -> None:
+        if not self.count:
+            self.first_failed = now
+        self.count += 1
+        if failure.kind == Kind.REPLY:
+            self.invalid += 1
+        else:
+            refused = failure.kind in (Kind.RATE, Kind.OVERLOAD) and answers_others
+            self.failures += _REFUSAL if refused else 1
+
+    @property
+    def used_up(self) -> bool:
+        return self.failures > self._max_retries
+
+
+async def _sleep(seconds: float, unless: asyncio.Event) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(unless.wait(), seconds)
 
 
 def _now() -> float:

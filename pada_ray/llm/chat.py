@@ -30,6 +30,7 @@ class Completion(NamedTuple):
     reply: ChatReply
     prompt_tokens: int
     completion_tokens: int
+    estimated: bool = False  # the server did not report its tokens
 
 
 class Llm(Protocol):
@@ -54,4 +55,5 @@ class Usage(Record):
     prompt_tokens: int
     completion_tokens: int
     usd: float | None = None  # None if no price is configured
+    estimated: int = 0  # of the calls: those whose tokens the server did not report
     shared: bool = False  # another run had paid for them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer, Usage
 from pada_ray.llm.gateway import LlmGateway
+from pada_ray.llm.waiting import Waiting
 
 
 class GatewayLlm:
@@ -17,6 +18,10 @@ class GatewayLlm:
     async def chat(self, request: ChatRequest) -> ChatReply:
         """See `LlmGateway.chat`."""
         return await self._gateway.chat(request, self._payer, self._role)
+
+    async def waiting(self) -> Waiting | None:
+        """The run's calls in this role that have waited for long or are made again."""
+        return await self._gateway.waiting(self._payer.run, self._role)
 
     async def usage(self) -> list[Usage]:
         """What the run used, in both roles."""

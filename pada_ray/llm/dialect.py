@@ -1,7 +1,8 @@
 """Which API fields a server accepts, learned from its errors.
 
-Compatible servers differ: some need `max_completion_tokens` instead of `max_tokens`; some refuse temperature, seed,
-JSON schemas or every `response_format`. The first request has all fields. What was learned is stored with the replies.
+Compatible servers differ: some need `max_completion_tokens` instead of `max_tokens`, or take no more than so many; some
+refuse temperature, seed, streams, JSON schemas or every `response_format`. The first request has all fields. What was
+learned is stored with the replies.
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ from pada_ray.llm.chat import ChatReply, ChatRequest
 from pada_ray.llm.read_reply import begins_an_answer
 
 _TABLE = "CREATE TABLE IF NOT EXISTS dialects (endpoint TEXT PRIMARY KEY, learned TEXT NOT NULL)"
+_OPTIONAL = ("temperature", "seed", "stream", "stream_options")
+_ABOUT_FORMAT = re.compile(
+    r"response_format|schema|grammar|structured[ _-]?output|guided|constrained[ _-]decoding"
+    r"|json[ _-]?(mode|object|output)",
+    re.IGNORECASE,
+)
+_ABOUT_TOKENS = re.compile(r"max_tokens|max_completion_tokens|(output|completion) tokens")
+_ABOUT_CONTEXT = re.compile(r"context[ _](length|size|limit)|input tokens|in the messages")
+_FEWEST_TOKENS = 16
 _IN_WORDS = "Answer with one JSON object and nothing else. It must fit this JSON schema: {schema}"
 
 
@@ -24,6 +34,7 @@ class Dialect:
         self._endpoint = endpoint
         self._db = db
         self._token_limit = "max_tokens"
+        self._most_taken = endpoint.max_tokens
         self._left_out: set[str] = set()
         self._formats = ["json_schema", "json_object"]  # not refused so far, best first
         self._thinks = False  # its thoughts count towards the limit of a reply
@@ -32,7 +43,8 @@ class Dialect:
         if known:
             self._token_limit, left_out, self._formats, *more = json.loads(known[0])
             self._left_out = set(left_out)
-            self._thinks = bool(more and more[0])
+            self._thinks = True in more
+            self._most_taken = min([self._most_taken, *(n for n in more if type(n) is int)])
 
     def fields(self, request: ChatRequest) -> dict[str, Any]:
         """The body of a request. A schema that the server refuses as `response_format` goes into the last message."""
@@ -41,6 +53,8 @@ class Dialect:
             "messages": [m.model_dump() for m in request.messages],
             "temperature": request.temperature,
             self._token_limit: self._most_tokens(request),
+            "stream": True,
+            "stream_options": {"include_usage": True},
         }
         if request.seed is not None:
             fields["seed"] = request.seed
@@ -49,7 +63,10 @@ class Dialect:
                 fields["response_format"] = _response_format(self._formats[0], request)
             if self._formats[:1] != ["json_schema"]:
                 fields["messages"][-1]["content"] += "\n\n" + _in_words(request.reply_schema)
-        return {name: value for name, value in fields.items() if name not in self._left_out} | self._endpoint.body
+        taken = {name: value for name, value in fields.items() if name not in self._left_out} | self._endpoint.body
+        if not taken.get("stream"):
+            taken.pop("stream_options", None)
+        return taken
 
     def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
         """Whether the server's error names a field of the body `sent` that can be replaced or left out from here on."""
@@ -66,27 +83,40 @@ class Dialect:
             self._save()
 
     def _most_tokens(self, request: ChatRequest) -> int:
-        most = self._endpoint.max_tokens
+        most = self._most_taken
         return most if request.max_tokens is None or self._thinks else min(request.max_tokens, most)
 
     def _save(self) -> None:
-        content = json.dumps([self._token_limit, sorted(self._left_out), self._formats, self._thinks])
+        content = json.dumps([self._token_limit, sorted(self._left_out), self._formats, self._thinks, self._most_taken])
         self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", (self._name, content))
 
     def _learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
-        if "max_completion_tokens" in message and self._sent(sent, "max_tokens"):
-            self._token_limit = "max_completion_tokens"
-            return True
-        named = re.match(r"\w*", param or "")
-        words = {named[0]} if named and named[0] in sent else set(re.findall(r"\w+", message))
-        refused = {field for field in ("temperature", "seed") if field in words and self._sent(sent, field)}
+        if _ABOUT_TOKENS.search(message) and not _ABOUT_CONTEXT.search(message):
+            if most := self._tokens_taken(sent, message):
+                self._most_taken = min(self._most_taken, most)
+                return True
+            if "max_completion_tokens" in message and self._sent(sent, "max_tokens"):
+                self._token_limit = "max_completion_tokens"
+                return True
+        named = [field for field in re.findall(r"^\w+", param or "") if field in sent]
+        words = set(named or re.findall(r"\w+", message))
+        if "streaming" in message.lower():
+            words.add("stream")
+        refused = {field for field in _OPTIONAL if field in words and self._sent(sent, field)}
         self._left_out |= refused
-        about_format = "response_format" in words or any("schema" in word.lower() for word in words)
-        if not refused and about_format and self._sent(sent, "response_format"):
+        if not refused and _ABOUT_FORMAT.search(" ".join([*named, message])) and self._sent(sent, "response_format"):
             kind = sent["response_format"]["type"]
             self._formats = [f for f in self._formats if f != kind]
             return True
         return bool(refused)
+
+    def _tokens_taken(self, sent: dict[str, Any], message: str) -> int | None:
+        """The most tokens of a reply that the server names: the largest number below what was sent."""
+        if not self._sent(sent, self._token_limit):
+            return None
+        said = re.sub(r"^Error code: \d+", "", message)
+        numbers = [int(digits.replace(",", "")) for digits in re.findall(r"(?<![\w-])\d[\d,]*\b", said)]
+        return max((n for n in numbers if _FEWEST_TOKENS <= n < sent[self._token_limit]), default=None)
 
     @property
     def _name(self) -> str:

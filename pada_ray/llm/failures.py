@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import math
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from enum import Enum
@@ -14,6 +14,7 @@ from typing import Any
 import openai
 
 from pada_ray.config import EndpointConfig
+from pada_ray.llm.silence import Silent
 from pada_ray.printable import printable
 
 _LONGEST_WAIT = 600.0  # seconds; a longer Retry-After counts as CLOSED
@@ -24,14 +25,26 @@ _ABOUT_THE_PROMPT = re.compile(
     r"|context[ _](length|size|window|limit)|(maximum|max) (model|sequence) length|too (long|large)|token count"
 )
 
+_NO_SERVER_BEHIND = (502, 521, 522, 523)  # what a proxy in front of the server says
+_INVALID_REPLY = ("json_validate_failed", "output_parse_failed", "tool_use_failed")
+
 
 class Kind(Enum):
-    RATE = "too many requests or tokens"
-    OVERLOAD = "too many calls in flight"
-    FAULT = "a retry may succeed"
-    PROMPT = "this prompt is always refused"
-    REQUEST = "a request of this form is always refused"
-    CLOSED = "every request is refused"
+    """The values are what a person sees of calls that are made again."""
+
+    RATE = "rate limit"  # too many requests or tokens
+    OVERLOAD = "overload"  # too many calls in flight
+    SILENCE = "timeout"
+    UNREACHABLE = "no connection"
+    FAULT = "fault"  # a retry may succeed
+    REPLY = "invalid reply"  # the server refuses what its model wrote; another try may succeed
+    PROMPT = "prompt refused"  # this prompt is always refused
+    REQUEST = "request refused"  # a request of this form is always refused
+    CLOSED = "closed"  # every request is refused
+
+
+class BrokeOff(Exception):
+    """The connection ended before the reply did."""
 
 
 class CallFailed(Exception):
@@ -47,24 +60,54 @@ class CallFailed(Exception):
 
 def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     """Classifies an error of the client. Removes the key from the server's words."""
-    if isinstance(e, asyncio.TimeoutError):
-        return CallFailed(Kind.OVERLOAD, f"did not answer within {endpoint.timeout:g} s")
+    if isinstance(e, Silent):
+        return CallFailed(Kind.SILENCE, str(e))
+    if isinstance(e, BrokeOff):
+        return CallFailed(Kind.FAULT, "broke off in the middle of a reply")
+    if isinstance(e, RecursionError):
+        return CallFailed(Kind.FAULT, "cannot be understood: its answer is nested too deeply")
     if isinstance(e, openai.APIConnectionError):
-        return CallFailed(Kind.FAULT, "cannot be reached; check base_url and that the server runs")
+        return _no_connection(e)
     said = " ".join((words_of(e) if isinstance(e, openai.APIStatusError) else str(e)).split())
     if endpoint.api_key_env is not None:
         said = said.replace(key, "...")
     said = printable(said)[:300]
+    if isinstance(e, openai.APIError) and not isinstance(e, openai.APIStatusError):
+        return _refusal(e, said)  # an error within a stream
     if not isinstance(e, openai.APIStatusError):
         return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
     if e.status_code in (401, 403) and not _is_about_the_prompt(e):
         variable = endpoint.api_key_env
         source = f"the key in ${variable}" if variable else "a call without a key; name its variable in api_key_env"
         return CallFailed(Kind.CLOSED, f"refuses {source}")
+    if 300 <= e.status_code < 400:
+        return CallFailed(Kind.CLOSED, f"redirects to {_address(e.response)}, which is not followed; check base_url")
     wait = retry_after(e.response.headers, time.time())
     if wait is not None and wait > _LONGEST_WAIT:
         return CallFailed(Kind.CLOSED, f"asks to wait for {wait:,.0f} s: {said}")
-    return CallFailed(_kind(e), f"says: {said}", wait)
+    return _refusal(e, said, wait)
+
+
+def _no_connection(e: openai.APIConnectionError) -> CallFailed:
+    cause: BaseException | None = e
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = re.search(r"verify failed: ([^(]*[^( ])", str(cause))
+            told = f"has a certificate that cannot be trusted ({printable(why[1]) if why else 'it does not verify'})"
+            return CallFailed(Kind.CLOSED, f"{told}; check base_url, or name its authority in $SSL_CERT_FILE")
+        if isinstance(cause, ssl.SSLError):
+            return CallFailed(Kind.FAULT, "cannot be spoken to by TLS; check base_url, https or http")
+        cause = cause.__cause__ or cause.__context__
+    return CallFailed(Kind.UNREACHABLE, "cannot be reached; check base_url and that the server runs")
+
+
+def _address(response: Any) -> str:
+    """Where a redirect leads: scheme and host alone, since a query may hold a secret."""
+    try:
+        url = response.url.join(response.headers.get("location", ""))
+        return printable(f"{url.scheme}://{url.netloc.decode()}{url.path}")[:200]
+    except Exception:  # whatever a server wrote there
+        return "another address"
 
 
 def words_of(e: openai.APIStatusError) -> str:
@@ -78,20 +121,50 @@ def words_of(e: openai.APIStatusError) -> str:
     return f"{e.message} - {said}" if said else e.message
 
 
-def _kind(e: openai.APIStatusError) -> Kind:
+def teaches(e: openai.APIStatusError) -> bool:
+    """Whether an error may be about the form of the request."""
+    if e.status_code == 500:  # as some versions of llama.cpp answer
+        return "failed to parse grammar" in words_of(e)
+    return e.status_code in (400, 422, 501) and not _is_about_the_reply(e)
+
+
+def _refusal(e: openai.APIError, said: str, wait: float | None = None) -> CallFailed:
+    if _is_about_the_reply(e):
+        return CallFailed(Kind.REPLY, f"could not write a reply of the form that was asked for: {said}")
+    return CallFailed(_kind(e), f"says: {said}", wait)
+
+
+def _is_about_the_reply(e: openai.APIError) -> bool:
+    """Whether the server has checked what its model wrote, and found that it is not what was asked for (Groq)."""
+    return e.code in _INVALID_REPLY or (isinstance(e.body, dict) and "failed_generation" in e.body)
+
+
+def _kind(e: openai.APIError) -> Kind:
+    status = _status(e)
     if _is_about_the_prompt(e):
         return Kind.PROMPT
-    if e.status_code in (402, 404) or e.code == "insufficient_quota":
+    if status in (402, 404) or e.code == "insufficient_quota":
         return Kind.CLOSED
-    if e.status_code == 429:
+    if status == 429:
         return Kind.RATE
-    if e.status_code in (503, 529):
+    if status in (503, 529):
         return Kind.OVERLOAD
-    return Kind.FAULT if e.status_code >= 500 or e.status_code in (408, 409) else Kind.REQUEST
+    if status in _NO_SERVER_BEHIND:
+        return Kind.UNREACHABLE
+    return Kind.FAULT if status is None or status >= 500 or status in (408, 409) else Kind.REQUEST
 
 
-def _is_about_the_prompt(e: openai.APIStatusError) -> bool:
-    return e.status_code in (400, 403, 413, 422) and bool(_ABOUT_THE_PROMPT.search(f"{e.code} {words_of(e)}".lower()))
+def _status(e: openai.APIError) -> int | None:
+    """The HTTP status, which an error within a stream has as its code, if at all."""
+    if isinstance(e, openai.APIStatusError):
+        return e.status_code
+    code = e.body.get("code") if isinstance(e.body, dict) else None
+    return code if isinstance(code, int) else None
+
+
+def _is_about_the_prompt(e: openai.APIError) -> bool:
+    said = words_of(e) if isinstance(e, openai.APIStatusError) else e.message
+    return _status(e) in (400, 403, 413, 422, None) and bool(_ABOUT_THE_PROMPT.search(f"{e.code} {said}".lower()))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

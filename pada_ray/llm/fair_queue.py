@@ -44,6 +44,11 @@ class FairQueue(Generic[T]):
             del self._waiting[run]
         return run, item
 
+    def remove(self, run: str | None) -> list[T]:
+        """Takes out all items of a run, or of all runs."""
+        runs = list(self._waiting) if run is None else [run]
+        return [item for one in runs for item in self._waiting.pop(one, ())]
+
     def charge(self, run: str, units: float) -> None:
         """Adds to what the run has been given; negative `units` correct an estimate that was too high."""
         self._given[run] += units

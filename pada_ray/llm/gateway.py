@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pada_ray.config import EndpointConfig
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.errors import EndpointError, UnreadableReply
+from pada_ray.errors import EndpointDown, EndpointError, UnreadableReply
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
-from pada_ray.llm.call_watch import Watcher, unwatched
-from pada_ray.llm.calls import Calls, PromptRefused
+from pada_ray.llm.call_watch import Both, Watcher, unwatched
+from pada_ray.llm.calls import Calls, CallStopped, PromptRefused, ReplyRefused
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer, Usage
 from pada_ray.llm.database import open_database, transaction
-from pada_ray.llm.endpoint import Endpoint
-from pada_ray.llm.failures import CallFailed
+from pada_ray.llm.endpoint import Endpoint, Model
+from pada_ray.llm.failures import CallFailed, Kind
 from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.llm.reply_copy import PaidReply, ReplyCopy
 from pada_ray.llm.token_estimate import TokenEstimate
+from pada_ray.llm.waiting import Waiting, WaitingCalls
+from pada_ray.printable import printable
+from pada_ray.records import Message
 from pada_ray.storage import Folder
+
+PROBE = ChatRequest(
+    messages=[Message(role="user", content="Say ok.")],
+    reply_schema={
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"],
+        "additionalProperties": False,
+    },
+    temperature=0,
+    seed=None,
+    purpose="probe",
+    max_tokens=16,
+)
+"""What an endpoint is asked before anything is spent: in the form of all calls, but short."""
+_MOST_NAMES = 5
+
+
+class Probed(NamedTuple):
+    """What an endpoint gave when it was asked for a few tokens."""
+
+    context: int | None  # tokens of prompt and reply together, where the server says so
+    how: str
+    tokens: int
 
 
 class LlmGateway:
@@ -51,17 +82,34 @@ class LlmGateway:
         self._endpoint = Endpoint(endpoint, address, self._db)
         self._calls = Calls(endpoint, self._endpoint.complete, self._estimate)
         self._watcher = watcher
+        self._waiting = WaitingCalls()
+        self._ending: Counter[str] = Counter()  # runs whose calls are ended
         self._in_flight: dict[str, asyncio.Task[ChatReply]] = {}
         self._run_paying: dict[str, str] = {}  # for each call in flight
 
     async def chat(self, request: ChatRequest, payer: Payer, role: str) -> ChatReply:
         """The reply to `request`. A stored reply costs nothing; a request equal to one in flight waits for its reply.
 
-        Raises EndpointError when the endpoint cannot be reached, refuses, or keeps failing; UnreadableReply when it has
-        answered the run in this role but refuses this prompt for its length or content; and BudgetReached when the run
+        Raises EndpointError when the endpoint refuses or keeps failing, and EndpointDown when it has been down for
+        longer than it has patience for, both with the way to go on; UnreadableReply when it has
+        answered the run in this role but refuses this prompt for its length or content, or when it refuses what its
+        model writes; and BudgetReached when the run
         has spent its budget and none of its calls is in flight.
         """
         key = request_key(self._config, request, self._offline)
+        while True:
+            try:
+                reply = await self._reply(key, request, payer, role)
+                break
+            except CallStopped:
+                if key in self._in_flight or self._ending[payer.run]:
+                    raise
+            except EndpointError as e:
+                raise type(e)(f"{e}; {_go_on(payer.run, e)}") from None
+        self._account.share(payer.run, role, request.purpose, key)
+        return reply
+
+    async def _reply(self, key: str, request: ChatRequest, payer: Payer, role: str) -> ChatReply:
         reply = self._replies.get(key)
         if reply is None and key not in self._in_flight:
             most = self._most(request)
@@ -71,16 +119,28 @@ class LlmGateway:
                 self._budgets.release(payer, most)
             else:
                 self._start(key, request, payer, role, most)
-        if reply is None:
-            # The call will be paid for, so it finishes even if the caller has gone.
-            reply = await asyncio.shield(self._in_flight[key])
-        self._account.share(payer.run, role, request.purpose, key)
-        return reply
+        # The call will be paid for, so it finishes even if the caller has gone.
+        return await asyncio.shield(self._in_flight[key]) if reply is None else reply
 
     async def finish(self, run: str) -> None:
-        """Returns once none of the run's calls is in flight, so that every reply that is paid for is stored."""
-        while calls := [self._in_flight[key] for key, paying in self._run_paying.items() if paying == run]:
-            await asyncio.wait(calls)
+        """Ends a run's calls: none is sent any more, and those at the endpoint are waited for, so that every reply that
+        is paid for is stored."""
+        self._ending[run] += 1
+        self._calls.stop(run)
+        try:
+            while calls := [self._in_flight[key] for key, paying in self._run_paying.items() if paying == run]:
+                await asyncio.wait(calls)
+        finally:
+            self._ending[run] -= 1
+            self._calls.go_on(run)
+
+    async def under_way(self, run: str) -> int:
+        """How many of the run's calls are at the endpoint at this moment."""
+        return self._waiting.under_way(run)
+
+    async def waiting(self, run: str, role: str) -> Waiting | None:
+        """The run's calls that have waited for long or are made again."""
+        return self._waiting.waiting(run, role)
 
     async def usage(self, run: str) -> list[Usage]:
         """What the run used at all endpoints that share the cache, whoever paid, over all its resumptions."""
@@ -88,10 +148,29 @@ class LlmGateway:
 
     async def check(self) -> None:
         """Raises EndpointError when the endpoint cannot be reached or refuses the key. Costs no tokens."""
+        if self._config.base_url == "none":
+            return
         try:
             await self._endpoint.check()
         except CallFailed as e:
-            raise EndpointError(f"{self._config.base_url} ({self._config.model}) {e.message}") from None
+            raise EndpointError(f"{self._where} {e.message}") from None
+
+    async def probe(self, run: str, role: str) -> Probed:
+        """Asks for one real reply of a few tokens, for which `run` pays. Raises EndpointError, which names the models
+        that there are, if the endpoint gives none."""
+        models: list[Model] = []
+        try:
+            models = await self._endpoint.models()
+            completion = await self._endpoint.complete(PROBE)
+        except CallFailed as e:
+            if e.kind in (Kind.RATE, Kind.REPLY):  # it is there, and answers at another time
+                return Probed(None, "is busy: " + e.message if e.kind == Kind.RATE else "answers", 0)
+            raise EndpointError(f"{self._where} {e.message}{_instead(self._config.model, models)}") from None
+        usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
+        with transaction(self._db):
+            self._account.pay(run, role, PROBE, f"probe {uuid.uuid4().hex}", completion, usd)
+        context = next((model.context for model in models if model.name == self._config.model), None)
+        return Probed(context, "answers", completion.prompt_tokens + completion.completion_tokens)
 
     async def close(self) -> None:
         await self._endpoint.close()
@@ -109,13 +188,18 @@ class LlmGateway:
         self._run_paying[key] = payer.run
 
     async def _call(self, key: str, request: ChatRequest, run: str, role: str) -> ChatReply:
-        watch = self._watcher(run, role, request.purpose)
+        waiting = self._waiting.begin(run, role)
+        watch = Both(self._watcher(run, role, request.purpose), waiting)
         try:
             completion = await self._calls.call(request, run, watch)
+        except ReplyRefused as e:
+            raise UnreadableReply(f"{request.purpose}: {e}") from None
         except PromptRefused as e:
             if self._account.answered(run, role):
                 raise UnreadableReply(f"{request.purpose}: {e}") from None
             raise  # it may refuse every prompt, for example if `max_tokens` exceeds the model's context
+        finally:
+            self._waiting.end(waiting)
         usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
         with transaction(self._db):
             self._replies.put(key, request, completion.reply)
@@ -126,6 +210,24 @@ class LlmGateway:
             await self._copy.keep(PaidReply(request=request, **paid))
         return completion.reply
 
+    @property
+    def _where(self) -> str:
+        return f"{self._config.base_url} ({self._config.model})"
+
     def _most(self, request: ChatRequest) -> Cost:
         most = self._estimate.most(request)
         return Cost(most.prompt + most.completion, money(self._config.price, most.prompt, most.completion) or 0.0)
+
+
+def _instead(model: str, models: Sequence[Model]) -> str:
+    """What an error adds where the server lists other models."""
+    names = [m.name for m in models]
+    if not names or model in names:
+        return ""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"; it lists no model of this name, but {printable(', '.join(names[:_MOST_NAMES]))}{more}"
+
+
+def _go_on(run: str, e: EndpointError) -> str:
+    first = "" if isinstance(e, EndpointDown) else "fix it, then "
+    return f"{first}continue with `pada resume {run}`"

@@ -184,6 +184,10 @@ class Limiter:
         """The call ended in a way that says nothing about limits."""
         self._in_flight -= 1
 
+    def hold(self, until: float) -> None:
+        """No call starts before that."""
+        self._paused_until = max(self._paused_until, until)
+
     def refused(self, start: Start, pause: float, now: float, *, by_rate: bool) -> None:
         """The endpoint refused the call, because of the rate of calls (`by_rate`) or because it is overloaded, and asks
         for a pause of `pause` seconds."""

@@ -56,5 +56,7 @@ def request_key(endpoint: EndpointConfig, request: ChatRequest, offline: Teacher
     if endpoint.base_url == "offline" and offline is not None:
         known.append(offline.model_dump(exclude=_NOT_IN_REPLIES))
     settings = json.dumps(known, sort_keys=True)
-    content = request.model_dump_json(exclude={"purpose"})
+    # Replies of 0.1, which knew no limit of a request's own, are found too.
+    left_out = {"purpose"} if request.max_tokens is not None else {"purpose", "max_tokens"}
+    content = request.model_dump_json(exclude=left_out)
     return hashlib.sha256(f"{settings}\n{content}".encode()).hexdigest()

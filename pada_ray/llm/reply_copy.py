@@ -19,7 +19,8 @@ from pada_ray.storage import Folder
 
 _TABLE = "CREATE TABLE IF NOT EXISTS copied (key TEXT PRIMARY KEY, file TEXT NOT NULL)"
 _NOT_COPIED = """
-SELECT r.key, p.experiment, p.role, p.purpose, r.request, r.text, r.cut_off, p.prompt_tokens, p.completion_tokens, p.usd
+SELECT r.key, p.experiment, p.role, p.purpose, r.request, r.text, r.cut_off, p.prompt_tokens, p.completion_tokens,
+    p.usd, p.estimated
 FROM replies r JOIN paid_calls p ON p.key = r.key WHERE r.key NOT IN (SELECT key FROM copied)
 """
 _READERS = 16  # files read at a time
@@ -36,6 +37,7 @@ class PaidReply(Record):
     prompt_tokens: int
     completion_tokens: int
     usd: float | None
+    estimated: bool = False
 
 
 class ReplyCopy:
@@ -107,12 +109,12 @@ class ReplyCopy:
             if self._replies.get(paid.key) is not None:
                 return
             self._replies.put(paid.key, paid.request, paid.reply)
-            completion = Completion(paid.reply, paid.prompt_tokens, paid.completion_tokens)
+            completion = Completion(paid.reply, paid.prompt_tokens, paid.completion_tokens, paid.estimated)
             self._account.pay(paid.experiment, paid.role, paid.request, paid.key, completion, paid.usd)
 
 
-def _paid_reply(row: tuple[str, str, str, str, str, str, int, int, int, float | None]) -> PaidReply:
-    key, run, role, purpose, request, text, cut_off, prompt_tokens, completion_tokens, usd = row
+def _paid_reply(row: tuple[str, str, str, str, str, str, int, int, int, float | None, int]) -> PaidReply:
+    key, run, role, purpose, request, text, cut_off, prompt_tokens, completion_tokens, usd, estimated = row
     return PaidReply(
         key=key,
         experiment=run,
@@ -122,4 +124,5 @@ def _paid_reply(row: tuple[str, str, str, str, str, str, int, int, int, float | 
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         usd=usd,
+        estimated=bool(estimated),
     )

@@ -14,7 +14,7 @@ from pada_ray.errors import DamagedFile
 CHECKSUM = "checksum"  # column of a row; NULL in rows of version 0.1
 _ROWS = {
     "replies": ("key", "request", "text", "cut_off"),
-    "paid_calls": ("experiment", "role", "purpose", "key", "prompt_tokens", "completion_tokens", "usd"),
+    "paid_calls": ("experiment", "role", "purpose", "key", "prompt_tokens", "completion_tokens", "usd", "estimated"),
 }
 
 

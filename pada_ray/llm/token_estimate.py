@@ -49,7 +49,8 @@ class TokenEstimate:
 
     def most(self, request: ChatRequest) -> Tokens:
         """The maximum that the call can take: a reply up to the token limit."""
-        return Tokens(_size(request) // _FEWEST_BYTES_PER_TOKEN, self._max_tokens)
+        most = self._max_tokens if request.max_tokens is None else min(request.max_tokens, self._max_tokens)
+        return Tokens(_size(request) // _FEWEST_BYTES_PER_TOKEN, most)
 
     def learn(self, request: ChatRequest, completion: Completion) -> None:
         self._tokens_per_byte.learn(completion.prompt_tokens / _size(request))

@@ -53,12 +53,11 @@ class Turnstile:
                 self._queue.charge(run, tokens)
                 waiting.turn.set_result(self._limiter.start(tokens, now))
 
-    def dismiss(self, problem: str) -> None:
-        """Fails all waiting calls with an EndpointError."""
-        while self._queue:
-            _, waiting = self._queue.pop()
+    def dismiss(self, problem: EndpointError, run: str | None = None) -> None:
+        """Fails all waiting calls, or those of one run, with an error like `problem`."""
+        for waiting in self._queue.remove(run):
             if not waiting.turn.done():
-                waiting.turn.set_exception(EndpointError(problem))
+                waiting.turn.set_exception(type(problem)(str(problem)))
 
     def _admit_at(self, when: float) -> None:
         if self._timer is not None:

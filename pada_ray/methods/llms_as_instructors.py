@@ -38,4 +38,4 @@ async def llms_as_instructors_lec(train: Sequence[Sample], steps: Steps, max_ite
 
 
 LE = Method(llms_as_instructors, instruction="learning_from_errors")
-LEC = Method(llms_as_instructors_lec, instruction="learning_from_errors")
+LEC = Method(llms_as_instructors_lec, contrasts=True, instruction="learning_from_errors")

@@ -26,6 +26,8 @@ class Method:
     """Whether the Quality Control Agent verifies and judges its new samples."""
     finds_patterns: bool = False
     """Whether the Pattern Analysis Agent is at work."""
+    contrasts: bool = False
+    """Whether it looks for questions like those that failed, by the embedding model."""
     drafts_blindly: bool = False
     """Whether strategies are drafted from training samples, without a look at any failure."""
     most_iterations: int | None = None

@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from pada_ray.config import dump_config
+from pada_ray.printable import visible
 from pada_ray.report.charts import Chart
 from pada_ray.report.evidence import Evidence
 from pada_ray.report.headline import Headline
@@ -75,8 +77,9 @@ def stamp(changed: float) -> str:
 
 
 def as_json(value: Any) -> str:
-    """JSON for a script element. No text in it can close the element."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    """JSON for a script element. No text in it can close the element, and hidden marks are visible."""
+    text = visible(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
@@ -122,12 +125,18 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"text_of": text_of, "groups_of_rows": groups_of_rows}
     return environment
+
+
+def _shown(value: object) -> object:
+    """The value as a page shows it. Markup is ours: style, scripts, and JSON that is ready."""
+    return visible(value) if type(value) is str else value
 
 
 def _figures(contents: Contents) -> dict[str, Any]:

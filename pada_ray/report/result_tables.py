@@ -29,6 +29,7 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
         Column("over vanilla, %", "signed"),
         Column("best on val", "number"),
         Column("training samples", "count"),
+        Column("short runs", "count"),
         Column("unscored", "count"),
         Column("generator tokens", "count"),
         Column("all tokens", "count"),
@@ -44,6 +45,7 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
             _gain_over_vanilla(group, split),
             None if group.is_reference else mean_of(run.accuracy(run.state.best, split) for run in group.done),
             rounded(mean_of(run.training_samples(run.final) for run in group.done)),
+            sum(run.shortfall > 0 for run in group.done) or None,
             sum(score.unscored for score in group.final_scores(split)) or None,
             *token_values(group.done, is_priced(sweep)),
             paper_accuracy(*group.paper_setting, group.method) if group.paper_setting else None,
@@ -55,10 +57,11 @@ def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split:
     notes = [
         f"{split.capitalize()} accuracy or exact match of the final model, mean over seeds with Student's 95% "
         "interval; with one seed, Wilson's interval over the items",
-        _meaning_of_bold(against),
+        *_meaning_of_bold(pairings, against),
         "over vanilla: relative gain over iteration-0 of the same runs; best on val: the accuracy of the model that "
         "val would select",
         "training samples: those of the final model, mean per run",
+        *short_runs(sweep),
         *_unscored(groups, split),
         "Tokens and USD are means per run, as if each run were alone; a reply that runs share counts for each of them",
         *_sources(groups),
@@ -84,7 +87,8 @@ def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split
             bold.add((i, j))
     notes = [
         f"{split.capitalize()} accuracy or exact match in % of the final model, mean ± deviation over seeds",
-        _meaning_of_bold(against),
+        *_meaning_of_bold(pairings, against),
+        *short_runs(sweep),
         *_unfinished(sweep),
         *_references(groups),
     ]
@@ -92,8 +96,11 @@ def table1(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split
     return Table("table1", title, columns, rows, notes, frozenset(bold))
 
 
-def comparison_table(pairings: Sequence[Pairing], against: str, split: Split, name: str, title: str) -> Table:
+def comparison_table(
+    sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split, name: str, title: str
+) -> Table:
     """The difference between `against` and each other method."""
+    detect = sweep.design.detect
     columns = [
         Column("setting"),
         Column(f"{against} against"),
@@ -101,23 +108,32 @@ def comparison_table(pairings: Sequence[Pairing], against: str, split: Split, na
         Column("95%", "interval"),
         Column("p", "p"),
         Column("p, Holm", "p"),
+        Column("look"),
+        Column("bound", "bound"),
         Column("McNemar p", "p"),
         Column("smallest detectable", "number"),
+        Column("seeds needed", "count"),
         Column("seeds", "count", once=True),
         Column("items", "count", once=True),
         Column("over", once=True),
+        Column("standing"),
     ]
     rows = [[p.setting, p.other, *_pairing_values(p)] for p in pairings]
     notes = [
-        f"Points of {split} accuracy, paired over the same items and seeds; bold where p after Holm's correction over "
-        "this table is below 0.05",
-        "p and interval come from a bootstrap over what the column “over” says. With one seed, p is McNemar's exact "
-        "one, and both are about these two trained models only",
-        "smallest detectable: the smallest true difference that this comparison would have shown with 80% power",
+        f"Points of {split} accuracy, paired over the same items and seeds. p and interval are those of the paired t "
+        "test over the seeds; with one seed p is McNemar's exact one, the interval is from a bootstrap over the items, "
+        "and both are about these two trained models only",
+        *_family(sweep, pairings, against),
+        "smallest detectable: the smallest true difference that this comparison would have shown with 80% power, "
+        "uncorrected",
         "McNemar's p over several seeds is about these trained models rather than the methods",
+        *short_runs(sweep),
     ]
-    if any(p.found and p.found.seeds == 2 for p in pairings):
-        notes.append("With two seeds, the intervals are too narrow: they cover about 85% instead of 95%")
+    if any(p.needed for p in pairings):
+        notes.append(
+            f"seeds needed: those that show a difference of {detect:g} points with 80% power at Holm's first step, by "
+            "the spread at the first look"
+        )
     bold = frozenset((i, 2) for i, p in enumerate(pairings) if p.significant)
     return Table(name, title, columns, rows, notes, bold, grouped=True)
 
@@ -215,21 +231,63 @@ def token_values(runs: Sequence[Run], priced: bool) -> list[Value]:
     ]
 
 
+def short_runs(sweep: Sweep) -> list[str]:
+    """Which runs got fewer samples than they asked for, in words; nothing where none did."""
+    short = [
+        f"{cell.name} ({cell.run.shortfall})"
+        for cell in sweep.cells
+        if isinstance(cell.run, Run) and cell.run.shortfall
+    ]
+    if not short:
+        return []
+    why = "Left out of comparisons, though not of means, because samples that the run asked for are missing"
+    return [f"{why}: {', '.join(short)}"]
+
+
 def _pairing_values(pairing: Pairing) -> list[Value]:
-    found = pairing.found
+    found, look = pairing.found, pairing.look if pairing.look and len(pairing.look.seeds) > 1 else None
     if found is None:
-        return [*[None] * 8, pairing.problem]
+        return [*[None] * 12, pairing.standing]
     return [
         found.difference,
         (found.low, found.high),
-        pairing.p,
+        found.p,
         pairing.corrected,
+        f"{look.number or 'none'} of {len(look.seeds)}" if look else None,
+        pairing.bound if look else None,
         found.mcnemar_p,
         found.detectable,
+        pairing.needed,
         found.seeds,
         found.items,
         found.over,
+        pairing.standing,
     ]
+
+
+def _family(sweep: Sweep, pairings: Sequence[Pairing], against: str) -> list[str]:
+    """What the comparisons of a table are corrected for."""
+    named = sweep.design.primary
+    if not named:
+        return [
+            "All comparisons are exploratory, and p is not corrected for their number: the sweep's file names no "
+            f"primary ones. To name some, add before the first run: primary: [{{method: {against}, against: "
+            f"{pairings[0].other if pairings else 'vanilla'}}}]"
+        ]
+    if sweep.design.method != against:
+        return [f"All comparisons are exploratory: the primary ones are of {sweep.design.method}, not of {against}"]
+    notes = [
+        "Only primary comparisons, which the sweep's file names, can be significant: where p, Holm is below 0.05 "
+        "(bold). Holm's family are all primary comparisons of the sweep, unfinished ones included. The p of "
+        "exploratory comparisons is not corrected",
+    ]
+    if sweep.design.looks:
+        notes.append(
+            "look: the primary comparisons are tested when the seeds of a declared look are done, and at no other "
+            "time. p, Holm takes all looks into account (spending of Lan and DeMets after O'Brien and Fleming); bound "
+            "is what p itself has to be below at this look and this step of Holm's method"
+        )
+    return notes
 
 
 def _accuracy_values(group: Group, split: Split) -> list[Value]:
@@ -247,18 +305,23 @@ def _gain_over_vanilla(group: Group, split: Split) -> float | None:
 def _leads(group: Group, groups: Sequence[Group], pairings: Sequence[Pairing], against: str) -> bool:
     """Whether the method is ahead in its setting, as `_meaning_of_bold` defines it. No method is ahead of one without a
     finished run."""
-    shown = {p.other: p.found.difference for p in pairings if p.setting == group.setting and p.significant and p.found}
+    here = {p.other: p for p in pairings if p.setting == group.setting}
     if group.method != against:
-        return shown.get(group.method, 0) < 0
+        pairing = here.get(group.method)
+        return bool(pairing and pairing.significant and pairing.found and pairing.found.difference < 0)
     others = {g.method for g in groups if g.setting == group.setting} - {against}
-    return bool(others) and all(shown.get(other, 0) > 0 for other in others)
+    primary = [pairing for pairing in here.values() if pairing.look]
+    is_ahead = all(other in here and (found := here[other].found) and found.difference > 0 for other in others)
+    return bool(primary) and is_ahead and all(pairing.significant for pairing in primary)
 
 
-def _meaning_of_bold(against: str) -> str:
-    return (
-        f"Bold: {against} where it is significantly ahead of every other method in the setting; another method where "
-        f"it is significantly ahead of {against}"
-    )
+def _meaning_of_bold(pairings: Sequence[Pairing], against: str) -> list[str]:
+    if not any(pairing.look for pairing in pairings):
+        return []
+    return [
+        f"Bold: {against} where it is ahead of every other method in the setting, and significantly in each primary "
+        f"comparison; another method where a primary comparison shows it significantly ahead of {against}"
+    ]
 
 
 def _sources(groups: Sequence[Group]) -> list[str]:

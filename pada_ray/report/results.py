@@ -12,11 +12,13 @@ from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.findings.paper_results import Dataset
 from pada_ray.records import Message, Prediction, Sample, Split
 from pada_ray.run import run_files
+from pada_ray.run.axes import DATASET, METHOD, SEED, Label, setting_of
 from pada_ray.run.configs import read_config
+from pada_ray.run.design import Design
 from pada_ray.run.run_files import ADAPTER
 from pada_ray.run.run_folder import RunFolder, check_run, has_begun
 from pada_ray.run.state import FILE, RunState, Score, read_state
-from pada_ray.run.sweep import CELLS, DATASET, METHOD, SEED, Label, setting_of
+from pada_ray.run.sweep import CELLS, read_design
 from pada_ray.run.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
@@ -24,7 +26,7 @@ from pada_ray.storage import Folder
 class Run(NamedTuple):
     """One run. `coordinates` are its labels on the axes of its sweep."""
 
-    folder: Folder
+    folder: RunFolder
     config: Config
     state: RunState
     status: str
@@ -72,6 +74,23 @@ class Run(NamedTuple):
     def training_samples(self, model: str | None) -> int | None:
         """None for the base model."""
         return self.state.counts.get(model or "", {}).get("training_samples")
+
+    @property
+    def shortfall(self) -> int:
+        """Synthetic samples that the run asked for and did not get, over all iterations."""
+        counts = self.state.counts
+        wanted = self.config.data_generation.samples_to_add(self._train_samples)
+        # Runs of 0.1 with nothing to write from had a quota of 0, and so no shortfall.
+        return sum(
+            max(wanted, each["quota"]) - each["accepted"]
+            for each in counts.values()
+            if {"quota", "accepted"} <= each.keys()
+        )
+
+    @property
+    def _train_samples(self) -> int:
+        first = self.state.counts.get(run_files.model(0), {})
+        return first.get("training_samples", 0) + first.get("left_out_as_too_long", 0)
 
     def score(self, model: str | None, split: Split) -> Score | None:
         """None where the model has not been evaluated, or none of its replies was scored."""
@@ -126,6 +145,9 @@ class Sweep(NamedTuple):
     folder: Folder
     name: str
     cells: list[SweepCell]
+    design: Design = Design()
+    seeds: tuple[Label, ...] = ()
+    """Of the grid, in its order, where the design has looks: those that are not due yet have no cells."""
 
     @property
     def runs(self) -> list[Run]:
@@ -155,7 +177,8 @@ def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run
 def read_sweep(folder: Folder) -> Sweep:
     """The sweep in a folder, with every cell that its file lists, whatever its status."""
     listed = folder.read_yaml(SWEEP_FILE)
-    return Sweep(folder, listed["name"], [_read_cell(folder, cell) for cell in listed["cells"]])
+    cells = [_read_cell(folder, cell) for cell in listed["cells"]]
+    return Sweep(folder, listed["name"], cells, read_design(listed), tuple(listed.get("seeds", ())))
 
 
 def interval_over_items(score: Score) -> tuple[float, float]:

@@ -367,7 +367,9 @@ def time_table(run: Run) -> Table:
 def _remarks(run: Run, model: str) -> list[str]:
     if METHODS[run.config.method].reference and model == run.final:
         return ["final", "trained on val: a reference, no rival"]
-    return [text for text, holds in (("final", model == run.final), ("best on val", model == run.state.best)) if holds]
+    remarks = {"final": model == run.final, "best on val": model == run.state.best}
+    remarks[f"{run.shortfall} samples missing"] = model == run.models[-1] and run.shortfall > 0
+    return [text for text, holds in remarks.items() if holds]
 
 
 def _points(share: float | None) -> float | None:

@@ -34,19 +34,24 @@ def _cell_table(name: str, title: str, cells: Sequence[SweepCell]) -> Table:
         Column("val", "number"),
         Column("test", "number"),
         Column("best on val"),
+        Column("samples missing", "count"),
         Column("stage or error"),
     ]
     rows: list[list[Value]] = []
     for cell in cells:
         run = cell.run
         if isinstance(run, MissingRun):
-            rows.append([cell.name, "missing", None, None, None, None, run.reason])
+            rows.append([cell.name, "missing", *[None] * 5, run.reason])
             continue
         last = run.models[-1] if run.models else None
         why = run.state.error or (None if run.status == "done" else run.state.stage)
         accuracies = [run.accuracy(last, "val"), run.accuracy(last, "test")]
-        rows.append([cell.name, run.status, last, *accuracies, run.state.best, why])
-    return Table(name, title, columns, rows, ["Accuracies in % of the last model so far"])
+        rows.append([cell.name, run.status, last, *accuracies, run.state.best, run.shortfall or None, why])
+    notes = [
+        "Accuracies in % of the last model so far",
+        "samples missing: synthetic samples that the run asked for and did not get; comparisons leave such a run out",
+    ]
+    return Table(name, title, columns, rows, notes)
 
 
 def iteration_table(sweep: Sweep) -> Table:

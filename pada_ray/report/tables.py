@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from pada_ray.printable import visible
+
 Value = str | int | float | tuple[float, float | None] | None
-Kind = Literal["text", "count", "number", "signed", "p", "interval", "spread"]
-"""`interval` is (low, high), `spread` (mean, deviation); the deviation may be None."""
+Kind = Literal["text", "count", "number", "signed", "p", "bound", "interval", "spread"]
+"""`interval` is (low, high), `spread` (mean, deviation); the deviation may be None. `bound` is a level for p."""
 
 
 class Column(NamedTuple):
@@ -149,9 +151,11 @@ def text_of(value: Value, column: Column) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(text_of(bound, column._replace(kind='number')) for bound in value)}]"
     if isinstance(value, str):
-        return value
+        return visible(value)
     if column.kind == "p":
         return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if column.kind == "bound":
+        return f"{value:.2g}"
     if column.kind == "signed":
         return _number(value, f"+.{column.digits}f")
     return _number(value, ",d" if isinstance(value, int) else f",.{column.digits}f")
@@ -183,8 +187,8 @@ def _csv_titles(column: Column) -> list[str]:
 def _csv_values(column: Column, value: Value) -> list[Value]:
     if column.kind in ("interval", "spread"):
         return list(value) if isinstance(value, tuple) else [None, None]
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return [f"'{value}"]
+    if isinstance(value, str):
+        return [visible(f"'{value}" if value.startswith(_FORMULA) else value)]
     return [value]
 
 

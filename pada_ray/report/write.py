@@ -6,18 +6,13 @@ from collections.abc import Sequence
 
 from pada_ray.report import presence_tables, result_tables, run_tables, sweep_tables
 from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
-from pada_ray.report.comparison import (
-    compare_methods,
-    compare_models,
-    is_ablation,
-    reference,
-    split_for_results,
-)
+from pada_ray.report.comparison import compare_models, is_ablation, reference, split_for_results
 from pada_ray.report.evidence import read_evidence
 from pada_ray.report.groups import groups_of
 from pada_ray.report.headline import run_headlines, sweep_headlines
 from pada_ray.report.items import read_items
 from pada_ray.report.page import Contents, run_page, stamp, sweep_page
+from pada_ray.report.primary import compare_methods
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
 from pada_ray.report.task_tables import task_tables
@@ -67,20 +62,21 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
     groups = groups_of(sweep)
     rivals = [group for group in groups if not group.is_reference] or groups
     methods = list(dict.fromkeys(group.method for group in rivals))
-    against = reference(methods, against)
-    ablations = [method for method in methods if is_ablation(method, against)]
-    others = [method for method in methods if method != against and method not in ablations]
-    pairings = compare_methods(runs, against, others)
-    ablation_pairings = compare_methods(runs, against, ablations)
+    against = reference(methods, against, sweep.design.method)
+    compared = compare_methods(sweep, against, [method for method in methods if method != against])
+    pairings = [pairing for pairing in compared if not is_ablation(pairing.other, against)]
+    ablations = [pairing for pairing in compared if is_ablation(pairing.other, against)]
     tables = [
         result_tables.table1(sweep, pairings, against, split),
         result_tables.result_table(sweep, pairings, against, split),
-        result_tables.comparison_table(pairings, against, split, "comparisons", f"{against} against the other methods"),
+        result_tables.comparison_table(
+            sweep, pairings, against, split, "comparisons", f"{against} against the other methods"
+        ),
         result_tables.gain_table(sweep, against, split),
         presence_tables.sweep_presence_table(sweep),
         result_tables.ablation_table(sweep, against, split),
         result_tables.comparison_table(
-            ablation_pairings, against, split, "ablation_comparisons", f"{against} against its ablations"
+            sweep, ablations, against, split, "ablation_comparisons", f"{against} against its ablations"
         ),
         sweep_tables.iteration_table(sweep),
         sweep_tables.gap_table(sweep),
@@ -88,7 +84,7 @@ def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[s
         sweep_tables.unfinished_table(sweep),
         sweep_tables.cell_table(sweep),
     ]
-    charts = [difference_chart([*pairings, *ablation_pairings], against), iteration_chart(sweep, against)]
+    charts = [difference_chart([*pairings, *ablations], against), iteration_chart(sweep, against)]
     contents = Contents(
         headlines=sweep_headlines(sweep),
         tables=_write_tables(tables, out),

@@ -24,6 +24,7 @@ EventName = Literal[
     "run began",
     "run resumed",
     "run paused",
+    "run stopped",
     "run failed",
     "run ended",
     "stage began",
@@ -31,6 +32,7 @@ EventName = Literal[
     "model evaluated",
     "shortfall",
     "not analysed",
+    "calls waiting",
 ]
 
 

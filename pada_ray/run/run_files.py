@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pada_ray.records import SPLITS, Sample, Split
 from pada_ray.storage import Folder
-from pada_ray.tasks import Knowledge
+from pada_ray.tasks import Knowledge, check_named_by_data
 
 CONFIG = "config.yaml"
 REPLIES = "replies.sqlite"
@@ -23,9 +23,19 @@ def split(name: Split) -> str:
     return f"data/{name}.jsonl"
 
 
-def read_samples(folder: Folder) -> dict[Split, list[Sample]]:
-    """The samples of every split that the run has."""
-    return {s: folder.read_records(split(s), Sample) for s in SPLITS if folder.exists(split(s))}
+def read_samples(folder: Folder, task: str | None = None) -> dict[Split, list[Sample]]:
+    """The samples of every split that the run has.
+
+    Args:
+        task: the one that the run's config names.
+
+    Raises:
+        ConfigError: a sample names a task that is neither built in nor `task`.
+    """
+    samples = {s: folder.read_records(split(s), Sample) for s in SPLITS if folder.exists(split(s))}
+    for name in {s.task for members in samples.values() for s in members}:
+        check_named_by_data(name, task)
+    return samples
 
 
 def read_knowledge(folder: Folder) -> Knowledge:

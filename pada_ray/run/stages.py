@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from pada_ray.errors import BudgetReached, StorageError, one_line, root_cause
+from pada_ray.errors import PAUSES, StorageError, one_line, root_cause
 from pada_ray.records import Record
 from pada_ray.run import run_files
 from pada_ray.run.checksums import StoredFile, stored
@@ -84,13 +84,18 @@ class StageKeeper:
             self.tell("run began")
 
     def stop(self, error: BaseException) -> None:
-        """The run cannot go on: it has failed, or it is paused because its budget is reached."""
+        """The run cannot go on: it has failed, or it is paused because its budget is reached or an endpoint is down."""
         root = root_cause(error)
         told = one_line(root, most=2000)
-        paused = isinstance(root, BudgetReached)
+        paused = isinstance(root, PAUSES)
         with contextlib.suppress(StorageError):  # of a full disk: the error that stopped the run is the one to tell
             self._transition(status="paused" if paused else "failed", error=told)
             self.tell("run paused" if paused else "run failed", error=told)
+
+    def interrupt(self) -> None:
+        """The user stops the run."""
+        self._transition(status="stopped", error=None)
+        self.tell("run stopped")
 
     def end(self, best: str) -> None:
         self._transition(status="done", stage="done", best=best)

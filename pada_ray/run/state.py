@@ -75,8 +75,8 @@ class RunState(BaseModel):
     checksum: str = ""
     """Of the file, as it is without it. Files of version 0.1 have none."""
     name: str
-    status: Literal["running", "paused", "failed", "done"] = "running"
-    """`paused`: its budget is reached."""
+    status: Literal["running", "paused", "stopped", "failed", "done"] = "running"
+    """`paused`: its budget is reached, or an endpoint is down. `stopped`: by Ctrl-C, a signal or a closed terminal."""
     stage: str = START
     iteration: int = 0
     judged: bool = False

@@ -5,32 +5,31 @@ from __future__ import annotations
 import copy
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pada_ray.config import CHANGEABLE, Config, check_config, lay_over, put, read_raw
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record
 from pada_ray.run import run_files
+from pada_ray.run.axes import METHOD, SEED, Label, setting_of
 from pada_ray.run.configs import check_names, read_config
+from pada_ray.run.design import Design, setting_key
+from pada_ray.run.state import is_done
 from pada_ray.storage import Folder
 
 CELLS = "cells"  # folder of the cells' runs in the sweep's folder
 SHARED = "shared"  # folder of the stages that cells have in common
 FILE = "sweep.yaml"
-METHOD, SEED, DATASET = "method", "seed", "dataset"  # axes with a meaning of their own
 
-Label = str | int | float | bool | None
 Axis = list[Label] | dict[str | int, dict[str, Any]]
 Grid = dict[str, Axis]
 
 
-class SweepKeys(BaseModel):
+class SweepKeys(Design):
     """What a sweep's file holds beside the keys of a config."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     grid: Grid | list[Grid]
     """For each axis a list of values of the config key that it is named after, or labels with the keys that each sets.
@@ -52,6 +51,12 @@ class Sweep(Record):
     url: str  # the sweep's folder
     parallel: int
     cells: list[Cell]
+    design: Design
+
+    @property
+    def seeds(self) -> list[Label]:
+        """The seeds of the grid, in its order."""
+        return list(dict.fromkeys(cell.coordinates.get(SEED) for cell in self.cells))
 
     def folder(self, cell: Cell) -> Folder:
         """Where a cell's run is kept."""
@@ -73,9 +78,8 @@ def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = 
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"{path}: {where}: {first['msg']}; an axis is a list of values, or labels with the keys that each sets"
-        ) from None
+        axis = "; an axis is a list of values, or labels with the keys that each sets" if where[:4] == "grid" else ""
+        raise ConfigError(f"{path}: {where}: {first['msg']}{axis}") from None
     name = raw.get("name", "sweep")
     url = Folder(f"{lasting(str(raw.get('runs', Config.model_fields['runs'].default)))}/{name}").url
     cells = []
@@ -94,7 +98,12 @@ def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = 
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise ConfigError(f"{path}: grid: two cells are called {twice}; give the axes' labels other names")
-    return Sweep(name=name, url=url, parallel=keys.parallel, cells=cells)
+    try:
+        keys.check([cell.coordinates for cell in cells])
+    except ConfigError as e:
+        raise ConfigError(f"{path}: {e}") from None
+    design = Design(**{key: getattr(keys, key) for key in Design.model_fields})
+    return Sweep(name=name, url=url, parallel=keys.parallel, cells=cells, design=design)
 
 
 def chosen(sweep: Sweep, only: list[str]) -> list[Cell]:
@@ -116,15 +125,23 @@ def chosen(sweep: Sweep, only: list[str]) -> list[Cell]:
     return cells
 
 
-def setting_of(coordinates: dict[str, Label]) -> str:
-    """What beside method and seed tells a cell from others, such as `dataset gsm8k, regime 300`."""
-    return ", ".join(f"{axis} {label}" for axis, label in coordinates.items() if axis not in (METHOD, SEED))
+def up_to(sweep: Sweep, seeds: dict[str, int]) -> list[Cell]:
+    """The cells of the grid's first seeds, as many as `seeds` says for their setting, and of those that are begun."""
+    number = {seed: i for i, seed in enumerate(sweep.seeds)}
+    return [
+        cell
+        for cell in sweep.cells
+        if number[cell.coordinates.get(SEED)] < seeds[setting_of(cell.coordinates)]
+        or sweep.folder(cell).exists(run_files.CONFIG)
+    ]
 
 
-def write_sweep(sweep: Sweep) -> None:
-    """Writes the list of cells into the sweep's folder, for whoever reads its results.
+def write_sweep(sweep: Sweep, due: Sequence[Cell] | None = None) -> None:
+    """Writes the list of cells, or only of those that are `due`, and the design into the sweep's folder, for whoever
+    reads its results.
 
-    Raises ConfigError when a cell was run already with another config.
+    Raises ConfigError when a cell was run already with another config, or when the design was changed after a run was
+    done.
     """
     folder = Folder(sweep.url)
     for cell in sweep.cells:
@@ -133,8 +150,42 @@ def write_sweep(sweep: Sweep) -> None:
             raise ConfigError(
                 f"{run.url}: this cell was run with another config; give the sweep another name (--set name=...)"
             )
-    listed = [{"name": cell.name, "coordinates": cell.coordinates} for cell in sweep.cells]
-    folder.write_yaml(FILE, {"name": sweep.name, "cells": listed})
+    _keep_to_the_design(sweep, folder)
+    listed = [{"name": cell.name, "coordinates": cell.coordinates} for cell in (sweep.cells if due is None else due)]
+    design = sweep.design.model_dump(exclude_defaults=True)
+    seeds = {"seeds": sweep.seeds} if sweep.design.looks else {}
+    folder.write_yaml(FILE, {"name": sweep.name, **design, **seeds, "cells": listed})
+
+
+def read_design(listed: dict[str, Any]) -> Design:
+    """The design in a sweep's list of cells; that of a sweep of 0.1 names nothing."""
+    return Design(**{key: listed[key] for key in Design.model_fields if key in listed})
+
+
+def _keep_to_the_design(sweep: Sweep, folder: Folder) -> None:
+    """Whoever has seen results can name what they show. So primary comparisons and their seeds stay as they were."""
+    if not folder.exists(FILE):
+        return
+    before = folder.read_yaml(FILE)
+    design = read_design(before)
+    if not (design.primary or sweep.design.primary) or not any(is_done(sweep.folder(cell)) for cell in sweep.cells):
+        return
+    if design != sweep.design:
+        was = design.model_dump(exclude_defaults=True) or "none"
+        raise ConfigError(
+            f"{folder.url}: primary, looks and detect are named before the first run is done, and here they were "
+            f"{was}; leave them so, or give the sweep another name (--set name=...)"
+        )
+    seeds: dict[Any, list[Label]] = {}
+    for coordinates in (cell["coordinates"] for cell in before["cells"]):
+        seeds.setdefault((coordinates.get(METHOD), setting_key(coordinates)), []).append(coordinates.get(SEED))
+    for cell in sweep.cells:
+        known = seeds.get((cell.coordinates.get(METHOD), setting_key(cell.coordinates)))
+        if known and cell.coordinates.get(SEED) not in known and not design.looks:
+            raise ConfigError(
+                f"{folder.url}: seed {cell.coordinates.get(SEED)} was added after runs were done; a sweep with primary "
+                "comparisons gets more seeds only by `looks`, or by another name (--set name=...)"
+            )
 
 
 def _what_is_done(config: Config) -> dict[str, Any]:

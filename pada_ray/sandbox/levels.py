@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pada_ray.errors import ConfigError, PadaError
+from pada_ray.sandbox.inside.seccomp import filters_calls
 from pada_ray.sandbox.launch import Launch, Level, launches
 from pada_ray.sandbox.supervise import supervise
 
@@ -67,10 +68,11 @@ def check_level(required: Level) -> None:
 def describe_level() -> str:
     """One line about this machine's sandbox, for `pada doctor`."""
     launch, why = standing()
+    calls = "" if filters_calls() else "; system calls are not filtered"
     if launch.level == "strong":
-        return f"strong, by {launch.means}: no network, no files but Python's, processes apart"
+        return f"strong, by {launch.means}: no network, no files but Python's, processes apart{calls}"
     files = "the files that every user may read" if launch.own_user else "this user's files"
-    return f"basic, by limits: tested code reaches the network and {files}; {why}"
+    return f"basic, by limits: tested code reaches the network and {files}{calls}; {why}"
 
 
 def obstacle(launch: Launch) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 class Usage(NamedTuple):
     processes: int
-    memory: int  # bytes, without files; shared memory counts for each process
+    memory: int  # bytes, without files; shared memory counts for each process that has mapped it
 
 
 def descendants(pid: int) -> list[int]:
@@ -29,7 +30,8 @@ def descendants(pid: int) -> list[int]:
 def usage(pid: int) -> Usage:
     """What the descendants of a process use together."""
     pids = descendants(pid)
-    return Usage(len(pids), sum(map(_memory, pids)))
+    unmapped = {file: size for pid in pids for file, size in _memory_files(pid)}
+    return Usage(len(pids), sum(map(_memory, pids)) + sum(unmapped.values()))
 
 
 def kill_descendants(pid: int, patience: float = 5.0) -> None:
@@ -70,3 +72,13 @@ def _memory(pid: int) -> int:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
     return 0
+
+
+def _memory_files(pid: int) -> Iterator[tuple[int, int]]:
+    """The files of a process that are memory (memfd_create): number, and bytes in them."""
+    with suppress(OSError):  # another user's process
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if os.readlink(file).startswith("/memfd:"):
+                    found = file.stat()
+                    yield found.st_ino, found.st_blocks * 512

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import marshal
 import math
 import os
@@ -24,7 +25,7 @@ from pada_ray.sandbox.processes import kill_descendants, usage
 MAX_OUTPUT = 1_000_000  # bytes on standard output and standard error together
 MAX_FILE = 10_000_000  # bytes in any one file
 MAX_PROCESSES = 64  # processes and threads; the sandbox itself uses up to four of them
-_MAX_VERDICT = 10_000  # bytes
+_MAX_VERDICT = 10_000  # bytes; its reason has a thousand characters at most
 _LOOK_EVERY = 0.05  # seconds
 # Without these, numerical libraries start a thread per core.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -48,6 +49,7 @@ def supervise(launch: Launch, program: str, tests: str, timeout: float, memory_m
     """
     user = secrets.choice(_SPARE_USERS) if launch.own_user else None
     owner = user if launch.level == "basic" else None
+    token = secrets.token_hex(16)
     with _pipe() as (read_out, write_out), _pipe() as (read_verdict, write_verdict), _folder(owner) as folder:
         settings: Settings = {
             "verdict": write_verdict.fileno(),
@@ -58,7 +60,7 @@ def supervise(launch: Launch, program: str, tests: str, timeout: float, memory_m
             "folder": launch.folder(folder),
         }
         with tempfile.TemporaryFile() as request:
-            request.write(marshal.dumps(cast(dict[str, Any], settings)) + marshal.dumps((program, tests)))
+            request.write(marshal.dumps(cast(dict[str, Any], settings)) + marshal.dumps((token, program, tests)))
             request.seek(0)
             process = subprocess.Popen(
                 launch.python(),
@@ -77,9 +79,20 @@ def supervise(launch: Launch, program: str, tests: str, timeout: float, memory_m
             stopped, output, verdict = _watch(process, read_out, read_verdict, timeout, look)
         finally:
             _end(process)
-    line = verdict.decode(errors="replace").partition("\n")[0]
-    reason = "ran to its end" if line == "+" else line[1:] or stopped or "the process ended before the program did"
-    return SandboxResult(line == "+", reason, output.decode(errors="replace"))
+    passed, said = _read_verdict(verdict, token)
+    reason = "ran to its end" if passed else said or stopped or "the process ended before the program did"
+    return SandboxResult(passed, reason, output.decode(errors="replace"))
+
+
+def _read_verdict(verdict: bytes, token: str) -> tuple[bool, str]:
+    """Whether the tests passed, and in one line why not; (False, "") for anything but what `main` writes."""
+    try:
+        match json.loads(verdict.partition(b"\n")[0]):
+            case [given, bool() as passed, str() as reason] if given == token:
+                return passed, " ".join(reason.split())
+    except (ValueError, RecursionError):
+        pass
+    return False, ""
 
 
 def _limits(launch: Launch, timeout: float, memory_mb: int) -> list[tuple[str, int]]:

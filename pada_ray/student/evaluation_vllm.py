@@ -16,8 +16,8 @@ from pada_ray.records import Sample
 from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.run import run_files
 from pada_ray.run.run_folder import RunFolder
+from pada_ray.student.chat_encoder import Reply, load_encoder, model_location
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
-from pada_ray.student.model import Reply, load_encoder, model_location
 from pada_ray.tasks import get_task
 
 
@@ -84,7 +84,8 @@ def _generate(job: EvaluationJob, rows: list[dict[str, Any]]) -> list[dict[str, 
 
 def _engine_arguments(job: EvaluationJob, gpus: float) -> dict[str, Any]:
     dtype = job.student.dtype if job.student.dtype != "auto" or gpus else "float32"
-    arguments: dict[str, Any] = {"max_model_len": job.student.max_length, "dtype": dtype}
+    # Nothing of the model's generation_config.json, such as a repetition penalty: replies are greedy.
+    arguments: dict[str, Any] = {"max_model_len": job.student.max_length, "dtype": dtype, "generation_config": "vllm"}
     if job.adapter is not None:
         rank = json.loads(RunFolder(job.run).read_text(f"{job.adapter}/adapter_config.json"))["r"]
         arguments |= {"enable_lora": True, "max_lora_rank": next(r for r in VLLM_LORA_RANKS if r >= rank)}

@@ -26,7 +26,7 @@ REPORT = "fine_tune.yaml"  # file beside the adapter, written last
 class FineTuneReport(Record):
     job: str  # the job's name
     samples: int
-    left_out: int  # samples longer than student.max_length
+    left_out: int  # samples longer than student.max_length, and those that the student's template refuses
     steps: int
     final_loss: float  # mean over the last epoch
     losses: tuple[float, ...] = ()  # mean over each epoch

@@ -43,6 +43,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     from ray import train
 
     from pada_ray.student import model as student
+    from pada_ray.student.chat_encoder import encode_all, load_encoder, nothing_to_train_on
     from pada_ray.student.dropout import with_fast_dropout
     from pada_ray.student.micro_batches import MicroBatches, passes_for
     from pada_ray.student.trainer import Report, Trainer
@@ -56,15 +57,12 @@ def train_on_worker(config: dict[str, Any]) -> None:
         # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
         arguments = _arguments(job, output, passes, workers, rank)
         transformers.set_seed(job.seed)
-        encoder = student.load_encoder(job.student)
+        encoder = load_encoder(job.student)
         base = student.load_model(job.student)
         samples = RunFolder(job.run).read_records(job.training_set, Sample)
-        encoded = [encoder.conversation(s.messages) for s in samples]
-        fitting = [e for e in encoded if len(e.input_ids) <= job.student.max_length]
+        fitting, long, refused = encode_all(encoder, samples, job.student.max_length)
         if not fitting:
-            raise ConfigError(
-                f"student.max_length: every training sample is longer than {job.student.max_length} tokens"
-            )
+            raise nothing_to_train_on(job.student, long, refused)
         model = with_fast_dropout(_with_adapter(job, base))
         _check_room(model, output, job.run)
         lengths = [len(e.input_ids) for e in fitting]
@@ -74,7 +72,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             fitting,
             MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
             encoder.tokenizer,
-            Report({"samples": len(fitting), "left_out": len(encoded) - len(fitting), "workers": workers}, own),
+            Report({"samples": len(fitting), "left_out": len(long) + len(refused), "workers": workers}, own),
         )
         last = _checkpoint_of_ray_train() if own is None else own.folder()
         with last as checkpoint, telling_a_full_disk(output):
@@ -114,21 +112,27 @@ def _checkpoint_of_ray_train() -> Iterator[str | None]:
 
 def _with_adapter(job: FineTuneJob, base: Any) -> Any:
     """The base model with a fresh adapter, or the previous iteration's, to be trained."""
-    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     if job.student.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if job.previous_adapter is not None:
         with RunFolder(job.run).local_copy(job.previous_adapter) as previous:
             return PeftModel.from_pretrained(base, previous, is_trainable=True)
-    lora = LoraConfig(
+    return get_peft_model(base, lora_of(job.settings))
+
+
+def lora_of(settings: FineTuneConfig) -> Any:
+    """peft's config of the adapter."""
+    from peft import LoraConfig
+
+    return LoraConfig(
         task_type="CAUSAL_LM",
-        r=job.settings.lora.r,
-        lora_alpha=job.settings.lora.alpha,
-        lora_dropout=job.settings.lora.dropout,
-        target_modules=job.settings.lora.target_modules,
+        r=settings.lora.r,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        target_modules=settings.lora.target_modules,
     )
-    return get_peft_model(base, lora)
 
 
 def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: int) -> Any:

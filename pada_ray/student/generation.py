@@ -1,16 +1,17 @@
 """Greedy generation for a batch of prompts.
 
-It gives what transformers' `generate` gives, and does less for it: what all prompts begin with is read once, and a row
-that has ended leaves the batch.
+It gives what transformers' `generate` gives with no other settings, and does less for it: what all prompts begin with
+is read once, and a row that has ended leaves the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 _WORTH_SHARING = 8  # tokens; a shorter common beginning is read with each prompt
@@ -94,10 +95,37 @@ def _by_transformers(
     model: Any, prompts: Sequence[list[int]], rows: Sequence[_Row], ended: Ended, padding: int
 ) -> list[list[int]]:
     ids, mask = _left_padded(prompts, padding, model.device)
-    most = max(row.limit for row in rows)
-    greedily = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=most, pad_token_id=padding, **greedily)
-    for row, tokens in zip(rows, out[:, ids.shape[1] :].tolist(), strict=True):
-        for token in tokens:
-            row.add(token, ended)
+    with _nothing_but_greedy(model, max(row.limit for row in rows), padding) as settings:
+        model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=settings,
+            stopping_criteria=StoppingCriteriaList([_Watch(rows, ended)]),
+        )
     return [row.tokens for row in rows]
+
+
+class _Watch(StoppingCriteria):
+    """Notes the newest token of each row, and ends those that are done."""
+
+    def __init__(self, rows: Sequence[_Row], ended: Ended):
+        self._rows = rows
+        self._ended = ended
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
+            row.add(token, self._ended)
+        return torch.tensor([row.done for row in self._rows], device=input_ids.device)
+
+
+@contextmanager
+def _nothing_but_greedy(model: Any, limit: int, padding: int) -> Iterator[GenerationConfig]:
+    """The settings of greedy generation, and nothing of the model's generation_config.json while the block lasts:
+    `generate` takes from there what it is not told, such as a repetition penalty or beams."""
+    settings = GenerationConfig(do_sample=False, num_beams=1, max_new_tokens=limit, pad_token_id=padding)
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield settings
+    finally:
+        model.generation_config = own

@@ -14,9 +14,9 @@ from ray.train.huggingface.transformers import RayTrainReportCallback
 from torch.nn.functional import cross_entropy, pad
 from transformers.trainer_utils import get_last_checkpoint
 
+from pada_ray.student.chat_encoder import IGNORED, Encoded
 from pada_ray.student.checkpoints import OwnCheckpoints
 from pada_ray.student.micro_batches import EpochLoader, MicroBatches
-from pada_ray.student.model import IGNORED, Encoded
 
 
 class Trainer(transformers.Trainer):

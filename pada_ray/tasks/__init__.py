@@ -12,7 +12,7 @@ from pada_ray.records import Sample
 from pada_ray.tasks.base import Check, Task
 from pada_ray.tasks.knowledge import Knowledge
 
-__all__ = ["TASKS", "Check", "Knowledge", "Task", "get_task", "learn"]
+__all__ = ["TASKS", "Check", "Knowledge", "Task", "check_named_by_data", "get_task", "learn"]
 
 TASKS = {
     "math": "pada_ray.tasks.math:Math",
@@ -60,6 +60,23 @@ def get_task(name: str, knowledge: Knowledge | None = None) -> Task:
     except TypeError as err:
         raise ConfigError(f"task {name!r} cannot be created without arguments: {err}") from err
     return task if knowledge is None else task.knowing(knowledge)
+
+
+def check_named_by_data(name: str, own: str | None) -> None:
+    """Checks the name of a task that stands in data: to look up any other name imports code, and who writes data may
+    not choose what is imported.
+
+    Args:
+        own: the task that the user named, in the config or on the command line.
+
+    Raises:
+        ConfigError: the name is neither a built-in task's nor `own`.
+    """
+    if name not in TASKS and name != own:
+        raise ConfigError(
+            f"task {name!r} is unknown: a line of data may name {', '.join(TASKS)}, or the task that the config "
+            "names (data.task)"
+        )
 
 
 @functools.cache  # called for every line of a file

@@ -10,29 +10,28 @@ reply's code.
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Sequence
 
 from pada_ray.errors import DataError
 from pada_ray.records import Message, Sample
 from pada_ray.sandbox import run_python, run_python_many
 from pada_ray.tasks.base import Check, Task, one_answer
+from pada_ray.tasks.code_blocks import blocks, syntax_error
 from pada_ray.tasks.own_words import after_thoughts
 
-_FENCE = re.compile(r"^([ \t]*)```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 _FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
 
 
 def code_of(reply: str, entry_point: str | None = None) -> str | None:
     """The code to run, None if there is none: the last block fenced as Python that defines `entry_point` (if that
     is None, any function or class); else the last such block of any fence; else the last block fenced as Python;
-    else the first fenced block; else the whole reply. A block loses the indentation of its fence."""
+    else the first fenced block; else the whole reply. A block loses the indentation of its fence; the whole reply keeps
+    its own, since it may be the body of the function."""
     reply = after_thoughts(reply)
-    blocks = [(language.lower(), _outdent(code, len(indent))) for indent, language, code in _FENCE.findall(reply)]
-    python = [code for language, code in blocks if language in ("python", "python3", "py")]
-    fenced = [code for _, code in blocks]
+    found = blocks(reply)
+    python = [code for language, code in found if language in ("python", "python3", "py")]
+    fenced = [code for _, code in found]
     name = re.escape(entry_point) if entry_point else r"\w+"
     defines = re.compile(
         rf"^(?:(?:async )?def|class) {name}\b" + (rf"|^{name}\s*=" if entry_point else ""), re.MULTILINE
@@ -43,11 +42,6 @@ def code_of(reply: str, entry_point: str | None = None) -> str | None:
             return defining[-1].rstrip()
     code = (python[-1:] or fenced[:1] or [reply])[0]
     return code.rstrip() if code.strip() else None
-
-
-def _outdent(code: str, width: int) -> str:
-    """Removes up to `width` spaces or tabs before each line."""
-    return re.sub(rf"^[ \t]{{1,{width}}}", "", code, flags=re.MULTILINE) if width else code
 
 
 class Code(Task):
@@ -76,7 +70,7 @@ class Code(Task):
         # Python requires these first, before the prompt too.
         future, code = "".join(_FUTURE.findall(code)), _FUTURE.sub("", code)
         prompt, entry_point = str(sample.meta.get("prompt", "")), entry_point or _last_function(code)
-        helpers = prompt if _syntax_error(prompt) is None else ""
+        helpers = prompt if syntax_error(prompt) is None else ""
         tested = f"{entry_point} = program.{entry_point}"
         return f"{future}{prompt}\n{code}", "\n".join([helpers, tested, tests, f"check({entry_point})"])
 
@@ -101,7 +95,7 @@ class Code(Task):
         code = self.read(sample.reference)
         if code is None:
             return Check("wrong", "the reply holds no code")
-        error = _syntax_error(code)
+        error = syntax_error(code)
         if error is not None:
             return Check("wrong", f"the code does not parse: {type(error).__name__}: {error}")
         if not sample.answer:
@@ -111,16 +105,6 @@ class Code(Task):
         except DataError as err:
             return Check("wrong", str(err))
         return Check("right" if result.passed else "wrong", result.reason)
-
-
-def _syntax_error(code: str) -> Exception | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a user need not see warnings about escapes in a sample
-        try:
-            ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return error
-    return None
 
 
 def _last_function(code: str) -> str:

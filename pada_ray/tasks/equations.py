@@ -73,7 +73,7 @@ def _compute(node: ast.expr) -> Fraction:
 def evaluate(expression: str, percent: str = "") -> Fraction | None:
     """The value of an expression of numbers and `+ - * / ^ ( )`, None for any other text. Each percent sign
     becomes the text `percent`: `/100` or nothing."""
-    python = re.sub(r"[$,]", "", expression).replace("^", "**").strip()
+    python = re.sub(r"[$,'’_]", "", expression).replace("^", "**").strip()
     python = re.sub(r"(?<=[\d)%])\s*(?=\()|(?<=\))\s*(?=\d)", "*", python)
     python = re.sub(r"([\d.]+)%", rf"(\1{percent})", python)
     if len(python) > 300 or re.search(r"\d{20}", python):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from pada_ray.tasks.numerals import found_numbers, number, numbers, tidy
+from pada_ray.tasks.numerals import found_numbers, number, tidy
 from pada_ray.tasks.own_words import own_words
 
 _HASHES = re.compile(r"####+")
@@ -13,21 +13,22 @@ _CLOSING_HASHES = re.compile(r"(?<=[^#\s])[ \t]*#+[ \t]*$", re.MULTILINE)
 _HEADING = re.compile(r"\W*\d+[.)]\s+[A-Z]")  # "#### 2. Count the eggs"
 _STATED = re.compile(
     r"\banswer\b(?:[^.,:=?\n]{0,40}\b(?:is|(?:would|should|must) be)\b(?!\s+not\b)\s*:?|[\s*_\"']*[:=])"
-    r"|\\f?boxed\s*\{(?P<boxed>(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)",
+    r"|\\(?:boxed|fbox)\s*\{(?P<boxed>(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)",
     re.IGNORECASE,
 )
 _DIGIT = re.compile(r"\d")
 # What may precede the number on its line.
 _LEAD = re.compile(
     r"(?:\W|[a-z](?=\s*=)|\b(?:answer|final|the|is|are|it|that|so|thus|therefore|then|simply|just|exactly|about"
-    r"|approximately|around|roughly|only|a(?!\s*=)|total|of|equals?|to|boxed|rs|usd)\b)*",
+    r"|approximately|around|roughly|only|a(?!\s*=)|total|of|equals?|to|boxed|rs|usd|negative|minus)\b)*",
     re.IGNORECASE,
 )
 # Where the claim ends and a remark on it begins.
 _ASIDE = re.compile(r"[.;!?](?=\s|$)|,\s(?!\W{0,3}\d)|\s(?:because|since|as|so|which|when|if|where)\b|\s\(")
 # What follows a number that is not the answer by itself: a choice, a range, a calculation, a time, a second unit.
 _MORE = re.compile(
-    r"(?:\s*[a-z%]+){0,2},?\s*\b(?:or|and|to)\s+\W{0,3}\d"
+    r"\s*(?:plus|minus|times|over|(?:multiplied|divided) by)\s+\W{0,3}\d"
+    r"|(?:\s*[a-z%]+){0,2},?\s*\b(?:or|and|to)\s+\W{0,3}\d"
     r"|\s*(?:[-+*/^x]|,|:(?!00\b))\s*[-$(]*\d"
     r"|\s*(?:h|hrs?|hours?|min(?:ute)?s?|feet|foot|ft|lbs?|pounds?|years?|months?|weeks?|days?|dollars?)\.?,?\s+\d",
     re.IGNORECASE,
@@ -50,7 +51,7 @@ def split_answer(reply: str) -> tuple[str, str | None]:
 
     An announcement counts only if a number opens its line, because a reply may begin with `Answer:` and then
     reason, or use `####` for headings. If a calculation follows `Answer:`, there must be no number after its
-    line. A `####` with no number after it counts too.
+    line. A `####` with no number after it counts too, and so does a box with whatever is in it.
     """
     reply = _CLOSING_HASHES.sub("", own_words(reply))
     hashes, stated = list(_HASHES.finditer(reply)), list(_STATED.finditer(reply))
@@ -61,7 +62,9 @@ def split_answer(reply: str) -> tuple[str, str | None]:
             return reply[: hashes[-1].start()], line
     if stated:
         last = stated[-1]
-        line, rest = (last["boxed"], "") if last["boxed"] else _first_line(reply[last.end() :])
+        if last["boxed"] is not None:
+            return reply[: last.start()], last["boxed"]
+        line, rest = _first_line(reply[last.end() :])
         if _opens_with_number(tidy(line)) and not ("=" in line and _DIGIT.search(rest)):
             return reply[: last.start()], line
     return reply, None
@@ -88,5 +91,5 @@ def final_number(reply: str) -> Fraction | None:
     reasoning, answer = split_answer(reply)
     if answer is not None:
         return _claimed(answer)
-    found = numbers(reasoning)
-    return found[-1] if found else None
+    found = list(found_numbers(reasoning))
+    return found[-1].value if found else None

@@ -19,6 +19,10 @@ from pada_ray.tasks.own_words import own_words
 _OPTION_LINE = re.compile(r"^\s*\(?([A-J])[.):](?:[ \t]+(.*)|$)", re.MULTILINE)
 _OPTION_INLINE = re.compile(r"(?:^|\s)\(?([A-J])[.)]\s+(.*?)(?=\s+\(?[A-J][.)]\s|$)", re.MULTILINE)
 
+_ANNOUNCED = re.compile(
+    r"\banswer\b(?:[\s*_\"']*[:=]|\s+(?:is|would be|should be|must be)\b:?)[\s*_]*([^\n]*)", re.IGNORECASE
+)
+
 
 def options_of(question: str) -> dict[str, str]:
     """The last list of options A, B, C, ... in the question, as letter to text; {} if there is none."""
@@ -34,23 +38,25 @@ def options_of(question: str) -> dict[str, str]:
     return {}
 
 
+def chosen_option(reply: str, options: dict[str, str]) -> str | None:
+    """The letter of the option whose text is the whole reply, or all that it announces; else `chosen_letter`."""
+    return _letter_of_text(own_words(reply), options) or chosen_letter(reply)
+
+
 def _letter_of_text(reply: str, options: dict[str, str]) -> str | None:
-    """The letter of the option whose text is the whole reply, up to spaces, final punctuation and, if that is
-    unambiguous, case."""
-    for plain in (_plain, lambda text: _plain(text).lower()):
-        letters = [letter for letter, text in options.items() if plain(text) and plain(text) == plain(reply)]
-        if letters:
-            return letters[0] if len(letters) == 1 else None
+    """The letter of the option whose text is the whole reply, or its line after the last `Answer:`, up to spaces, final
+    punctuation and, if that is unambiguous, case. A letter alone is no text."""
+    announced = list(_ANNOUNCED.finditer(reply))
+    for claim in (reply, announced[-1][1] if announced else ""):
+        for plain in (_plain, lambda text: _plain(text).lower()):
+            letters = [o for o, text in options.items() if len(_plain(text)) > 1 and plain(text) == plain(claim)]
+            if letters:
+                return letters[0] if len(letters) == 1 else None
     return None
 
 
-def _letter(reply: str, sample: Sample) -> str | None:
-    """The letter that a reply chooses, by itself or by the text of its option."""
-    return chosen_letter(reply) or _letter_of_text(own_words(reply), options_of(sample.question))
-
-
 def _plain(text: str) -> str:
-    return " ".join(text.split()).strip(" .!*\"'`")
+    return " ".join(text.split()).strip(" .!*_\"'`$<>()[]{}")
 
 
 class MultipleChoice(Task):
@@ -62,21 +68,22 @@ class MultipleChoice(Task):
         return chosen_letter(reply)
 
     def fails(self, reply: str, sample: Sample) -> bool:
-        """Whether the reply neither chooses the letter nor is the text of that option."""
-        return _letter(reply, sample) != one_answer(sample).strip().upper()
+        """Whether the reply neither chooses the letter nor says the text of that option."""
+        expected = one_answer(sample).strip().upper()
+        return chosen_option(reply, options_of(sample.question)) != expected
 
     def facts(self, sample: Sample, reply: str) -> dict[str, str]:
         """The two letters with the texts of their options."""
-        options, given = options_of(sample.question), _letter(reply, sample)
-        facts = {"expected": one_answer(sample).strip().upper(), "given": given or NOTHING}
+        options = options_of(sample.question)
+        facts = {"expected": one_answer(sample).strip().upper(), "given": chosen_option(reply, options) or NOTHING}
         return {name: f"{said}. {options[said]}" if said in options else said for name, said in facts.items()}
 
     def answer_of(self, messages: Sequence[Message]) -> str | None:
-        return self.read(messages[-1].content)
+        return chosen_option(messages[-1].content, options_of(messages[-2].content))
 
     def check(self, sample: Sample) -> Check:
-        letter = self.read(sample.reference)
         options = options_of(sample.question)
+        letter = chosen_option(sample.reference, options)
         if letter is None:
             return Check("wrong", "the reply names no option")
         if not options:

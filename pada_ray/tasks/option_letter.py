@@ -37,10 +37,22 @@ _STATED = [
         rf"{_MARKS}{_OPTION}({_CAPITAL}|{_SMALL})",
         rf"\b(?i:therefore|thus|hence|so)\b,?\s+(?i:it(?:['’]s| is| must be)\s+)?{_MARKS}{_OPTION}({_CAPITAL})",
         rf"\b(?:is|be)\b:?\s+{_MARKS}{_OPTION}({_CAPITAL})[\s*_\"')\]}}]{{0,9}}(?:[.!:]|\Z)",
-        rf"\b({_CAPITAL})\)?\s+(?:is|seems)\s+(?:the\s+)?(?:best|correct|right|most|only|answer)\b",
+        rf"\b({_CAPITAL})\)?\s+(?:is|seems)\s+(?:the\s+(?:only|most)|(?:the\s+)?(?:best|better|correct|right|answer)"
+        r"|most\s+(?:likely|probably|accurate|appropriate|plausible|suitable))\b",
         rf"[.!?:\n]\s*{_MARKS}({_CAPITAL})\W{{0,9}}\Z",
     )
 ]
+# These weaken a statement: the clause that it stands in is granted, or supposed; or it holds elsewhere only.
+_GRANTED = re.compile(
+    r"(?:^|[\s(,;.])(?:while|whilst|whereas|although|though|even if|if|granted|suppose|supposing|assuming)\b"
+    r"[^,;.!?\n]*$",
+    re.IGNORECASE,
+)
+_ELSEWHERE = re.compile(
+    r"[^\w,;.!?\n]*(?:\s+(?:too|as well))?(?:,?\s+but\b|\s+(?:only|about|that|when|where|if|unless|in|for|of|with)\b"
+    r"(?!\s+(?:this|the\s+(?:given|above|question|problem|passage|text))\b))",
+    re.IGNORECASE,
+)
 # If a reply states nothing: the first letter that is marked, else the first that stands alone.
 _MARKED = re.compile(
     r"\(([A-Ja-j])\)|\[([A-J])\]|\{([A-J])\}|\*\*([A-J])\b|(?<![\w.'’])([A-J])[.):](?!\w)|\A\W*([a-j])[.):]\s"
@@ -49,13 +61,22 @@ _ALONE = re.compile(rf"(?<![\w'’-])({_CAPITAL})")
 _ANOTHER = re.compile(rf"\W{{0,3}}(?:\s(?:and|or)\s|[,/&+])\W{{0,3}}({_CAPITAL})(?!\s+(?:is|was|has)\b)")
 
 
+def _is_weak(statement: re.Match[str]) -> bool:
+    """Whether it does not say what the answer to this question is: `While A is correct for rivers, ...`."""
+    reply, letter = statement.string, statement.start(1)
+    if _GRANTED.search(reply, max(0, letter - 200), letter):
+        return True
+    says_right = re.search(r"\b(?:best|better|correct|right)$", statement[0])
+    return says_right is not None and _ELSEWHERE.match(reply, statement.end()) is not None
+
+
 def chosen_letter(reply: str) -> str | None:
     """`A` to `J`: the whole reply `b`, `(B)`, `B.`; else what the reply states last, as in `the answer is B`,
     `Answer: (B)`, `I choose B`, `so B`, `B is correct`; else its first `(B)`, `B.`, `B)`, `**B`; else its first
     capital that stands alone and is no article.
 
-    Letters that the reply rules out are ignored. None if it chooses several (`B and C`), repeats the list of options,
-    or names none.
+    Letters that the reply rules out, or grants while it states another, are ignored. None if it chooses several
+    (`B and C`), repeats the list of options, or names none.
     """
     reply = own_words(reply).strip()
     bare = _BARE.fullmatch(reply)
@@ -64,7 +85,7 @@ def chosen_letter(reply: str) -> str | None:
     if _ONLY_LETTERS.fullmatch(reply):
         return None
     reply = _IGNORED.sub(" ", reply)
-    stated = [match for pattern in _STATED for match in pattern.finditer(reply)]
+    stated = [match for pattern in _STATED for match in pattern.finditer(reply) if not _is_weak(match)]
     if not stated and _ECHO.search(reply):
         return None
     found = max(stated, key=lambda match: match.start(1)) if stated else _MARKED.search(reply) or _ALONE.search(reply)

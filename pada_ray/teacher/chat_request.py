@@ -26,6 +26,8 @@ class ChatRequest:
     temperature: float
     seed: int | None
     max_tokens: int | None
+    stream: bool = False
+    stream_usage: bool = False  # whether the last chunk of a stream has the tokens
 
     @property
     def content(self) -> str:
@@ -38,23 +40,28 @@ class ChatRequest:
 
 
 def read_chat_request(body: Any) -> ChatRequest:
-    """Raises BadRequest for what the API would refuse, and for streaming, which is not offered."""
+    """Raises BadRequest for what the API would refuse."""
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     if not isinstance(body.get("model"), str) or not body["model"]:
         raise BadRequest("you must provide a model parameter", "model")
-    if body.get("stream"):
-        raise BadRequest("streaming is not offered here; send the request without 'stream'", "stream")
     if body.get("n") not in (None, 1):
         raise BadRequest("only one completion per request is offered (n = 1)", "n")
     _check_response_format(body.get("response_format"))
     limit = body.get("max_completion_tokens")
+    stream, options = body.get("stream") or False, body.get("stream_options") or {}
+    if not isinstance(stream, bool):
+        raise BadRequest("stream must be true or false", "stream")
+    if not isinstance(options, dict) or (options and not stream):
+        raise BadRequest("stream_options must be an object, and needs stream: true", "stream_options")
     return ChatRequest(
         model=body["model"],
         messages=_read_messages(body.get("messages")),
         temperature=float(_number(body, "temperature", 0, 2, default=1.0)),
         seed=_optional_int(body.get("seed"), "seed"),
         max_tokens=_optional_int(body.get("max_tokens") if limit is None else limit, "max_tokens", least=1),
+        stream=stream,
+        stream_usage=bool(options.get("include_usage")),
     )
 
 

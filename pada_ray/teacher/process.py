@@ -60,6 +60,7 @@ def start_teacher(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C is for its parent, which may still wait for replies
     )
     try:
         deadline = time.monotonic() + patience_s

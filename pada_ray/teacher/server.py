@@ -2,7 +2,7 @@
 
     POST /v1/chat/completions   GET /v1/models   GET /health
 
-No streaming, one completion per request, no key needed. Four characters count as a token, rounded up.
+Whole or streamed, one completion per request, no key needed. Four characters count as a token, rounded up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from aiohttp import web
@@ -38,6 +38,7 @@ from pada_ray.teacher.faults import draw_fault
 from pada_ray.teacher.replies import write_reply
 
 LARGEST_BODY = 64 * 2**20  # bytes
+PIECE = 200  # characters in a chunk of a stream
 
 
 class TeacherServer:
@@ -77,10 +78,15 @@ class TeacherServer:
         self._arrivals[chat.content] += 1
         access = Access(began, chat.content, self._arrivals[chat.content], prompt_tokens=chat.prompt_tokens)
         await asyncio.sleep(self.settings.latency_ms / 1000)
-        return await self._send(request, await self._answer(chat, access), access)
+        answer = await self._answer(chat, access)
+        if isinstance(answer, dict):
+            if chat.stream:
+                return await self._stream(request, chat, answer, access)
+            answer = web.json_response(answer)
+        return await self._send(request, answer, access)
 
-    async def _answer(self, chat: ChatRequest, access: Access) -> web.Response:
-        """The response. Its outcome goes into `access`."""
+    async def _answer(self, chat: ChatRequest, access: Access) -> web.Response | dict[str, Any]:
+        """The completion, or an error's response. Its outcome goes into `access`."""
         settings = self.settings
         fault = draw_fault(settings, chat.content, access.attempt)
         reply = write_reply(chat, settings, fault)
@@ -97,32 +103,41 @@ class TeacherServer:
             await asyncio.sleep(settings.hang_seconds)
         text, finish_reason = cut_to_tokens(reply.text, chat.max_tokens)
         access.completion_tokens = count_tokens(text)
-        return web.json_response(
-            {
-                "id": f"chatcmpl-{chat.content[:24]}",
-                "object": "chat.completion",
-                "created": int(access.time),
-                "model": chat.model,
-                "choices": [
-                    {
-                        "index": 0,
-                        "message": {"role": "assistant", "content": text, "refusal": None},
-                        "logprobs": None,
-                        "finish_reason": finish_reason,
-                    }
-                ],
-                "usage": {
-                    "prompt_tokens": access.prompt_tokens,
-                    "completion_tokens": access.completion_tokens,
-                    "total_tokens": access.prompt_tokens + access.completion_tokens,
-                },
-            }
-        )
+        return {
+            "id": f"chatcmpl-{chat.content[:24]}",
+            "object": "chat.completion",
+            "created": int(access.time),
+            "model": chat.model,
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text, "refusal": None},
+                    "logprobs": None,
+                    "finish_reason": finish_reason,
+                }
+            ],
+            "usage": {
+                "prompt_tokens": access.prompt_tokens,
+                "completion_tokens": access.completion_tokens,
+                "total_tokens": access.prompt_tokens + access.completion_tokens,
+            },
+        }
 
-    async def _send(self, request: web.Request, response: web.Response, access: Access) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, chat: ChatRequest, completion: dict[str, Any], access: Access
+    ) -> web.StreamResponse:
+        """Sends the completion as Server-Sent Events."""
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        return await self._send(request, response, access, _events(completion, with_usage=chat.stream_usage))
+
+    async def _send(
+        self, request: web.Request, response: web.StreamResponse, access: Access, events: Iterable[bytes] = ()
+    ) -> web.StreamResponse:
         """Sends the response here and not on return, to know whether it was sent."""
         try:
             await response.prepare(request)
+            for event in events:
+                await response.write(event)
             await response.write_eof()
             access.sent = request.transport is not None and not request.transport.is_closing()
         except ConnectionError:
@@ -130,6 +145,29 @@ class TeacherServer:
         access.seconds = round(time.time() - access.time, 6)
         self._log.write(access)
         return response
+
+
+def _events(completion: dict[str, Any], *, with_usage: bool) -> Iterator[bytes]:
+    """The completion in pieces, as the API streams it."""
+    (choice,) = completion["choices"]
+    text = choice["message"]["content"]
+    shared = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+
+    def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        part = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return _event(shared | {"choices": [part]} | ({"usage": None} if with_usage else {}))
+
+    yield event({"role": "assistant", "content": ""})
+    for start in range(0, len(text), PIECE):
+        yield event({"content": text[start : start + PIECE]})
+    yield event({}, choice["finish_reason"])
+    if with_usage:
+        yield _event(shared | {"choices": [], "usage": completion["usage"]})
+    yield b"data: [DONE]\n\n"
+
+
+def _event(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
 def _parse(body: bytes) -> Any:

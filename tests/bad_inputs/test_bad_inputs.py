@@ -112,6 +112,15 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", ["x", "x.csv", "x.parquet", "x.json"])
+def test_what_is_no_file_of_ones_own(tmp_path, told, name, kind):
+    NO_FILES[kind](name)
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("demo: {}, regime: 20", f"file: {name}"))
+    said = told()
+    assert f"this is {kind}" in said or (kind == "a folder" and "Is a directory" in said)
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
 @pytest.mark.parametrize("key", NODES)
 def test_what_is_no_file(tmp_path, told, key, kind):
     if (key, kind) == ("prompts", "a folder"):
@@ -120,14 +129,15 @@ def test_what_is_no_file(tmp_path, told, key, kind):
     raw["data"] = {"train": "train.jsonl", "val": "val.jsonl"}
     (tmp_path / "train.jsonl").write_text(RIGHT)
     (tmp_path / "val.jsonl").write_text(RIGHT.replace('"a"', '"b"').replace("1 + 1", "2 + 0"))
-    NO_FILES[kind]("x")
+    name = "x.jsonl" if key in ("data.train", "data.val") else "x"
+    NO_FILES[kind](name)
     if key == "prompts":
         (tmp_path / "templates").mkdir()
         (tmp_path / "x").rename(tmp_path / "templates" / "grading.jinja")
         raw["prompts"] = "templates"
     elif key != "config":
-        section, name = key.split(".")
-        raw.setdefault(section, {})[name] = "x"
+        section, part = key.split(".")
+        raw.setdefault(section, {})[part] = name
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
     said = told("x" if key == "config" else "c.yaml")
     assert f"this is {kind}" in said

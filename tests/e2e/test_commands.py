@@ -119,7 +119,7 @@ def test_doctor(tmp_path):
     assert "train 300, val 500, test 500" in told
     assert "run: can start" in told
     sick = pada("doctor", str(ROOT / "configs/paper/gsm8k.yaml"), cwd=tmp_path, check=False)
-    assert sick.returncode == 1
+    assert sick.returncode == 2
     assert "missing data: " in " ".join(sick.stdout.split())
 
 

@@ -17,7 +17,7 @@ def test_all_faults_at_ten_percent(tmp_path):
     log = tmp_path / "teacher.jsonl"
     faults = {f"offline.faults.{name}": 0.1 for name in FAULT_NAMES}
     patience = {"offline.hang_seconds": 3, "offline.retry_after_seconds": 0.2, "offline.access_log": log}
-    patience |= {f"llm.{role}.timeout": 1.5 for role in ("teacher", "judge")}
+    patience |= {f"llm.{role}.first_token_timeout": 1.5 for role in ("teacher", "judge")}
     small = {"data_generation.batch_size": 2, "pattern_analysis.batch_size": 2, "evaluation.max_new_tokens": 32}
     pada("run", str(ROOT / "configs/demo.yaml"), *settings(**faults, **patience, **small), cwd=tmp_path, timeout=800)
     run = Folder(str(tmp_path / "runs" / "demo"))

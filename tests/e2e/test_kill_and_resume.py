@@ -48,7 +48,7 @@ def test_killed_in_every_stage(tmp_path, uninterrupted, stages):
     kills = []
     with start_teacher(TeacherSettings(latency_ms=1000, access_log=str(log))) as teacher:
         endpoint = settings(llm__teacher__base_url=teacher.url, llm__judge__base_url=teacher.url)
-        started = Started("run", str(ROOT / "configs/demo.yaml"), *endpoint, cwd=tmp_path)
+        started = Started("run", str(ROOT / "configs/demo.yaml"), "--no-probe", *endpoint, cwd=tmp_path)
         for stage in stages:
             started.wait_until(lambda s=stage: stage_is(run, s), stage)
             if stage == "iteration-1: data generation":
@@ -59,7 +59,7 @@ def test_killed_in_every_stage(tmp_path, uninterrupted, stages):
             began = time.time()
             started.kill()
             kills.append((began - UNCERTAIN, time.time()))
-            started = Started("resume", str(run), cwd=tmp_path)
+            started = Started("resume", str(run), "--no-probe", cwd=tmp_path)
         started.finish()
     assert_same_outcome(run, uninterrupted)
 

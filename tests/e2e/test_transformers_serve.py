@@ -24,7 +24,7 @@ from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
-from pada_ray.student.model import load_tokenizer, model_location
+from pada_ray.student.chat_encoder import load_tokenizer, model_location
 
 MODEL = model_location("demo")
 ME = Payer(run="me")

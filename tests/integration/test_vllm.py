@@ -20,9 +20,10 @@ from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
 from pada_ray.run import run_files
+from pada_ray.student.chat_encoder import model_location
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob
-from pada_ray.student.model import Student, load_model, model_location
+from pada_ray.student.model import Student, load_model
 
 if importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed; `make vllm-check` installs it", allow_module_level=True)

@@ -86,10 +86,12 @@ def write_run(
     folder.write_text(FILE, state.model_dump_json())
 
 
-def write_sweep(folder: Folder, cells: dict[str, dict[str, Any]]) -> None:
-    """Writes the list of cells, by name and coordinates. The test writes the runs."""
+def write_sweep(folder: Folder, cells: dict[str, dict[str, Any]], *primary: str, **design: Any) -> None:
+    """Writes the list of cells, by name and coordinates, and the design: pada against each of `primary`. The test
+    writes the runs."""
     listed = [{"name": name, "coordinates": coordinates} for name, coordinates in cells.items()]
-    folder.write_yaml(SWEEP_FILE, {"name": "a sweep", "cells": listed})
+    named = {"primary": [{"method": "pada", "against": other} for other in primary]} if primary else {}
+    folder.write_yaml(SWEEP_FILE, {"name": "a sweep", **named, **design, "cells": listed})
 
 
 def cell(folder: Folder, name: str) -> Folder:

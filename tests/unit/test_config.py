@@ -52,8 +52,8 @@ def test_every_shipped_config_loads(file):
         (with_values(fine_tune__restart="never"), r"fine_tune.restart: .*'base' or 'previous'"),
         (with_values(fine_tune__workers=3), r"fine_tune: batch_size \(8\) must be a multiple of"),
         (with_values(quality_control__threshold=11), r"quality_control.threshold: .*less than or equal to 10"),
-        (with_values(data__train="a.jsonl"), r"data: give only one of `demo`, `dataset` and the files"),
-        (with_values(data={"train": "a.jsonl"}), r"data: give the files `train` and `val`"),
+        (with_values(data__train="a.jsonl"), r"data: give only one of `demo`, `dataset`, `file` and the files"),
+        (with_values(data={"train": "a.jsonl"}), r"data: give one `file`, or the files `train` and `val`"),
         (with_values(llm__teacher={"model": "a"}), r"llm.teacher.base_url: this key is required"),
         (with_values(llm__teacher__api_key_env="sk-abc-1"), r"llm.teacher.api_key_env: "),
         (
@@ -93,6 +93,10 @@ def test_a_wrong_config_is_one_clear_line(raw, message):
         ("api_key_env", "gsk_9aBcSECRETSECRETSECRET"),
         ("api_key_env", "hf_AbCdEfGhIjKlMnOpQrStUv"),
         ("base_url", "https://me:hunter2SECRET@proxy/v1"),
+        ("base_url", "https://proxy/v1?api_key=hunter2SECRET"),
+        ("base_url", "https://proxy/v1?api-version=3&subscription-key=hunter2SECRET"),
+        ("base_url", "https://proxy/v1?x=1&access_token=hunter2SECRET"),
+        ("base_url", "https://proxy/v1?sig=hunter2SECRET"),
     ],
 )
 def test_a_secret_that_would_be_written_to_files_is_refused_and_not_repeated(key, secret):
@@ -100,6 +104,46 @@ def test_a_secret_that_would_be_written_to_files_is_refused_and_not_repeated(key
         check_config(with_values(**{f"llm__teacher__{key}": secret}), "c.yaml")
     assert str(e.value).startswith(f"c.yaml: llm.teacher.{key}: ")
     assert secret not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "secret"),
+    [
+        ("headers", "Authorization", "Bearer hunter2SECRET"),
+        ("headers", "authorization", "hunter2SECRET"),
+        ("headers", "X-Api-Key", "hunter2SECRET"),
+        ("headers", "api-key", "hunter2SECRET"),
+        ("headers", "Ocp-Apim-Subscription-Key", "hunter2SECRET"),
+        ("headers", "X-Auth-Token", "hunter2SECRET"),
+        ("headers", "Cookie", "session=hunter2SECRET"),
+        ("headers", "X-Team", "Bearer hunter2SECRET"),
+        ("headers", "X-Team", "sk-hunter2SECREThunter2"),
+        ("headers", "sk-hunter2SECREThunter2", "X-Api-Key sk-hunter2SECREThunter2"),
+        ("body", "api_key", "hunter2SECRET"),
+        ("body", "user", "gsk_hunter2SECREThunter2"),
+    ],
+)
+def test_a_secret_in_headers_or_body_is_refused_and_not_repeated(section, name, secret):
+    with pytest.raises(ConfigError) as e:
+        check_config(with_values(**{f"llm__teacher__{section}": {name: secret}}), "c.yaml")
+    assert str(e.value).startswith(f"c.yaml: llm.teacher.{section}: ")
+    assert "api_key_env" in str(e.value)
+    assert "hunter2" not in str(e.value)
+
+
+@pytest.mark.parametrize("headers", ["Bearer hunter2SECRET", {"X-Team": ["hunter2SECRET"]}, ["hunter2SECRET"]])
+def test_a_header_of_a_wrong_kind_is_not_repeated(headers):
+    with pytest.raises(ConfigError) as e:
+        check_config(with_values(llm__teacher__headers=headers), "c.yaml")
+    assert "hunter2" not in str(e.value)
+
+
+def test_what_is_no_secret_is_taken():
+    headers = {"X-Team": "slm", "HTTP-Referer": "https://example.org", "X-Title": "skip the basic questions"}
+    body = {"reasoning_effort": "low", "max_tokens": 5, "top_k": 3, "user": "me", "stop": ["token"]}
+    url = "https://example.org/v1?api-version=2026-01-01"
+    teacher = {"base_url": url, "model": "m", "headers": headers, "body": body}
+    assert check_config(with_values(llm__teacher=teacher), "c.yaml").llm.teacher.headers == headers
 
 
 def test_a_secret_in_place_of_its_variable_is_not_repeated():

@@ -74,6 +74,21 @@ def test_each_layout_is_recognised_and_converted(tmp_path, row, layout, expected
     assert turns(found.converted[0].sample) == expected
 
 
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        ("    return 1\n", "    return 1"),
+        ("\n\n    x = 1\n    return x\n\n", "    x = 1\n    return x"),
+        ("\treturn 1", "\treturn 1"),
+        (" Hello \n", "Hello"),
+        ("\n \n- one\n- two", "- one\n- two"),
+    ],
+)
+def test_the_indentation_of_code_is_kept(tmp_path, reply, kept):
+    found = read_converted(written(tmp_path, {"prompt": "Write the body.", "completion": reply}))
+    assert found.converted[0].sample.reference == kept
+
+
 def test_an_array_and_parquet_are_read_as_well(tmp_path):
     import pyarrow
     import pyarrow.parquet
@@ -98,8 +113,8 @@ def test_an_array_and_parquet_are_read_as_well(tmp_path):
         (PROMPT, "not in the layout messages"),
         ({"messages": MESSAGES["messages"][:1]}, "does not end in a user's question and the assistant's reply"),
         (
-            {"messages": [*MESSAGES["messages"], {"role": "tool", "content": "x"}]},
-            "a message has the unknown role 'tool'",
+            {"messages": [*MESSAGES["messages"], {"role": "narrator", "content": "x"}]},
+            "a message has the unknown role 'narrator'",
         ),
         ({"messages": [{"role": "user", "content": ["x"]}]}, "a message is not text"),
         ({"messages": [{"role": "user", "content": " "}]}, "a message is empty"),
@@ -119,6 +134,56 @@ def test_what_is_no_sample_is_dropped_with_its_line_and_reason(tmp_path, bad, wh
     assert [d.where for d in found.dropped] == ["line 2"]
     assert why in found.dropped[0].why
     assert "\n" not in found.dropped[0].why
+
+
+CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+
+
+def beside(**keys):
+    """A row whose reply has something beside its text."""
+    question, reply = MESSAGES["messages"]
+    return {"messages": [question, reply | keys]}
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (beside(reasoning_content="2 and 3"), "a message has `reasoning_content`"),
+        ({**SHAREGPT, "tools": json.dumps([CALL])}, "the row has `tools`, which would be lost"),
+        ({**SHAREGPT, "images": ["a.png"]}, "the row has `images`"),
+        ({**ALPACA, "input": ["2", "3"]}, "`instruction` or `input` is not text"),
+        ({**ALPACA, "input": {"a": 2}}, "`instruction` or `input` is not text"),
+        ({**ALPACA, "instruction": ["Add."]}, "`instruction` or `input` is not text"),
+        ({**ALPACA, "history": "before"}, "`history` is not a list of questions with their replies"),
+        ({**ALPACA, "history": [["Hi"]]}, "`history` is not a list of questions with their replies"),
+        ({**ALPACA, "history": [["Hi", None]]}, "a message is not text"),
+    ],
+)
+def test_what_no_message_can_hold_is_listed_as_dropped(tmp_path, row, why):
+    layout = "sharegpt" if "conversations" in row else "alpaca" if "instruction" in row else "messages"
+    good = {"sharegpt": SHAREGPT, "alpaca": ALPACA, "messages": MESSAGES}[layout]
+    found = read_converted(written(tmp_path, good, row), layout)
+    assert len(found.converted) == 1
+    assert [(d.where, why in d.why) for d in found.dropped] == [("line 2", True)]
+
+
+@pytest.mark.parametrize("nothing", [None, [], "", "[]", {}])
+def test_an_empty_list_of_tools_is_none(tmp_path, nothing):
+    assert read_converted(written(tmp_path, {**SHAREGPT, "tools": nothing}, {**MESSAGES, "tools": nothing})).converted
+
+
+def test_the_history_of_an_alpaca_row_is_kept(tmp_path):
+    row = {**ALPACA, "system": "Be brief.", "history": [["Hello", "Hi!"], ["Ready?", "Yes."]]}
+    (converted,) = read_converted(written(tmp_path, row)).converted
+    assert turns(converted.sample) == [
+        ("system", "Be brief."),
+        ("user", "Hello"),
+        ("assistant", "Hi!"),
+        ("user", "Ready?"),
+        ("assistant", "Yes."),
+        ("user", "Add the numbers.\n\n2 and 3"),
+        ("assistant", "2 + 3 = 5. Answer: 5"),
+    ]
 
 
 def test_a_turn_that_is_no_object_is_told_and_not_passed_over(tmp_path):

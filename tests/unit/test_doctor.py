@@ -11,6 +11,7 @@ def config(**keys):
     raw = {
         "data": {"demo": {}, "regime": 20, "eval_samples": 5},
         "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
         "llm": {"teacher": endpoint, "judge": endpoint},
     }
     return check_config(raw | keys, "test")

@@ -8,7 +8,9 @@ from builders import math_sample
 from stub_workers import StubWorkers
 
 from pada_ray.config import check_config
-from pada_ray.errors import BudgetReached
+from pada_ray.errors import BudgetReached, EndpointDown
+from pada_ray.llm.client import GatewayLlm
+from pada_ray.llm.waiting import Waiting
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.run import run_files
 from pada_ray.run.event_log import FILE, EventLog, read_events
@@ -106,6 +108,18 @@ def test_a_run_pauses_where_its_budget_is_reached(folder):
     assert run(folder, StubWorkers()).status == "done"
 
 
+class Down(StubWorkers):
+    async def error_analysis(self, failures):
+        raise EndpointDown("http://x (m) cannot be reached")
+
+
+def test_a_run_pauses_where_an_endpoint_is_down(folder):
+    with pytest.raises(EndpointDown):
+        run(folder, Down())
+    assert read_state(folder).status == "paused"
+    assert told(folder)[-1] == ("run paused", "iteration-1: error analysis")
+
+
 class Unwilling(StubWorkers):
     async def write(self, batch):
         return [c.model_copy(update={"rejected": "low score"}) for c in await super().write(batch)]
@@ -125,3 +139,51 @@ def test_it_needs_no_folder_that_can_append():
     EventLog(folder).add("run began", "start")
     EventLog(folder).add("run resumed", "start", finished_stages=0)
     assert [e.event for e in read_events(folder)] == ["run began", "run resumed"]
+
+
+def test_a_run_that_the_user_stops_says_so_and_goes_on(folder):
+    class Slow(StubWorkers):
+        async def fine_tune(self, job):
+            await asyncio.sleep(60)
+
+    async def main():
+        orchestrator = Orchestrator(check_config(RAW, "test"), folder.url, Slow().workers())
+        work = asyncio.create_task(orchestrator.run())
+        while not any(e.stage.endswith("fine-tuning") for e in read_events(folder)):
+            await asyncio.sleep(0.01)
+        await orchestrator.interrupt()
+        told = read_state(folder)
+        work.cancel()  # as the actor is killed, only that this one sees it
+        return told
+
+    assert asyncio.run(main()).status == "stopped"
+    assert "run stopped" in [e.event for e in read_events(folder)]
+    assert run(folder, StubWorkers()).status == "done"
+
+
+def test_long_waits_for_an_endpoint_are_put_on_record(folder):
+    class Waits(GatewayLlm):
+        def __init__(self, seconds):
+            self.seconds = seconds
+
+        async def waiting(self):
+            return Waiting(role="teacher", calls=4, seconds=self.seconds, retried=2, reason="timeout")
+
+        async def usage(self):
+            return []
+
+    async def main():
+        llm = Waits(30)
+        stub = StubWorkers()
+        workers = stub.workers()._replace(account=llm)
+        orchestrator = Orchestrator(check_config(RAW, "test"), folder.url, workers)
+        seen = []
+        for llm.seconds in (30, 70, 80, 150):
+            *_, waiting = await orchestrator.status()
+            seen.append(waiting[0].seconds)
+        return seen
+
+    assert asyncio.run(main()) == [30, 70, 80, 150]
+    events = [e.figures for e in read_events(folder) if e.event == "calls waiting"]
+    assert [figures["seconds"] for figures in events] == [70, 150]
+    assert events[0] == {"role": "teacher", "calls": 4, "seconds": 70, "retried": 2, "reason": "timeout"}

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+import socket
 import sqlite3
 
 import pytest
 from aiohttp import web
-from stub_endpoint import StubEndpoint, completion, failure
+from stub_endpoint import Stream, StubEndpoint, completion, failure, finished
 
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.errors import BudgetReached, ConfigError, EndpointError, UnreadableReply
+from pada_ray.errors import BudgetReached, ConfigError, EndpointDown, EndpointError, UnreadableReply
+from pada_ray.llm import endpoint
 from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
@@ -160,7 +162,7 @@ def test_no_reply_is_lost_or_paid_for_twice_on_a_bad_day(tmp_path):
     settings = TeacherSettings(faults=faults, hang_seconds=30, retry_after_seconds=0.05, access_log=log, latency_ms=5)
 
     async def main(url):
-        endpoint = EndpointConfig(base_url="offline", model="m", timeout=3)
+        endpoint = EndpointConfig(base_url="offline", model="m", first_token_timeout=3)
         gateway = LlmGateway(endpoint, cache_in(tmp_path), url)
         asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(60)]
         replies = await asyncio.gather(*asked)
@@ -234,8 +236,41 @@ def test_remembers_what_a_server_refuses(tmp_path):
 
     server, _ = run(tmp_path, behaviour, use)
     assert len(server.bodies) == 6  # four refusals, once each
-    assert set(server.bodies[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert set(server.bodies[-1]) == {"model", "messages", "max_completion_tokens", "stream", "stream_options"}
     assert "JSON schema" in server.bodies[-1]["messages"][0]["content"]
+
+
+INVALID = {"code": "json_validate_failed", "failed_generation": "{'schema': temperature, 'response_format': max_tokens"}
+
+
+def test_a_reply_that_the_server_finds_invalid_is_asked_for_again(tmp_path):
+    def behaviour(body, n):
+        return (
+            failure(400, "Failed to generate JSON. Please adjust your prompt.", **INVALID) if n == 2 else completion()
+        )
+
+    async def use(gateway):
+        return await asyncio.gather(*(gateway.chat(question(str(i)), ONE, "teacher") for i in range(3)))
+
+    server, replies = run(tmp_path, behaviour, use, max_in_flight=1)
+    assert [r.text for r in replies] == ["hello"] * 3
+    assert len(server.bodies) == 4
+    assert all(set(body) == set(server.bodies[0]) for body in server.bodies)  # nothing was learned from it
+
+
+def test_a_reply_that_the_server_always_finds_invalid_is_unreadable(tmp_path):
+    def behaviour(body, n):
+        bad = body["messages"][0]["content"] == "bad"
+        return failure(400, "Generated JSON does not match the schema", **INVALID) if bad else completion()
+
+    async def use(gateway):
+        with pytest.raises(UnreadableReply, match=r"^test: offline \(m\) could not write a reply .* does not match"):
+            await gateway.chat(question("bad"), ONE, "teacher")
+        return await gateway.chat(question("good"), ONE, "teacher")
+
+    server, reply = run(tmp_path, behaviour, use)
+    assert reply.text == "hello"
+    assert server.asked == ["bad"] * 3 + ["good"]
 
 
 def test_other_bad_requests_are_told(tmp_path):
@@ -305,6 +340,10 @@ def check(tmp_path, base_url, **endpoint):
     asyncio.run(main())
 
 
+def test_where_no_llm_is_asked_nothing_is_looked_for(tmp_path):
+    check(tmp_path, "none")
+
+
 def test_no_server_is_told(tmp_path):
     with pytest.raises(EndpointError, match="cannot be reached"):
         check(tmp_path, "http://127.0.0.1:1/v1")
@@ -318,12 +357,18 @@ def test_a_server_without_a_list_of_models_is_there(tmp_path):
     assert server.bodies == []
 
 
+def test_a_server_whose_list_of_models_does_not_come_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint, "_LIST_WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+
+
 def test_a_server_that_does_not_answer_is_told(tmp_path):
     async def use(gateway):
         await ask_one(gateway)
 
     with pytest.raises(EndpointError, match=r"did not answer within 0\.01 s"):
-        run(tmp_path, lambda body, n: completion(), use, timeout=0.01, max_retries=0)
+        run(tmp_path, lambda body, n: completion(), use, first_token_timeout=0.01, max_retries=0)
 
 
 @pytest.mark.parametrize(
@@ -389,3 +434,69 @@ def test_a_cut_off_reply_is_marked(tmp_path):
 
     _, reply = run(tmp_path, lambda body, n: completion("{", "length"), use)
     assert reply.cut_off
+
+
+def test_what_stops_a_run_names_the_run_in_the_command_to_go_on_with(tmp_path):
+    """Also where two runs wait for one call."""
+
+    async def use(gateway):
+        asked = [gateway.chat(question(), payer, "teacher") for payer in (ONE, OTHER)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    for answer in (failure(401), failure(500), failure(400, "no such field"), failure(404)):
+        code, text = answer.status, answer.text
+        server, ends = run(
+            tmp_path,
+            lambda body, n, c=code, t=text: web.Response(status=c, text=t, content_type="application/json"),
+            use,
+            max_retries=0,
+        )
+        assert len(server.bodies) == 1
+        for end, payer in zip(ends, (ONE, OTHER), strict=True):
+            assert str(end).endswith(f"; fix it, then continue with `pada resume {payer.run}`")
+
+
+def test_an_outage_longer_than_the_patience_pauses_with_the_way_to_go_on(tmp_path):
+    async def use(gateway):
+        with pytest.raises(EndpointDown, match=r"; continue with `pada resume runs/one`$") as e:
+            await ask_one(gateway)
+        assert e.value.exit_code == 3
+
+    run(tmp_path, lambda body, n: failure(503), use, patience=0, max_retries=0)
+
+
+def test_a_run_that_ends_waits_for_what_is_sent_and_sends_no_more(tmp_path):
+    async def use(gateway):
+        asked = [asyncio.create_task(gateway.chat(question(str(i)), ONE, "teacher")) for i in range(10)]
+        shared = asyncio.create_task(gateway.chat(question("9"), OTHER, "teacher"))  # which has not ended
+        await asyncio.sleep(0.01)
+        assert await gateway.under_way(ONE.run) == 2
+        await gateway.finish(ONE.run)
+        assert await gateway.under_way(ONE.run) == 0
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        return ends, await shared, await gateway.usage(ONE.run), await gateway.usage(OTHER.run)
+
+    server, (ends, shared, mine, its) = run(tmp_path, lambda body, n: completion(), use, max_in_flight=2)
+    assert sum(isinstance(end, EndpointError) for end in ends) == 8
+    assert shared.text == "hello"
+    assert (mine[0].calls, its[0].calls) == (2, 1)
+    assert len(server.bodies) == 3
+
+
+def test_calls_that_wait_and_are_made_again_are_told(tmp_path):
+    async def use(gateway):
+        assert await gateway.waiting(ONE.run, "teacher") is None
+        asked = [asyncio.create_task(gateway.chat(question(str(i)), ONE, "teacher")) for i in range(3)]
+        await asyncio.sleep(0.3)
+        told = await gateway.waiting(ONE.run, "teacher")
+        others = [await gateway.waiting(ONE.run, "judge"), await gateway.waiting(OTHER.run, "teacher")]
+        await asyncio.gather(*asked)
+        return told, others, await gateway.waiting(ONE.run, "teacher")
+
+    def behaviour(body, n):
+        return Stream(0.5, "hello", finished()) if n > 1 else failure(429, headers={"Retry-After": "0.5"})
+
+    _, (told, others, after) = run(tmp_path, behaviour, use)
+    assert told.describe() == "teacher: 3 calls waiting 0 s, 1 retried (rate limit)"
+    assert others == [None, None]
+    assert after is None

@@ -8,9 +8,9 @@ import pytest
 from virtual_time import run_in_virtual_time
 
 from pada_ray.config import EndpointConfig
-from pada_ray.errors import EndpointError
+from pada_ray.errors import EndpointDown, EndpointError
 from pada_ray.llm.call_watch import CallWatch
-from pada_ray.llm.calls import Calls
+from pada_ray.llm.calls import Calls, CallStopped
 from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.failures import CallFailed, Kind
 from pada_ray.llm.token_estimate import TokenEstimate
@@ -81,7 +81,7 @@ def test_retry_after_is_waited_for():
 
 def test_retries_end():
     server = Simulated(lambda n: CallFailed(Kind.FAULT, "broken"), max_retries=3)
-    told = r"http://simulated/v1 \(m\) broken; fix it, then continue with `pada resume`"
+    told = r"^http://simulated/v1 \(m\) broken; 4 attempts failed$"
     with pytest.raises(EndpointError, match=told):
         run_in_virtual_time(server.ask())
     assert len(server.began) == 4
@@ -275,8 +275,8 @@ class Watched(CallWatch):
     def ends(self):
         self.told.append("ends")
 
-    def retries(self):
-        self.told.append("retries")
+    def retries(self, reason):
+        self.told.append(f"retries: {reason}")
 
 
 def test_a_watch_is_told_of_waits_and_retries():
@@ -291,4 +291,77 @@ def test_a_watch_is_told_of_waits_and_retries():
         await first
 
     run_in_virtual_time(main())
-    assert watch.told == [("starts", 1.5), "ends", "retries", ("starts", 0.0), "ends"]
+    assert watch.told == [("starts", 1.5), "ends", "retries: fault", ("starts", 0.0), "ends"]
+
+
+DOWN = CallFailed(Kind.UNREACHABLE, "cannot be reached")
+
+
+@pytest.mark.parametrize("kind", [Kind.UNREACHABLE, Kind.OVERLOAD, Kind.FAULT])
+@pytest.mark.parametrize("calls", [1, 40])
+def test_an_outage_of_minutes_is_waited_for(kind, calls):
+    server = Simulated(lambda n: CallFailed(kind, "is down") if now() < 300 else reply(), latency=0.01)
+
+    async def main():
+        ends = await server.ask_many(calls)
+        assert all(isinstance(end, Completion) for end in ends)
+        return now()
+
+    assert 300 <= run_in_virtual_time(main()) < 300 + 120
+    assert len(server.began) <= 5 * calls + 30  # it is not hammered
+
+
+@pytest.mark.parametrize("patience", [0, 60, 600, 3600])
+def test_an_outage_longer_than_the_patience_pauses_the_run(patience):
+    server = Simulated(lambda n: DOWN, latency=0.01, patience=patience, max_retries=2)
+
+    async def main():
+        ends = await server.ask_many(30)
+        assert {type(end) for end in ends} == {EndpointDown}
+        assert all(end.exit_code == 3 for end in ends)
+        return str(ends[0]), now()
+
+    told, ended = run_in_virtual_time(main())
+    assert told.startswith("http://simulated/v1 (m) cannot be reached; it has been down for ")
+    assert patience <= ended <= patience + 100
+
+
+def test_an_outage_in_the_middle_costs_no_call():
+    server = Simulated(lambda n: DOWN if 20 < now() < 400 else reply(), latency=1.0, max_in_flight=8)
+    ends = run_in_virtual_time(server.ask_many(400))
+    assert all(isinstance(end, Completion) for end in ends)
+
+
+def test_a_run_that_stops_sends_no_more_and_waits_for_what_is_sent():
+    server = Simulated(lambda n: CallFailed(Kind.FAULT, "broken") if n == 1 else reply(), latency=5.0, max_in_flight=3)
+
+    async def main():
+        mine = [asyncio.create_task(server.ask("mine")) for _ in range(10)]
+        other = asyncio.create_task(server.ask("other"))
+        await asyncio.sleep(5.05)  # one is about to be made again, and three have been sent
+        server.calls.stop("mine")
+        ends = await asyncio.gather(*mine, return_exceptions=True)
+        sent = len(server.began)
+        with pytest.raises(CallStopped):
+            await server.ask("mine")
+        await other
+        server.calls.go_on("mine")
+        await server.ask("mine")
+        return ends, sent
+
+    ends, sent = run_in_virtual_time(main())
+    assert Counter(type(end) for end in ends) == {Completion: 4, CallStopped: 6}
+    assert sent <= 7
+
+
+def test_an_endpoint_that_says_nothing_at_all_is_not_asked_nine_times():
+    """Each attempt takes ten minutes, and may be charged for."""
+    server = Simulated(lambda n: CallFailed(Kind.SILENCE, "did not answer within 600 s"), latency=600)
+    with pytest.raises(EndpointDown, match="did not answer within 600 s; it has been down for 10 minutes"):
+        run_in_virtual_time(server.ask())
+    assert len(server.began) == 2
+
+
+def test_silence_of_some_calls_while_others_are_answered_is_no_outage():
+    server = Simulated(lambda n: CallFailed(Kind.SILENCE, "silent") if n % 3 == 0 else reply(), latency=300)
+    assert all(isinstance(end, Completion) for end in run_in_virtual_time(server.ask_many(60)))

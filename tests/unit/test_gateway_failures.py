@@ -1,4 +1,3 @@
-import asyncio
 from email.utils import formatdate
 
 import httpx2
@@ -7,6 +6,7 @@ import pytest
 
 from pada_ray.config import EndpointConfig
 from pada_ray.llm.failures import Kind, explain, retry_after
+from pada_ray.llm.silence import Silent
 
 ENDPOINT = EndpointConfig(base_url="https://example.org/v1", model="m", api_key_env="MY_KEY", timeout=7)
 
@@ -40,7 +40,10 @@ def status(code, headers=None, /, **body):
         (413, Kind.REQUEST),
         (429, Kind.RATE),
         (500, Kind.FAULT),
-        (502, Kind.FAULT),
+        (502, Kind.UNREACHABLE),
+        (504, Kind.FAULT),
+        (521, Kind.UNREACHABLE),
+        (307, Kind.CLOSED),
         (503, Kind.OVERLOAD),
         (529, Kind.OVERLOAD),
     ],
@@ -84,8 +87,8 @@ def test_a_wait_of_hours_is_told_and_not_waited_for():
 
 
 def test_a_timeout_says_how_long_it_was():
-    failure = explained(asyncio.TimeoutError())
-    assert failure.kind == Kind.OVERLOAD
+    failure = explained(Silent("did not answer within 7 s"))
+    assert failure.kind == Kind.SILENCE
     assert "within 7 s" in failure.message
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, MambaConfig, MistralConfig
+from transformers import AutoModelForCausalLM, GenerationConfig, MambaConfig, MistralConfig
 
 from pada_ray.config import StudentConfig
 from pada_ray.student.generation import greedy
@@ -65,6 +65,47 @@ def test_every_row_is_as_by_transformers_alone(name, shared, request):
 def test_a_recurrent_model_is_left_to_transformers(recurrent):
     prompts = prompts_that_begin_alike(64, 0)[:1]
     assert greedy(recurrent, prompts, [6], ended, 0) == [by_transformers(recurrent, prompts[0], 6)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"repetition_penalty": 5.0},
+        {"num_beams": 3},
+        {"min_new_tokens": 6},
+        {"suppress_tokens": list(range(20))},
+        {"begin_suppress_tokens": list(range(20))},
+        {"no_repeat_ngram_size": 1},
+        {"num_return_sequences": 2, "num_beams": 2},
+        {"stop_strings": ["x"]},
+        {"do_sample": True, "temperature": 2.0, "top_k": 5},
+        {"max_length": 3},
+        {"forced_eos_token_id": 5},
+        {"eos_token_id": list(range(32))},
+        {"bad_words_ids": [[i] for i in range(20)]},
+        {"return_dict_in_generate": True, "output_scores": True},
+        {"cache_implementation": "static"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+@pytest.mark.parametrize("name", ["demo", "recurrent"])
+def test_what_a_model_brings_as_its_generation_config_changes_nothing(name, settings, request):
+    model = request.getfixturevalue(name)
+    prompts = prompts_that_begin_alike(64, 0)
+    limits = [6, 2, 6, 4, 1]
+    plain = greedy(model, prompts, limits, ended, 0)
+    before = model.generation_config
+    model.generation_config = GenerationConfig(**settings)
+    try:
+        assert greedy(model, prompts, limits, ended, 0) == plain
+    finally:
+        model.generation_config = before
+
+
+def test_a_recurrent_model_ends_with_the_last_row(recurrent):
+    prompts = prompts_that_begin_alike(64, 0)
+    said = greedy(recurrent, prompts, [5] * 5, lambda tokens: len(tokens) == 2, 0)
+    assert [len(tokens) for tokens in said] == [2] * 5
 
 
 def test_what_all_prompts_begin_with_is_read_once_and_rows_that_end_leave(demo):

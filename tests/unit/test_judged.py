@@ -106,7 +106,7 @@ def test_the_documented_task_works(example, monkeypatch, tmp_path):
     assert [task.check(sample(name, reply)).verdict for reply in ("Returns.", "Oh.")] == ["unknown", "wrong"]
     file = tmp_path / "train.jsonl"
     file.write_text(good.model_dump_json(exclude={"answer"}))
-    assert samples_in(str(file))[0].answer == "returns"
+    assert samples_in(str(file), name)[0].answer == "returns"
 
 
 def in_a_new_process(folder: Path, code: str) -> str:

@@ -22,6 +22,15 @@ def plain(known: dict[str, list[str]], sample, max_overlap):
     return True
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("What is C?", "What is C#?"), ("Is p & q?", "Is p | q?"), ("-x", "x"), ("😀", "😢")]
+)
+def test_questions_that_differ_in_signs_are_both_new(one, other):
+    known = KnownQuestions([math_sample("a", one)])
+    assert known.add(math_sample("b", other), max_overlap=1.0)
+    assert not known.add(math_sample("c", other), max_overlap=1.0)
+
+
 def test_near_repetitions_are_told_by_rouge_l():
     question = "a farmer has nine red hens and buys four more from a man at the market in town"
     known = KnownQuestions([math_sample("a", question)])

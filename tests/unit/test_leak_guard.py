@@ -60,6 +60,34 @@ def test_a_short_question_is_protected_as_a_whole_unless_it_is_public():
     assert not LeakGuard([sample("v1", "How many cups?")], [sample("a", "How many cups?")]).hits("How many cups?")
 
 
+@pytest.mark.parametrize(
+    ("held_out", "other"),
+    [
+        ("What is C?", "What is C#?"),
+        ("What is C#?", "What is C?"),
+        ("C", "C#"),
+        ("Is p & q true?", "Is p | q true?"),
+        ("What does [] give?", "What does {} give?"),
+        ("Plot -x", "Plot x"),
+        ("What is 12 + 7?", "What is 12 - 7?"),
+        ("What does 😀 mean?", "What does 😢 mean?"),
+        ("😀", "😢"),
+    ],
+)
+def test_short_questions_that_differ_in_signs_are_two_questions(held_out, other):
+    guard = LeakGuard([sample("v1", held_out)], [])
+    assert guard.leaks(sample("s", other)) == []
+    assert {hit.sample_id for hit in guard.leaks(sample("s", held_out))} == {"v1"}
+    released = LeakGuard([sample("v1", held_out)], [sample("a", other)])
+    assert {hit.sample_id for hit in released.leaks(sample("s", held_out))} == {"v1"}
+
+
+@pytest.mark.parametrize("quoted", ['"{}"', "({})", "**{}**", "`{}`", "- {}", "see: {}", "*{}* and so on"])
+def test_a_short_question_is_found_however_it_is_set_off(quoted):
+    text = quoted.format("Is it true that p & q?")
+    assert [hit.sample_id for hit in LeakGuard([sample("v1", "Is it true that p & q?")], []).hits(text)] == ["v1"]
+
+
 def test_short_replies_are_not_protected():
     assert LeakGuard([sample("v1", STORY, reply="the big red one")], []).hits("the big red one") == []
 

@@ -12,6 +12,7 @@ from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
 from pada_ray.run import run_files
+from pada_ray.run.event_log import read_events
 from pada_ray.run.state import read_state
 from pada_ray.run.time_left import planned_stages
 from pada_ray.storage import Folder
@@ -227,10 +228,16 @@ def test_by_the_rate_of_errors_the_branch_without_any_gets_nothing(tmp_path):
     assert not any(entry.startswith("losses") for entry in world.asked)
 
 
-def test_without_errors_on_val_there_is_a_shortfall_and_no_crash(tmp_path):
-    _, folder = run(tmp_path, "val_errors", Perfect())
-    assert read_state(folder).counts["iteration-1"]["shortfall"] == 4
+@pytest.mark.parametrize(
+    ("method", "settings"), [("val_errors", {}), ("pada", {"data_generation": {"error_share": 0}})]
+)
+def test_with_nothing_to_write_from_the_whole_size_is_missing_and_told(tmp_path, method, settings):
+    _, folder = run(tmp_path, method, Perfect(), **settings)
+    counts = read_state(folder).counts["iteration-1"]
+    assert (counts["quota"], counts["accepted"], counts["shortfall"]) == (4, 0, 4)
     assert folder.read_records(run_files.accepted(1), Candidate) == []
+    told = [e.figures for e in read_events(folder) if e.event == "shortfall"]
+    assert [(f["quota"], f["accepted"], f["pool"]) for f in told] == [(4, 0, 0)] * ITERATIONS
 
 
 def test_the_hardest_are_a_tenth_and_what_was_not_trained_on_is_none_of_them():

@@ -1,19 +1,25 @@
 """What the terminal says of a sweep's runs, and how the sweep ends."""
 
 import io
+import time
 
 import pytest
 import yaml
 from rich.console import Console
 
 from jobs import sweep
+from jobs.local import runner
 from jobs.local.progress import Progress
-from jobs.local.runner import RunFailed
+from jobs.local.runner import RunFailed, stop
 from pada_ray.config import check_config
-from pada_ray.errors import BudgetReached, EndpointError, PadaError
+from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
+from pada_ray.llm.waiting import Waiting
+from pada_ray.run.state import RunState
 
 RAW = {
     "data": {"demo": {}},
+    "student": {"model": "demo"},
+    "pattern_analysis": {"embedding": "tfidf"},
     "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
 }
 PAUSED = BudgetReached("the budget is reached: 10 of 10 tokens")
@@ -41,7 +47,7 @@ def told(monkeypatch, tmp_path):
         grid = {"seed": [1, 2, 3, 4, 5]}
         file = tmp_path / "sweep.yaml"
         file.write_text(yaml.safe_dump(RAW | {"name": "table", "runs": str(tmp_path), "grid": grid}))
-        monkeypatch.setattr(sweep, "drive_all", lambda runs, *_: dict(zip(runs, problems, strict=False)))
+        monkeypatch.setattr(sweep, "drive_all", lambda runs, *_, **__: dict(zip(runs, problems, strict=False)))
         with pytest.raises(PadaError) as raised:
             sweep.sweep(str(file))
         return raised.value
@@ -60,3 +66,71 @@ def test_a_sweep_with_a_failed_run_has_failed(told):
     ended = told(PAUSED, FAILED)
     assert isinstance(ended, RunFailed)
     assert "1 of 5 runs failed, 1 are paused, the others are done; the first: http://x (m) is down" in str(ended)
+
+
+def test_calls_that_wait_are_told_on_a_terminal_at_once_and_elsewhere_when_it_is_long():
+    config = check_config(RAW | {"name": "one"}, "test")
+    state = RunState(name="one", stage="iteration-1: error analysis")
+
+    def shown(*seconds, terminal):
+        out = io.StringIO()
+        with Progress(Console(file=out, width=200, force_terminal=terminal), {"one": config}) as progress:
+            for waited in seconds:
+                progress.show(
+                    "one", state, 0.0, [Waiting(role="teacher", calls=4, seconds=waited, retried=2, reason="timeout")]
+                )
+                time.sleep(0.15 * terminal)
+        return out.getvalue()
+
+    told = "teacher: 4 calls waiting {} s, 2 retried (timeout)"
+    assert told.format(25) in shown(25, 26, terminal=True)
+    elsewhere = shown(25, 59, 61, 80, 100, 130, terminal=False)
+    assert [s for s in (25, 59, 61, 80, 100, 130) if told.format(s) in elsewhere] == [61, 130]
+
+
+def test_an_endpoint_that_is_down_pauses_a_run():
+    out = io.StringIO()
+    runs = {name: check_config(RAW | {"name": name}, "test") for name in ("one", "other")}
+    Progress(Console(file=out, width=200), runs).ended("one", EndpointDown("http://x (m) cannot be reached"))
+    assert "one: paused: http://x (m) cannot be reached | 1 of 2 runs ended, 1 paused" in out.getvalue()
+
+
+@pytest.mark.parametrize(("calls", "told"), [(0, ""), (1, "1 call is under way"), (9, "9 calls are under way")])
+def test_what_is_waited_for_is_told(calls, told):
+    out = io.StringIO()
+    progress = Progress(Console(file=out, width=200), {"one": check_config(RAW, "test")})
+    before = out.getvalue()
+    progress.stopping(calls)
+    assert told in out.getvalue()
+    assert (out.getvalue() == before) == (not calls)
+
+
+def test_runs_that_are_stopped_are_told_so_and_their_calls_waited_for():
+    did = []
+
+    class Cast:
+        def __init__(self, name):
+            self.name = name
+
+        def interrupt(self):
+            did.append(f"{self.name} interrupted")
+
+        def under_way(self):
+            return 2
+
+        def close(self):
+            did.append(f"{self.name} closed")
+
+    out = io.StringIO()
+    progress = Progress(Console(file=out, width=200), {"one": check_config(RAW, "test")})
+    stop([Cast("one"), Cast("other")], progress)
+    assert did == ["one interrupted", "other interrupted", "one closed", "other closed"]
+    assert "4 calls are under way" in out.getvalue()
+
+
+def test_whatever_ends_a_run_names_it_in_the_command_to_go_on_with(monkeypatch):
+    monkeypatch.setattr(runner, "log_folder", lambda: "/logs")
+    for e in (StorageError("s3://x: refused"), EndpointDown("down; continue with `pada resume runs/a`"), OSError("x")):
+        told = runner._explained(e, "runs/a")
+        assert str(told).count("continue with `pada resume runs/a`") == 1
+        assert isinstance(told, type(e) if isinstance(e, PadaError) else RunFailed)

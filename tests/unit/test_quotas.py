@@ -156,8 +156,8 @@ def test_even_shares(total, parts):
         (3, 0, 0.25, {"cluster-0": 17, "cluster-1": 17, "cluster-2": 16}),
         (3, 4, 0.001, {"cluster-0": 17, "cluster-1": 17, "cluster-2": 16}),
         (0, 4, 0.001, {"errors": 50}),
-        (0, 4, 0, {}),
-        (0, 0, 0.25, {}),
+        (0, 4, 0, {"errors": 50}),
+        (0, 0, 0.25, {"errors": 50}),
     ],
 )
 def test_quotas(strategies, errors, share, expected):
@@ -169,6 +169,19 @@ def test_quotas(strategies, errors, share, expected):
         error_share=share,
     )
     assert {g.name: g.quota for g in groups} == expected
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.floats(0, 1), st.integers(1, 200))
+def test_the_quotas_are_always_the_size_asked_for(strategies, errors, share, total):
+    seeds = [Seed(sample=math_sample(f"e{i}")) for i in range(errors)]
+    groups = plan_groups([strategy(k) for k in range(strategies)], [math_sample("a")], seeds, total, share)
+    assert sum(g.quota for g in groups) == total
+
+
+def test_with_nothing_to_write_from_the_whole_size_is_a_shortfall():
+    result, seen = run_fill(plan_groups([], [math_sample("a")], [], total=50, error_share=0.25), lambda b, i: True)
+    assert seen == []
+    assert [(g.quota, g.accepted, g.shortfall, g.pool) for g in result.groups] == [(50, 0, 50, 0)]
 
 
 @pytest.mark.parametrize(

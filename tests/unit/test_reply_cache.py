@@ -1,3 +1,4 @@
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -71,6 +72,17 @@ def test_another_embedded_teacher_gives_other_replies():
     assert request_key(own, request(), kind) == request_key(own, request(), careless)
 
 
+def test_replies_of_older_runs_are_found():
+    content = '{"messages":[{"role":"user","content":"hi"}],"reply_schema":null,"temperature":0.0,"seed":null}'
+    settings = '["offline", "m", 8192, {}]'
+    asked = ChatRequest(
+        messages=[Message(role="user", content="hi")], reply_schema=None, temperature=0, seed=None, purpose="x"
+    )
+    old = hashlib.sha256(f"{settings}\n{content}".encode()).hexdigest()
+    assert request_key(ENDPOINT, asked) == old
+    assert request_key(ENDPOINT, asked.model_copy(update={"max_tokens": 9})) != old
+
+
 def test_limits_and_prices_do_not_make_replies_invalid():
     changed = {"requests_per_minute": 5, "max_in_flight": 2, "timeout": 1, "price": Price(prompt=1, completion=2)}
     assert request_key(ENDPOINT, request()) == request_key(ENDPOINT.model_copy(update=changed), request())
@@ -86,6 +98,27 @@ def test_the_account_is_by_run_role_and_purpose(tmp_path):
     assert usage == [("teacher", "x", 2, 14, 4, 0.75), ("judge", "y", 1, 7, 2, None)]
     assert account.spent("a") == Cost(27, 0.75)
     assert account.spent("nobody") == Cost(0, 0.0)
+
+
+def test_calls_whose_tokens_were_estimated_are_counted(tmp_path):
+    account = Account(open_database(str(tmp_path / "r.sqlite")))
+    account.pay("a", "teacher", request(purpose="x"), "1", completion()._replace(estimated=True), 0.5)
+    account.pay("a", "teacher", request(purpose="x"), "2", completion(), 0.5)
+    account.share("b", "teacher", "x", "1")
+    assert [(u.calls, u.estimated) for u in account.usage("a") + account.usage("b")] == [(2, 1), (1, 1)]
+
+
+def test_an_account_of_an_older_run_goes_on(tmp_path):
+    db = open_database(str(tmp_path / "r.sqlite"))
+    db.execute(
+        "CREATE TABLE paid_calls (experiment TEXT, role TEXT, purpose TEXT, key TEXT, prompt_tokens INTEGER, "
+        "completion_tokens INTEGER, usd REAL)"
+    )
+    db.execute("INSERT INTO paid_calls VALUES ('a', 'teacher', 'x', '1', 7, 2, 0.5)")
+    account = Account(db)
+    account.pay("a", "teacher", request(purpose="x"), "2", completion()._replace(estimated=True), 0.5)
+    (usage,) = Account(db).usage("a")
+    assert (usage.calls, usage.prompt_tokens, usage.estimated) == (2, 14, 1)
 
 
 def test_money_is_never_guessed():

@@ -97,7 +97,7 @@ def test_a_line_of_an_older_run_is_read_and_new_lines_keep_its_keys(tmp_path, co
         "completion_tokens": 2,
         "usd": 0.5,
     }
-    assert list(json.loads(copy.read_text(file))) == list(old)
+    assert list(json.loads(copy.read_text(file))) == [*old, "estimated"]
     copy.write_text("old.jsonl", json.dumps(old) + "\n")
 
     async def story(gateway):

@@ -17,6 +17,7 @@ from pada_ray.findings.stability import read_stability
 from pada_ray.report.items import read_items
 from pada_ray.report.page import CHART_LIBRARY
 from pada_ray.report.results import read_run
+from pada_ray.report.tables import Column, Table, to_csv, to_latex, to_markdown
 from pada_ray.report.write import is_current
 from pada_ray.report.write import write_run as write_page
 from pada_ray.run import run_files
@@ -82,6 +83,15 @@ def test_accuracy_of_every_model_with_its_gaps(folder, capsys):
     told = capsys.readouterr().out
     assert f"page: {folder.at('report/index.html')}" in told
     assert f"tables: {folder.at('report/tables')}" in told
+
+
+def test_samples_that_a_run_asked_for_and_did_not_get_are_remarked(folder):
+    write_run(folder)
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    state.counts["iteration-1"] |= {"quota": 4, "accepted": 1, "shortfall": 3}
+    folder.write_text(FILE, state.model_dump_json())
+    report(folder.url)
+    assert [row["remark"] for row in table(folder, "accuracy")][-1] == "final, best on val, 3 samples missing"
 
 
 def test_only_a_significant_difference_is_bold(folder):
@@ -310,3 +320,17 @@ def test_a_page_of_an_earlier_state_is_not_current_even_if_written_later(folder)
     assert not is_current(read_run(folder), out)
     write_page(read_run(folder), out)
     assert is_current(read_run(folder), out)
+
+
+def test_marks_that_hide_or_turn_text_are_shown_as_such(folder):
+    """A reader would see another text than a model does."""
+    hidden = "\u202e\u200b\u2066\ufeff\u200f\u00ad\u2028\U000e0041"
+    shown = "[U+202E][U+200B][U+2066][U+FEFF][U+200F][U+00AD][U+2028][U+E0041]"
+    text = written(folder, samples=30, words=f"é{hidden}☃ ", student={"model": f"a{hidden}b"})
+    assert not re.search(f"[{hidden}]", text)
+    assert f"student a{shown}b." in text
+    items = json.loads(Page(text).scripts[1])
+    assert items["val"][0]["messages"][0]["content"].startswith(f"é{shown}☃ ")
+    table = Table("t", "T", [Column("text")], [[f"a{hidden}"]], [])
+    for written_as in (to_csv, to_markdown, to_latex):
+        assert not re.search(f"[{hidden}]", written_as(table)) and "U+202E" in written_as(table)

@@ -7,8 +7,9 @@ from jobs.report import report as print_sweep
 from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Prediction
-from pada_ray.report.comparison import compare_methods, compare_models, split_for_results
+from pada_ray.report.comparison import compare_models, split_for_results
 from pada_ray.report.headline import Headline, sweep_headlines
+from pada_ray.report.primary import compare_methods, seeds_of_the_last_look
 from pada_ray.report.results import MissingRun, read_run, read_sweep
 from pada_ray.report.write import write_run as write_run_report
 from pada_ray.report.write import write_sweep as write_report
@@ -33,7 +34,7 @@ def add(folder, cells, method, seed, accuracies, dataset="hellaswag", regime=100
     write_run(cell(folder, name), accuracies=accuracies, data=data, seed=seed, **{"items": MANY} | run)
 
 
-def grid(folder, seeds=(0, 1, 2)):
+def grid(folder, seeds=(0, 1, 2), primary=("vanilla", "auggpt"), **design):
     """pada is ahead of all methods but its own ablation; seeds differ a little."""
     cells = {}
     for seed in seeds:
@@ -45,7 +46,7 @@ def grid(folder, seeds=(0, 1, 2)):
         ):
             last = max(accuracies)
             add(folder, cells, method, seed, accuracies | {last: accuracies[last] + seed / 100})
-    write_sweep(folder, cells)
+    write_sweep(folder, cells, *primary, **design)
     return cells
 
 
@@ -88,21 +89,157 @@ def test_accuracies_and_comparisons_are_printed(folder, capsys, monkeypatch):
     assert f"page: {folder.at('report/index.html')}" in told
 
 
-def test_comparisons_are_corrected_within_their_table(folder):
+def test_primary_comparisons_are_corrected_and_the_others_are_exploratory(folder):
     grid(folder)
     report(folder)
     rows = {row["pada against"]: row for row in table(folder, "comparisons")}
     assert list(rows) == ["vanilla", "auggpt"]
     assert float(rows["auggpt"]["difference"]) == pytest.approx(40)
-    assert float(rows["auggpt"]["p, Holm"]) == pytest.approx(2 * float(rows["auggpt"]["p"]))
+    assert float(rows["vanilla"]["p, Holm"]) == pytest.approx(2 * float(rows["vanilla"]["p"]))
+    assert float(rows["auggpt"]["p"]) <= float(rows["auggpt"]["p, Holm"]) < 0.001
+    assert rows["auggpt"]["standing"] == "primary: significant"
     assert (rows["auggpt"]["seeds"], rows["auggpt"]["items"], rows["auggpt"]["over"]) == ("3", "100", "seeds and items")
     assert float(rows["auggpt"]["smallest detectable"]) > 0
     (ablation,) = table(folder, "ablation_comparisons")
-    assert ablation["pada against"] == "pada -quality"
-    assert ablation["p, Holm"] == ablation["p"] == "1.0"
+    assert (ablation["pada against"], ablation["standing"]) == ("pada -quality", "exploratory")
+    assert ablation["p"] == "1.0" and "p, Holm" not in ablation
     changes = {row["method"]: row for row in table(folder, "ablations")}
     assert float(changes["pada -quality"]["change, points"]) == 0
     assert changes["pada -quality"]["paper, change"] == "-1.5"
+
+
+def test_a_sweep_that_names_no_primary_comparison_proves_nothing_and_says_how_to_name_some(folder):
+    grid(folder, primary=())
+    report(folder)
+    rows = table(folder, "comparisons")
+    assert {row["standing"] for row in rows} == {"exploratory"}
+    assert all(float(row["p"]) < 0.001 and "p, Holm" not in row for row in rows)
+    notes = folder.read_text("report/tables/comparisons.md")
+    assert "primary: \\[{method: pada, against: vanilla}\\]" in notes
+    assert not any(bold_rows(folder, name) for name in ("comparisons", "results", "table1"))
+
+
+def test_against_another_method_than_the_primary_one_all_is_exploratory(folder):
+    grid(folder)
+    report(folder, against="auggpt")
+    assert {row["standing"] for row in table(folder, "comparisons")} == {"exploratory"}
+    assert "the primary ones are of pada, not of auggpt" in folder.read_text("report/tables/comparisons.md")
+
+
+def test_primary_comparisons_of_all_settings_are_one_family(folder):
+    cells = {}
+    for dataset in ("hellaswag", "squad"):
+        for method, accuracies in (("pada", AHEAD), ("auggpt", BEHIND)):
+            name = f"{dataset}-{method}"
+            write_run(cell(folder, name), accuracies=accuracies, items=MANY)
+            cells[name] = {"method": method, "seed": 0, "dataset": dataset}
+    write_sweep(folder, cells, "auggpt")
+    report(folder)
+    assert [float(row["p, Holm"]) for row in table(folder, "comparisons")] == pytest.approx([2 * 2 / 2**40] * 2)
+    write_sweep(folder, cells, primary=[{"method": "pada", "against": "auggpt", "dataset": "squad"}])
+    report(folder)
+    hellaswag, squad = table(folder, "comparisons")
+    assert (hellaswag["standing"], hellaswag["p, Holm"]) == ("exploratory", "")
+    assert (squad["standing"], float(squad["p, Holm"])) == ("primary: significant", pytest.approx(2 / 2**40))
+
+
+def test_before_all_planned_seeds_are_done_there_is_no_verdict(folder):
+    cells = grid(folder)
+    for method in ("pada", "auggpt"):
+        cells[f"{method}-late"] = {"method": method, "seed": 3, "dataset": "hellaswag"}
+    write_sweep(folder, cells, "vanilla", "auggpt")
+    report(folder)
+    rows = {row["pada against"]: row for row in table(folder, "comparisons")}
+    assert rows["auggpt"]["standing"] == "primary: no verdict, 3 seeds are done and a look is at 4"
+    assert float(rows["auggpt"]["p"]) < 0.001 and rows["auggpt"]["p, Holm"] == ""  # p is shown, and called nothing
+    assert rows["vanilla"]["standing"] == "primary: significant"  # it has no fourth seed
+    assert bold_rows(folder, "comparisons") == ["vanilla"]
+    assert bold_rows(folder, "results") == []
+
+
+SPREAD = (0.05, -0.04, 0.03, -0.02, 0.01, 0.0, 0.02, -0.01, 0.03, 0.04)
+
+
+def looked_at(folder, seeds, looks=(5, 8), grid=8, lead=0.2, **design):
+    """pada ahead of auggpt by `lead` and the spread, of which so many seeds are done."""
+    cells = {}
+    for seed in range(seeds):
+        ahead = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.5 + lead + SPREAD[seed]}
+        for method, accuracies in (("pada", ahead), ("auggpt", BEHIND)):
+            add(folder, cells, method, seed, accuracies, words=f"In story {seed}: ", items={"test": 1000})
+    write_sweep(folder, cells, "auggpt", looks=list(looks), seeds=list(range(grid)), **design)
+    report(folder)
+    (row,) = table(folder, "comparisons")
+    return row
+
+
+@pytest.mark.parametrize(("seeds", "look", "bound"), [(5, "1 of 2", 0.00916), (8, "2 of 2", 0.04713)])
+def test_at_a_declared_look_p_is_held_against_its_bound(folder, seeds, look, bound):
+    row = looked_at(folder, seeds)
+    assert row["look"] == look
+    assert float(row["bound"]) == pytest.approx(bound, abs=1e-5)
+    assert float(row["p"]) < float(row["bound"])
+    assert float(row["p"]) < float(row["p, Holm"]) < 0.05
+    assert row["standing"] == "primary: significant"
+
+
+def test_what_a_single_test_would_call_significant_a_first_look_may_not(folder):
+    row = looked_at(folder, 5, lead=0.045)
+    assert 0.01 < float(row["p"]) < 0.05 < float(row["p, Holm"])
+    assert row["standing"] == "primary: not significant"
+
+
+@pytest.mark.parametrize("seeds", [3, 6])
+def test_outside_a_declared_look_nothing_is_called_significant(folder, seeds):
+    row = looked_at(folder, seeds)
+    assert row["standing"] == f"primary: no verdict, {seeds} seeds are done and a look is at 5 and 8"
+    assert float(row["p"]) < 0.05 and (row["look"], row.get("p, Holm", "")) == ("none of 2", "")
+    assert bold_rows(folder, "comparisons") == bold_rows(folder, "results") == []
+
+
+def test_the_power_rule_moves_the_last_look(folder):
+    wide = looked_at(folder, 5, grid=10, detect=5)
+    assert int(wide["seeds needed"]) == 7 and wide["look"] == "1 of 2"
+    few = looked_at(folder, 8, grid=10, detect=4)
+    assert int(few["seeds needed"]) > 8
+    at = min(10, int(few["seeds needed"]))
+    assert few["standing"] == f"primary: no verdict, 8 seeds are done and a look is at 5 and {at}"
+    assert seeds_of_the_last_look(read_sweep(folder)) == {"dataset hellaswag": at}
+    assert looked_at(folder, at, grid=10, detect=4)["look"] == "2 of 2"
+    looked_at(folder, 3, grid=10, detect=4)
+    assert seeds_of_the_last_look(read_sweep(folder)) == {"dataset hellaswag": None}  # nobody knows yet
+
+
+def shortened(folder, name, missing, quota=4):
+    """The run got fewer samples than it asked for: half of its 8 training samples."""
+    counts = {"iteration-0": {"training_samples": 8}}
+    counts["iteration-1"] = {"training_samples": 12 - missing, "quota": quota, "accepted": 4 - missing, "shortfall": 0}
+    use(cell(folder, name), counts=counts)
+
+
+@pytest.mark.parametrize("quota", [4, 0])  # 0: as in runs of 0.1 that had nothing to write from
+def test_a_run_with_a_shortfall_is_flagged_and_left_out_of_comparisons(folder, quota):
+    grid(folder)
+    shortened(folder, "method-auggpt_seed-1", 4, quota)
+    shortened(folder, "method-pada_seed-0", 0)
+    report(folder)
+    rows = {row["pada against"]: row for row in table(folder, "comparisons")}
+    assert (rows["auggpt"]["seeds"], rows["vanilla"]["seeds"]) == ("2", "3")
+    assert rows["auggpt"]["standing"].startswith("primary: ")
+    flagged = {row["method"]: row["short runs"] for row in table(folder, "results")}
+    assert flagged == {"vanilla": "", "auggpt": "1", "pada": ""}
+    assert {row["cell"]: row["samples missing"] for row in table(folder, "cells")}["method-auggpt_seed-1"] == "4"
+    for name in ("table1", "results", "comparisons"):
+        assert "method-auggpt\\_seed-1 (4)" in folder.read_text(f"report/tables/{name}.md")
+
+
+def test_where_every_seed_has_a_shortfall_there_is_no_comparison(folder):
+    grid(folder, seeds=(0,))
+    shortened(folder, "method-auggpt_seed-0", 1)
+    report(folder)
+    row = table(folder, "comparisons")[1]
+    assert row["standing"].endswith("both pada and auggpt; the others got fewer samples than they asked for")
+    assert bold_rows(folder, "results") == []
 
 
 def test_relative_gains_beside_the_papers(folder):
@@ -158,12 +295,13 @@ def test_a_comparison_that_cannot_be_made_says_why(folder):
     add(folder, cells, "auggpt", 1, BEHIND)
     add(folder, cells, "llm2llm", 0, BEHIND, words="Other words. ")
     write_sweep(folder, cells)
-    auggpt, llm2llm = compare_methods(read_sweep(folder).runs, "pada", ["auggpt", "llm2llm"])
+    auggpt, llm2llm = compare_methods(read_sweep(folder), "pada", ["auggpt", "llm2llm"])
+    assert auggpt.standing == f"exploratory: {auggpt.problem}"
     assert auggpt.problem == "no seed with finished runs of both pada and auggpt"
     assert llm2llm.problem == "seed 0: test items differ from pada's"
     assert not auggpt.significant
     report(folder)
-    assert table(folder, "comparisons")[0]["over"] == auggpt.problem
+    assert table(folder, "comparisons")[0]["standing"] == auggpt.standing
 
 
 def test_seeds_with_test_sets_of_their_own_do_not_share_items(folder):
@@ -172,25 +310,25 @@ def test_seeds_with_test_sets_of_their_own_do_not_share_items(folder):
         for method, accuracies in (("pada", AHEAD), ("auggpt", BEHIND)):
             add(folder, cells, method, seed, accuracies, words=f"In story {seed}: ")
     write_sweep(folder, cells)
-    (own,) = compare_methods(read_sweep(folder).runs, "pada", ["auggpt"])
+    (own,) = compare_methods(read_sweep(folder), "pada", ["auggpt"])
     assert own.found.items == 200
-    report(folder)
-    assert "cover about 85%" in folder.read_text("report/tables/comparisons.md")
 
 
 def test_with_one_seed_p_is_mcnemars(folder):
     grid(folder, seeds=(0,))
-    (vanilla,) = compare_methods(read_sweep(folder).runs, "pada", ["vanilla"])
+    (vanilla,) = compare_methods(read_sweep(folder), "pada", ["vanilla"])
     assert vanilla.p == vanilla.found.mcnemar_p == pytest.approx(2 / 2**50)
     assert vanilla.found.over == "items"
 
 
 def test_a_method_that_beats_the_reference_is_bold(folder):
-    grid(folder)
-    report(folder, against="auggpt")
-    line = next(line for line in folder.read_text("report/tables/results.md").splitlines() if "| pada |" in line)
-    assert "**91.0**" in line
-    with pytest.raises(ConfigError, match="--against padda: no run of this method; use one of vanilla, auggpt"):
+    cells = {}
+    for method, accuracies in (("pada", BEHIND), ("auggpt", AHEAD)):
+        add(folder, cells, method, 0, accuracies)
+    write_sweep(folder, cells, "auggpt")
+    report(folder)
+    assert bold_rows(folder, "results") == ["auggpt"]
+    with pytest.raises(ConfigError, match="--against padda: no run of this method; use one of pada, auggpt"):
         report(folder, against="padda")
 
 
@@ -299,7 +437,7 @@ def test_a_lead_is_bold_only_where_it_is_significant_after_the_correction(folder
     cells = {}
     for method, last in (("auggpt", 0.4), ("llm2llm", 0.4), ("pada", accuracy)):
         add(folder, cells, method, 0, {"base": 0.1, "iteration-0": 0.3, "iteration-1": last})
-    write_sweep(folder, cells)
+    write_sweep(folder, cells, "auggpt", "llm2llm")
     report(folder)
     rows = table(folder, "comparisons")
     assert [float(row["difference"]) for row in rows] == pytest.approx([100 * (accuracy - 0.4)] * 2)
@@ -313,7 +451,17 @@ def test_a_lead_over_some_of_the_methods_is_not_bold(folder):
     cells = {}
     for method, last in (("auggpt", 0.4), ("llm2llm", 0.88), ("pada", 0.9)):
         add(folder, cells, method, 0, {"base": 0.1, "iteration-0": 0.3, "iteration-1": last})
-    write_sweep(folder, cells)
+    write_sweep(folder, cells, "auggpt", "llm2llm")
+    report(folder)
+    assert bold_rows(folder, "comparisons") == ["auggpt"]
+    assert bold_rows(folder, "results") == []
+
+
+def test_no_method_is_bold_that_is_behind_an_exploratory_one(folder):
+    cells = {}
+    for method, last in (("auggpt", 0.4), ("llm2llm", 0.95), ("pada", 0.9)):
+        add(folder, cells, method, 0, {"base": 0.1, "iteration-0": 0.3, "iteration-1": last})
+    write_sweep(folder, cells, "auggpt")
     report(folder)
     assert bold_rows(folder, "comparisons") == ["auggpt"]
     assert bold_rows(folder, "results") == []
@@ -367,11 +515,11 @@ def test_a_method_that_has_not_begun_is_not_beaten(folder):
     cells = {}
     add(folder, cells, "pada", 0, AHEAD)
     add(folder, cells, "auggpt", 0, BEHIND)
-    write_sweep(folder, cells)
+    write_sweep(folder, cells, "auggpt", "llm2llm")
     report(folder)
     assert "**90.0**" in folder.read_text("report/tables/results.md")
     cells["method-llm2llm"] = {"method": "llm2llm", "dataset": "hellaswag", "seed": 0}
-    write_sweep(folder, cells)
+    write_sweep(folder, cells, "auggpt", "llm2llm")
     report(folder)
     with_another = folder.read_text("report/tables/results.md")
     assert "**90.0**" not in with_another and "90.0" in with_another
@@ -411,7 +559,7 @@ def with_reference(folder):
         state.scores["iteration-1"] = {"test": state.scores["iteration-1"]["test"]}
         state.best = "iteration-1"
         place.write_text(FILE, state.model_dump_json())
-    write_sweep(folder, cells)
+    write_sweep(folder, cells, "vanilla", "auggpt")
 
 
 def test_a_reference_has_its_row_and_is_nobodys_rival(folder):

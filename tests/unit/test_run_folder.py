@@ -10,6 +10,8 @@ from pada_ray.config import check_config
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
 from pada_ray.run.configs import read_config
+from pada_ray.run.state import FILE as STATE
+from pada_ray.run.state import FinishedStage, RunState
 from pada_ray.storage import Folder
 
 
@@ -19,6 +21,8 @@ def run(tmp_path):
     raw = {
         "runs": str(tmp_path),
         "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
         "llm": {"teacher": endpoint, "judge": endpoint},
     }
     return prepare(check_config(raw, "test"))
@@ -36,6 +40,48 @@ def test_a_run_keeps_its_own_settings_on_resume(run, override):
     with pytest.raises(ConfigError, match="keeps its settings; only llm, budget and shared_disk may change"):
         change_config(run, [override])
     assert read_config(Folder(run)) == before
+
+
+VANILLA = ["base: evaluation", "iteration-0: fine-tuning", "iteration-0: evaluation"]
+ANALYSIS = ["iteration-1: error analysis", "iteration-1: clustering", "iteration-1: pattern categorization"]
+
+
+def at(run, stage, finished):
+    done = {name: FinishedStage(output="x", seconds=1) for name in finished}
+    Folder(run).write_text(STATE, RunState(name="a", stage=stage, finished=done).model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("stage", "finished", "kept"),
+    [
+        (None, [], []),
+        ("base: evaluation", [], []),
+        ("iteration-0: fine-tuning", VANILLA[:1], []),
+        ("iteration-0: evaluation", VANILLA, []),
+        ("iteration-1: error analysis", VANILLA, ["pattern_analysis"]),
+        ("iteration-1: strategy drafting", [*VANILLA, *ANALYSIS], ["pattern_analysis"]),
+        ("iteration-1: data generation", VANILLA, ["pattern_analysis", "data_generation", "quality_control"]),
+        ("iteration-1: fine-tuning", [], ["pattern_analysis", "data_generation", "quality_control"]),
+    ],
+)
+def test_settings_of_stages_to_come_may_change(run, stage, finished, kept):
+    if stage is not None:
+        at(run, stage, finished)
+    for override in ("pattern_analysis.batch_size=3", "data_generation.ratio=0.3", "quality_control.threshold=5"):
+        section = override.partition(".")[0]
+        before = read_config(Folder(run))
+        if section in kept:
+            with pytest.raises(ConfigError, match=rf"^--set {override}: .* depends on {section}, has begun"):
+                change_config(run, [override])
+            assert read_config(Folder(run)) == before
+        else:
+            change_config(run, [override])
+            assert read_config(Folder(run)) != before
+
+
+def test_a_change_that_would_add_no_samples_is_refused(run):
+    with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.001 x 20 training samples rounds to 0"):
+        change_config(run, ["data_generation.ratio=0.001"])
 
 
 def test_a_wrong_limit_is_named_and_nothing_is_changed(run):
@@ -72,7 +118,7 @@ def test_what_endpoints_need_is_asked_for_first(role, monkeypatch):
     ]:
         config = {"data": {"demo": {}}, "llm": {"teacher": OFFLINE, "judge": OFFLINE, role: OFFLINE | need}}
         with pytest.raises(ConfigError, match=rf"llm\.{role}\.{told}"):
-            check_endpoints(check_config(config, "test"))
+            check_endpoints(check_config(config, "test"), ["teacher", "judge"])
 
 
 def test_a_backend_of_evaluation_that_cannot_be(monkeypatch):

@@ -72,6 +72,7 @@ REPLY = {"role": "assistant", "content": "#### 4"}
         (item("b", messages=[{"role": "robot", "content": ""}, REPLY]), "`messages.0.role`"),
         (item("b", messages=[USER, REPLY, USER]), "last message is from the user"),
         (item("b", messages=[USER, SYSTEM, REPLY]), "the message before the reply is from the system"),
+        (item("b", " \n"), "the question, the user's last message, is empty"),
         (item("b", label="x"), "`label`: extra inputs"),
         (item("b", answer=3), "`answer"),
         (item("b", task="maths"), "task 'maths' is unknown"),
@@ -156,6 +157,38 @@ def test_a_question_in_two_splits_is_an_error(tmp_path):
         ("(2 + 3) * 4", "2 + (3 * 4)"),
         ("It costs 5%", "It costs 5"),
         ("an ice", "a nice"),
+        ("What is C?", "What is C#?"),
+        ("What is C?", "What is C++?"),
+        ("What does [] give?", "What does {} give?"),
+        ("What does () give?", "What does [] give?"),
+        ("Is p & q true?", "Is p | q true?"),
+        ("Is p && q true?", "Is p & q true?"),
+        ("Is !p true?", "Is p true?"),
+        ("Is ~p true?", "Is p true?"),
+        ("Is p ∧ q true?", "Is p ∨ q true?"),
+        ("Plot -x", "Plot x"),
+        ("Plot y = -x", "Plot y = x"),
+        ("Simplify x - y", "Simplify x y"),
+        ("Simplify x-1", "Simplify x 1"),
+        ("What is 5!?", "What is 5?"),
+        ("What is n!?", "What is n?"),
+        ("What is the ratio 3:4?", "What is the ratio 3 4?"),
+        ("What is f'(x)?", "What is f(x)?"),
+        ("What is (a + b) * c?", "What is a + (b * c)?"),
+        ("What is 1.5?", "What is 1,5?"),
+        ("It costs $5", "It costs €5"),
+        ("What does 😀 mean?", "What does 😢 mean?"),
+        ("What does 👍 mean?", "What does 👍🏽 mean?"),
+        ("😀", "😢"),
+        ("What is _x?", "What is x?"),
+        ("What does a_b mean?", "What does a b mean?"),
+        ("What does \\n mean?", "What does n mean?"),
+        ("What does the flag -f do?", "What does the flag --f do?"),
+        ("Name a@b", "Name a b"),
+        ("What is x²?", "What is x?"),
+        ("के लिए क्या है", "का लिए क्या है"),
+        ("Is x <= y?", "Is x < y?"),
+        ("Is x != y?", "Is x = y?"),
     ],
 )
 def test_signs_and_spaces_tell_questions_apart(tmp_path, one, other):
@@ -163,9 +196,26 @@ def test_signs_and_spaces_tell_questions_apart(tmp_path, one, other):
     assert question_key(first) != question_key(second)
 
 
-@pytest.mark.parametrize("other", ["what is 12+7", "What is:  12 + 7 ...?", "WHAT -- is 12  +7"])
+@pytest.mark.parametrize(
+    "other", ["what is 12+7", "What is:  12 + 7 ...?", "WHAT -- is 12  +7", '"What is" 12 + 7', "**What** is *12 + 7*?"]
+)
 def test_case_spaces_and_punctuation_do_not(tmp_path, other):
     first, second = samples_in(write(tmp_path / "a.jsonl", item("a", "What is 12 + 7?"), item("b", other)))
+    assert question_key(first) == question_key(second)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("It's a well-known café, isn't it?", "It’s a well known cafe\u0301 – isn’t it"),
+        ("I ❤\ufe0f it", "I ❤ it"),
+        ("What is 5 − 3?", "what is 5-3"),
+        ("«Who?», she asked", "Who, she asked"),
+        ("几个苹果？", "几个苹果"),
+    ],
+)
+def test_how_the_same_is_written_does_not_matter(tmp_path, one, other):
+    first, second = samples_in(write(tmp_path / "a.jsonl", item("a", one), item("b", other)))
     assert question_key(first) == question_key(second)
 
 

@@ -6,7 +6,8 @@ import torch
 from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message
-from pada_ray.student.model import IGNORED, ChatEncoder, Student
+from pada_ray.student.chat_encoder import IGNORED, ChatEncoder
+from pada_ray.student.model import Student
 
 SETTINGS = StudentConfig(model="demo", max_length=256, dtype="float32")
 QUESTION = Message(role="user", content="Ann has 3 apples and gets 4 more. How many now?")

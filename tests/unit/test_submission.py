@@ -1,7 +1,10 @@
 import pytest
 
 from jobs.local.run_folder import lasting
+from jobs.remote.job_files import check_files
+from jobs.remote.package import Package
 from jobs.remote.submission import options, reaching
+from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 from pada_ray.run.sweep import load_sweep
 
@@ -38,3 +41,10 @@ def test_in_a_ray_job_a_sweep_is_kept_there_with_all_its_cells(monkeypatch, tmp_
     (config,) = {cell.config.runs for cell in sweep.cells}
     assert config == str(tmp_path / "runs/sweep/cells")
     assert {cell.config.shared_stages for cell in sweep.cells} == {str(tmp_path / "runs/sweep/shared")}
+
+
+def test_a_data_file_that_does_not_travel_is_told(tmp_path):
+    endpoint = {"base_url": "offline", "model": "a"}
+    config = check_config({"data": {"file": "gone.csv"}, "llm": {"teacher": endpoint, "judge": endpoint}}, "test")
+    with pytest.raises(ConfigError, match=r"data\.file: gone\.csv: no such file or folder in"):
+        check_files([config], Package(tmp_path, {}))

@@ -1,9 +1,11 @@
 import pytest
 import yaml
 
+from jobs.sweep import sweep as run_sweep
 from pada_ray.config import dump_config, load_config
 from pada_ray.errors import ConfigError
-from pada_ray.run.sweep import chosen, load_sweep, write_sweep
+from pada_ray.run.state import RunState
+from pada_ray.run.sweep import chosen, load_sweep, read_design, up_to, write_sweep
 from pada_ray.storage import Folder
 
 BASE = {
@@ -121,3 +123,143 @@ def test_a_sweep_whose_folder_was_moved_is_the_same_sweep(tmp_path):
     moved = load(tmp_path, {"seed": [1]}, f"runs={tmp_path / 'elsewhere'}")
     moved.folder(moved.cells[0]).write_text("config.yaml", dump_config(before))
     write_sweep(moved)
+
+
+METHODS = {"method": ["pada", "vanilla", "auggpt"], "data.regime": [300, 600], "seed": [1, 2, 3]}
+PRIMARY = [{"method": "pada", "against": "vanilla"}, {"method": "pada", "against": "auggpt", "regime": 600}]
+
+
+def test_a_sweep_names_its_primary_comparisons(tmp_path):
+    sweep = load(tmp_path, METHODS, primary=PRIMARY)
+    write_sweep(sweep)
+    listed = Folder(sweep.url).read_yaml("sweep.yaml")
+    assert listed["primary"] == PRIMARY and "looks" not in listed
+    design = read_design(listed)
+    assert design == sweep.design
+    assert design.method == "pada"
+    compared = [(other, regime) for other in ("vanilla", "auggpt") for regime in (300, 600)]
+    primary = [(o, r) for o, r in compared if design.is_primary("pada", o, {"regime": r})]
+    assert primary == [("vanilla", 300), ("vanilla", 600), ("auggpt", 600)]
+    assert not design.is_primary("vanilla", "pada", {"regime": 300})
+
+
+def test_a_sweep_of_0_1_names_none():
+    assert read_design({"name": "table", "cells": []}).primary == []
+
+
+@pytest.mark.parametrize(
+    ("design", "message"),
+    [
+        ({"primary": [{"method": "pada"}]}, r"primary: .*name a method and what it is against"),
+        ({"primary": [{"method": "pada", "against": "vanilla", "seed": 1}]}, r"primary: .*name a method"),
+        (
+            {"primary": [{"method": "padda", "against": "vanilla"}]},
+            r"primary: method padda: not in the grid; it has pada",
+        ),
+        (
+            {"primary": [{"method": "pada", "against": "blind"}]},
+            r"primary: method blind: not in the grid; it has pada, ",
+        ),
+        ({"primary": [{**PRIMARY[0], "regime": 9}]}, r"primary: regime 9: not in the grid; it has 300, 600"),
+        ({"primary": [{**PRIMARY[0], "size": 9}]}, r"primary: size 9: not in the grid; there is no such axis"),
+        ({"primary": [{"method": "pada", "against": "pada"}]}, r"primary: .*each with another one"),
+        (
+            {"primary": [*PRIMARY, {"method": "auggpt", "against": "vanilla"}]},
+            r"primary: .*all compare the same method",
+        ),
+        ({"primary": PRIMARY[0]}, r"primary: Input should be a valid list$"),
+        ({"looks": [2, 3]}, r"looks: .*name some under `primary`"),
+        ({"primary": PRIMARY, "looks": [3]}, r"looks: \[3\]: write at least two numbers"),
+        ({"primary": PRIMARY, "looks": [3, 2]}, r"looks: \[3, 2\]: write .*rising"),
+        ({"primary": PRIMARY, "looks": [1, 3]}, r"looks: \[1, 3\]: write"),
+        ({"primary": PRIMARY, "looks": [2, 5]}, r"looks: \[2, 5\]: the grid has 3 seeds, and needs 5"),
+        ({"primary": PRIMARY, "looks": [2, 5], "detect": 2}, r"the grid has 3 seeds, and needs at least 5"),
+        ({"primary": PRIMARY, "detect": 2}, r"detect: it moves the last of several looks; add looks"),
+        ({"primary": PRIMARY, "looks": [2, 3], "detect": 0}, r"detect: Input should be greater than 0$"),
+    ],
+)
+def test_mistakes_in_a_design(tmp_path, design, message):
+    with pytest.raises(ConfigError, match=message) as raised:
+        load(tmp_path, METHODS, **design)
+    assert "\n" not in str(raised.value) and str(tmp_path) in str(raised.value)
+
+
+def test_looks_need_the_same_seeds_everywhere(tmp_path):
+    grids = [METHODS, {"method": ["similar"], "data.regime": [300], "seed": [1, 2]}]
+    with pytest.raises(ConfigError, match="looks: every method needs the same seeds in every setting"):
+        load(tmp_path, grids, primary=PRIMARY, looks=[2, 3])
+
+
+def test_two_methods_that_share_no_setting_cannot_be_compared(tmp_path):
+    grids = [{"method": ["pada"], "data.regime": [300]}, {"method": ["vanilla"], "data.regime": [600]}]
+    with pytest.raises(ConfigError, match="no setting of the grid has both methods"):
+        load(tmp_path, grids, primary=PRIMARY[:1])
+
+
+def test_the_seeds_of_a_later_look_are_not_due_before_it(tmp_path):
+    sweep = load(tmp_path, METHODS, primary=PRIMARY, looks=[2, 3])
+    first = up_to(sweep, {"regime 300": 2, "regime 600": 2})
+    assert {c.coordinates["seed"] for c in first} == {1, 2}
+    second = up_to(sweep, {"regime 300": 2, "regime 600": 3})
+    assert [c.coordinates for c in second if c.coordinates["seed"] == 3] == [
+        {"method": method, "regime": 600, "seed": 3} for method in METHODS["method"]
+    ]
+    last = sweep.cells[-1]
+    sweep.folder(last).write_text("config.yaml", dump_config(last.config))
+    assert last in up_to(sweep, {"regime 300": 2, "regime 600": 2})
+    write_sweep(sweep, first)
+    listed = Folder(sweep.url).read_yaml("sweep.yaml")
+    assert (listed["looks"], listed["seeds"], len(listed["cells"])) == ([2, 3], [1, 2, 3], 12)
+
+
+def finished(sweep):
+    """The first run of the sweep is done."""
+    run = sweep.folder(sweep.cells[0])
+    run.write_text("config.yaml", dump_config(sweep.cells[0].config))
+    run.write_text("state.json", RunState(name="a", status="done").model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [({}, {"primary": PRIMARY}), ({"primary": PRIMARY}, {"primary": PRIMARY[:1]})]
+)
+def test_what_is_primary_is_named_before_results_are_seen(tmp_path, before, after):
+    write_sweep(load(tmp_path, METHODS, **before))
+    write_sweep(load(tmp_path, METHODS, **after))  # no run is done yet
+    write_sweep(load(tmp_path, METHODS, **before))
+    finished(load(tmp_path, METHODS))
+    write_sweep(load(tmp_path, METHODS, **before))
+    with pytest.raises(ConfigError, match="named before the first run is done, and here they were"):
+        write_sweep(load(tmp_path, METHODS, **after))
+
+
+def test_seeds_are_not_added_to_primary_comparisons_that_were_seen(tmp_path):
+    more = METHODS | {"seed": [1, 2, 3, 4]}
+    write_sweep(load(tmp_path, METHODS, primary=PRIMARY))
+    finished(load(tmp_path, METHODS))
+    with pytest.raises(ConfigError, match=r"seed 4 was added after runs were done; .* only by `looks`"):
+        write_sweep(load(tmp_path, more, primary=PRIMARY))
+    write_sweep(load(tmp_path, METHODS | {"data.regime": [300, 600, 1000]}, primary=PRIMARY))  # another setting
+    looking = {"primary": PRIMARY, "looks": [2, 3], "detect": 2, "name": "other"}
+    write_sweep(load(tmp_path, METHODS, **looking))
+    finished(load(tmp_path, METHODS, **looking))
+    write_sweep(load(tmp_path, more, **looking))  # the rule was made before
+
+
+def test_an_exploratory_sweep_may_get_more_seeds(tmp_path):
+    write_sweep(load(tmp_path, METHODS))
+    finished(load(tmp_path, METHODS))
+    write_sweep(load(tmp_path, METHODS | {"seed": [1, 2, 3, 4]}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"look": 3}, r"--look 3: the sweep has 2 looks, at 2, 3 seeds"),
+        ({"look": 2}, r"--look: .*spread at the first one, which is not complete in table; run the sweep without"),
+        ({"only": ["seed=3"]}, r"--only seed=3: these cells are of a later look; --look N takes them"),
+    ],
+)
+def test_a_look_out_of_turn(tmp_path, asked, message):
+    load(tmp_path, METHODS, primary=PRIMARY, looks=[2, 3], detect=2)
+    with pytest.raises(ConfigError, match=message):
+        run_sweep(str(tmp_path / "sweep.yaml"), **asked)

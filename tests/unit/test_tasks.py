@@ -322,6 +322,14 @@ def test_multiple_choice_reads_the_letter(reply, letter):
 QUESTION = "Question: Which one swims?\n\nA. a whale\nB. a bird\nC. an ant\n\nAnswer with the letter only."
 
 
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [("Answer: an ant", "C"), ("a bird", "B"), ("A", "A"), ("The answer is C.", "C"), ("Answer: a boat", None)],
+)
+def test_multiple_choice_records_the_letter_of_a_text(reply, letter):
+    assert get_task("multiple_choice").answer_of(sample("multiple_choice", QUESTION, reply).messages) == letter
+
+
 def test_options():
     assert options_of(QUESTION) == {"A": "a whale", "B": "a bird", "C": "an ant"}
     assert options_of("Which? (A) one (B) two (C) three") == {"A": "one", "B": "two", "C": "three"}
@@ -456,3 +464,10 @@ def test_code_takes_the_last_function_where_no_entry_point_is_given():
 )
 def test_code_check(reply, tests, verdict):
     assert get_task("code").check(sample("code", "?", reply, tests, entry_point="add")).verdict == verdict
+
+
+def test_a_body_alone_passes_when_it_is_repeated_to_the_letter():
+    body = "    if a:\n        return a\n    return b"
+    item = sample("code", "?", body, "def check(c):\n    assert c(0, 2) == 2", entry_point="f", prompt="def f(a, b):\n")
+    assert not get_task("code").fails(body, item)
+    assert get_task("code").read(body) == body

@@ -102,7 +102,8 @@ def test_models_and_health(client, teacher):
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"stream": True}, "stream"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"n": 2}, "n"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"temperature": 3}, "temperature"),
@@ -183,6 +184,18 @@ def test_a_client_that_has_gone_is_noted(tmp_path):
             ask(client_of(teacher, timeout=0.1))
         (entry,) = await_log(path, 1)
     assert (entry.fault, entry.sent) == ("hang", False) and entry.seconds >= 0.4
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 1}])
+def test_a_stream_is_the_same_reply_in_pieces(teacher, fields):
+    client = client_of(teacher)
+    whole = ask(client, PROMPT, seed=3, **fields)
+    chunks = list(ask(client, PROMPT, seed=3, stream=True, stream_options={"include_usage": True}, **fields))
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    assert "".join(choice.delta.content or "" for choice in choices) == whole.choices[0].message.content
+    assert [c.finish_reason for c in choices if c.finish_reason] == [whole.choices[0].finish_reason]
+    assert [chunk.usage for chunk in chunks if chunk.usage] == [whole.usage]
+    assert all(chunk.usage is None for chunk in ask(client, PROMPT, seed=3, stream=True, **fields))
 
 
 def test_latency_does_not_queue_requests():

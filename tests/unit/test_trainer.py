@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from pada_ray.student.model import IGNORED
+from pada_ray.student.chat_encoder import IGNORED
 from pada_ray.student.trainer import _learned, _logits_only_at, completion_loss
 
 LABELS = torch.tensor([[IGNORED, IGNORED, 5, 9, IGNORED], [IGNORED, 3, 4, 5, 6]])

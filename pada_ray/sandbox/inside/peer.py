@@ -7,10 +7,11 @@ import operator
 import os
 import sys
 from _thread import allocate_lock
+from codecs import getincrementaldecoder
 from contextlib import suppress
 
 from .proxy import Proxy
-from .values import Values
+from .values import MAX_MESSAGE, Values
 
 TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the start time
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ OPERATIONS: dict[str, Callable[..., object]] = {
     "str": str,
     "repr": repr,
 }
+_SIZE = 8  # bytes before a message that say how many it has
 SAID = "_said_in_the_other_process"  # the attribute of an error with the other side's line about it
 
 
@@ -37,7 +39,8 @@ class Peer:
     """The other process. Requests go through one pipe and replies come through another.
 
     If a call changes a list, dict, set or bytearray that is its argument, the change is made here too. An error
-    comes back as an error of the same kind.
+    comes back as an error of the same kind, but StopIteration only from "next": from a call it would end a loop of
+    the caller's, as if there were nothing more to test.
 
     Args:
         operations: what the other side may ask for, by name.
@@ -58,6 +61,7 @@ class Peer:
         self._operations = operations
         self._describe = describe
         self._lost = lost
+        self._printed = getincrementaldecoder("utf-8")("replace")
         self._sending = allocate_lock()  # the program may print from several threads
         self.values = Values({"object": lambda number: Proxy(self.ask), "coroutine": self._coroutine})
 
@@ -68,12 +72,14 @@ class Peer:
             match self._receive():
                 case ("ask", asked, tuple() as given, dict() as named):
                     self._answer(asked, given, named)
-                case ("print", str() as text):
-                    sys.stdout.write(text)
+                case ("print", bytes() as printed):
+                    sys.stdout.write(self._printed.decode(printed))
                 case ("value", value, changes):
                     _change(_changeable(args, kwargs), changes)
                     return value
                 case ("error", BaseException() as error, str() as said):
+                    if operation != "next" and isinstance(error, StopIteration | StopAsyncIteration):
+                        error = RuntimeError(said)
                     with suppress(Exception):
                         setattr(error, SAID, said)
                     raise error
@@ -86,9 +92,9 @@ class Peer:
             _, operation, args, kwargs = self._receive()
             self._answer(operation, args, kwargs)
 
-    def print(self, text: str) -> None:
-        """Makes the other side print `text`."""
-        self._send(self.values.write(("print", text)))
+    def print(self, printed: bytes) -> None:
+        """Makes the other side print UTF-8 text."""
+        self._send(self.values.write(("print", printed)))
 
     def _answer(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
@@ -113,7 +119,7 @@ class Peer:
         return awaited()
 
     def _send(self, data: bytes) -> None:
-        rest = memoryview(len(data).to_bytes(8, "big") + data)
+        rest = memoryview(len(data).to_bytes(_SIZE, "big") + data)
         with self._sending:
             try:
                 while rest:
@@ -123,7 +129,9 @@ class Peer:
 
     def _receive(self) -> Any:
         try:
-            size = int.from_bytes(self._pipe.read(8), "big")
+            size = int.from_bytes(self._pipe.read(_SIZE), "big")
+            if size > MAX_MESSAGE:
+                raise ValueError(f"a message of {size} bytes")
             return self.values.read(self._pipe.read(size))
         except BaseException:
             self._lost()

@@ -14,6 +14,8 @@ TYPE_CHECKING = False  # as in `typing`, whose import would take a third of the 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_AT_A_TIME = 1024  # bytes: a message that the system writes whole, even if several processes print
+
 
 class _Printed(io.RawIOBase):
     """Sends what the program prints to the tests, which may read it."""
@@ -25,8 +27,8 @@ class _Printed(io.RawIOBase):
         return True
 
     def write(self, data: ReadableBuffer) -> int:
-        printed = bytes(data)
-        self._peer.print(printed.decode(errors="replace"))
+        printed = bytes(data)[:_AT_A_TIME]
+        self._peer.print(printed)
         return len(printed)
 
 
@@ -52,8 +54,7 @@ class Program:
             return asyncio.run(peer.values.own(number))
 
         operations["await"] = await_
-        # Small messages, which the system writes whole even if several processes print.
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Printed(peer), 2048), "utf-8", "backslashreplace")
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Printed(peer), _AT_A_TIME), "utf-8", "backslashreplace")
         peer.serve()
 
     def _load(self, source: str) -> types.ModuleType:
@@ -61,5 +62,5 @@ class Program:
         exec(compile(source, "<program>", "exec", dont_inherit=True), self._module.__dict__)
         return self._module
 
-    def _names(self, names: list[str]) -> dict[str, object]:
+    def _names(self, names: tuple[str, ...]) -> dict[str, object]:
         return {name: self._module.__dict__[name] for name in names if name in self._module.__dict__}

@@ -1,0 +1,51 @@
+"""Which settings of a run may still change: those of stages that it has not come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pada_ray.config import CHANGEABLE, Config
+from pada_ray.errors import ConfigError
+from pada_ray.run.state import RunState
+from pada_ray.run.time_left import planned_stages
+
+_PATTERNS = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
+_NEW_SAMPLES = ("data generation", "fine-tuning")  # methods that ask no LLM add samples by fine-tuning on them
+STAGES = {
+    "pattern_analysis": (*_PATTERNS, *_NEW_SAMPLES),
+    "data_generation": _NEW_SAMPLES,
+    "quality_control": _NEW_SAMPLES,
+}
+"""Section of the config -> the kinds of stages, of iteration 1 and later, that depend on it."""
+
+
+def check_section(section: str, override: str) -> None:
+    """Raises ConfigError for a section of the config that may never change after a run has started."""
+    if section not in CHANGEABLE and section not in STAGES:
+        raise ConfigError(
+            f"--set {override}: a run keeps its settings; only llm, budget and shared_disk may change, and "
+            f"{', '.join(STAGES)} until the first of their stages has begun"
+        )
+
+
+def check_not_begun(section: str, override: str, config: Config, state: RunState) -> None:
+    """Raises ConfigError if a stage that depends on the section has begun."""
+    if section in CHANGEABLE:
+        return
+    stage = first_begun(section, planned_stages(config, state.judged), state)
+    if stage is not None:
+        raise ConfigError(
+            f"--set {override}: a run keeps its settings, and {stage}, which depends on {section}, has begun; start "
+            "another run for other settings"
+        )
+
+
+def first_begun(section: str, planned: Sequence[str], state: RunState) -> str | None:
+    """The first stage that depends on a section and has begun, in the order of `planned`."""
+    mine = [stage for stage in planned if _depends(stage, section)]
+    return next((stage for stage in mine if stage in state.finished or stage == state.stage), None)
+
+
+def _depends(stage: str, section: str) -> bool:
+    model, _, kind = stage.partition(": ")
+    return kind in STAGES[section] and model not in ("base", "iteration-0")

@@ -1,0 +1,166 @@
+"""A student behind OpenAI's API, for a person or a program that tries it: one reply at a time, greedy as in the run.
+
+POST /v1/chat/completions   GET /v1/models   GET /health
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, Field, ValidationError
+
+from pada_ray.records import Message
+from pada_ray.student.model import Reply, Student
+from pada_ray.student.streaming import stream_reply
+
+_LARGEST_BODY = 4 * 2**20  # bytes
+_UNSUPPORTED = ("tools", "functions", "response_format", "logprobs", "audio")
+
+
+class _Part(BaseModel):
+    type: Literal["text"]
+    text: str
+
+
+class _Turn(BaseModel):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[_Part]
+
+    def message(self) -> Message:
+        text = self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
+        return Message(role="system" if self.role == "developer" else self.role, content=text)
+
+
+class ChatBody(BaseModel):
+    """What a request may say. Sampling parameters are taken and not followed: replies are greedy."""
+
+    messages: list[_Turn] = Field(min_length=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    n: int = Field(default=1, ge=1, le=1)
+    stop: str | list[str] | None = None
+    stream: bool = False
+
+    @property
+    def stops(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else self.stop or []
+
+
+class ChatServer:
+    """Answers requests with one student. `most` is the number of tokens of a reply that names none."""
+
+    def __init__(self, student: Student, name: str, most: int):
+        self._student = student
+        self._name = name
+        self._most = most
+        self._free = asyncio.Lock()  # the model gives one reply at a time
+        self._started = int(time.time())
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
+        app.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/v1/models", self._models),
+                web.post("/v1/chat/completions", self._chat),
+            ]
+        )
+        return app
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _models(self, _: web.Request) -> web.Response:
+        entry = {"id": self._name, "object": "model", "created": self._started, "owned_by": "pada-ray"}
+        return web.json_response({"object": "list", "data": [entry]})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = _read(await request.text())
+        messages = [turn.message() for turn in body.messages]
+        made = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._name}
+        if body.stream:
+            return await self._streamed(request, body, messages, made)
+        reply = await self._reply(body, messages, lambda piece: None)
+        prompt, completion = (len(self._student.encoder.prompt(messages)), self._tokens(reply))
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        choice = {"index": 0, "message": {"role": "assistant", "content": reply.text}, "finish_reason": _finish(reply)}
+        return web.json_response({**made, "object": "chat.completion", "choices": [choice], "usage": usage})
+
+    async def _streamed(
+        self, request: web.Request, body: ChatBody, messages: list[Message], made: dict[str, Any]
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def send(delta: dict[str, str], finish: str | None = None) -> None:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish}
+            chunk = {**made, "object": "chat.completion.chunk", "choices": [choice]}
+            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+
+        def put(piece: str | None) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        async def generate() -> Reply:
+            try:
+                return await self._reply(body, messages, put)
+            finally:
+                put(None)
+
+        generating = asyncio.create_task(generate())
+        await send({"role": "assistant", "content": ""})
+        while (piece := await pieces.get()) is not None:
+            await send({"content": piece})
+        await send({}, _finish(await generating))
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+    async def _reply(self, body: ChatBody, messages: Sequence[Message], say: Callable[[str], None]) -> Reply:
+        most = body.max_completion_tokens or body.max_tokens or self._most
+        async with self._free:
+            return await asyncio.to_thread(stream_reply, self._student, messages, most, say, body.stops)
+
+    def _tokens(self, reply: Reply) -> int:
+        return len(self._student.encoder.tokenizer(reply.text, add_special_tokens=False)["input_ids"])
+
+
+def _finish(reply: Reply) -> str:
+    return "length" if reply.truncated else "stop"
+
+
+class _BadRequest(ValueError):
+    pass
+
+
+def _read(text: str) -> ChatBody:
+    try:
+        found = json.loads(text)
+        asked = [key for key in _UNSUPPORTED if isinstance(found, dict) and found.get(key)]
+        if asked:
+            raise _BadRequest(f"{asked[0]} is not supported here")
+        return ChatBody.model_validate(found)
+    except ValidationError as e:
+        first = e.errors()[0]
+        raise _BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (json.JSONDecodeError, RecursionError):
+        raise _BadRequest("the body is not JSON") from None
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except _BadRequest as e:
+        return web.json_response({"error": {"message": str(e), "type": "invalid_request_error"}}, status=400)
+    except web.HTTPException as e:
+        return web.json_response({"error": {"message": e.reason, "type": "invalid_request_error"}}, status=e.status)

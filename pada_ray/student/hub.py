@@ -1,0 +1,26 @@
+"""Whether a model is where its name says, told in seconds: the Hub's own client tries for more than a minute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pada_ray.errors import ConfigError, one_line
+
+_WAIT_S = 10.0
+
+
+def check_name(key: str, model: str) -> None:
+    """Raises ConfigError unless `model`, the value of `key`, is a folder, in the local cache, or on the Hub."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if Path(model).expanduser().is_dir():
+        return
+    try:
+        if isinstance(try_to_load_from_cache(model, "config.json"), str):
+            return
+        HfApi().model_info(model, timeout=_WAIT_S)
+    except Exception as e:  # of the network, of the Hub, and of names that can be none
+        raise ConfigError(
+            f"{key}: {model} is no folder here, not in the cache, and the Hub does not give it: {one_line(e, 300)}; "
+            "check the name, your access (HF_TOKEN) and the network"
+        ) from None

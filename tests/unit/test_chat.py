@@ -1,0 +1,157 @@
+"""A run's model in a conversation and behind OpenAI's API, asked by OpenAI's own client."""
+
+from __future__ import annotations
+
+import asyncio
+
+import openai
+import pytest
+from aiohttp.test_utils import TestServer
+from report_runs import write_run
+from typer.testing import CliRunner
+
+from jobs.chat import converse
+from jobs.cli import app
+from pada_ray.config import StudentConfig
+from pada_ray.records import Message
+from pada_ray.storage import Folder
+from pada_ray.student.chat_server import ChatServer
+from pada_ray.student.model import Student
+from pada_ray.student.streaming import stream_reply
+
+QUESTION = "Ann has 3 apples and gets 4 more. How many now?"
+ASKED = [{"role": "user", "content": QUESTION}]
+
+
+@pytest.fixture(scope="module")
+def student():
+    return Student(StudentConfig(model="demo", dtype="float32", max_length=256))
+
+
+def replies_of(student, stop=()):
+    (reply,) = student.replies([[Message(role="user", content=QUESTION)]], 24, 1, stop)
+    return reply
+
+
+@pytest.mark.parametrize("stop", [(), (" ",), ("zzz",)])
+def test_what_is_told_in_pieces_is_the_reply(student, stop):
+    pieces = []
+    told = stream_reply(student, [Message(role="user", content=QUESTION)], 24, pieces.append, stop)
+    assert told == replies_of(student, stop)
+    assert "".join(pieces) == told.text
+    assert stop == (" ",) or len(pieces) > 3
+
+
+def test_a_piece_never_holds_the_beginning_of_what_ends_the_reply(student):
+    whole = replies_of(student).text
+    stop = whole[4:9]
+    pieces = []
+    told = stream_reply(student, [Message(role="user", content=QUESTION)], 24, pieces.append, (stop,))
+    assert whole.startswith(told.text)
+    assert "".join(pieces) == told.text
+    assert stop not in told.text
+
+
+def test_a_prompt_without_room_gets_an_empty_reply(student):
+    said = stream_reply(student, [Message(role="user", content="many words " * 300)], 24, pytest.fail)
+    assert said == ("", True)
+
+
+def ask(student, story):
+    """What `story(client)` gives, with OpenAI's client of a server with the student."""
+
+    async def run():
+        async with (
+            TestServer(ChatServer(student, "mine", 24).app()) as server,
+            openai.AsyncOpenAI(base_url=str(server.make_url("/v1")), api_key="none", max_retries=0) as client,
+        ):
+            return await story(client)
+
+    return asyncio.run(run())
+
+
+def test_a_completion_is_the_students_reply(student):
+    async def story(client):
+        return await client.chat.completions.create(model="mine", messages=ASKED), await client.models.list()
+
+    said, models = ask(student, story)
+    expected = replies_of(student)
+    assert said.choices[0].message.content == expected.text
+    assert said.choices[0].finish_reason == ("length" if expected.truncated else "stop")
+    assert said.usage.total_tokens == said.usage.prompt_tokens + said.usage.completion_tokens > 24
+    assert [model.id for model in models.data] == ["mine"]
+
+
+def test_a_streamed_completion_is_the_same(student):
+    async def story(client):
+        stream = await client.chat.completions.create(model="mine", messages=ASKED, stream=True)
+        return [chunk async for chunk in stream]
+
+    chunks = ask(student, story)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == replies_of(student).text
+    assert len(chunks) > 4
+    assert chunks[-1].choices[0].finish_reason in ("stop", "length")
+
+
+def test_limits_parts_and_other_roles(student):
+    async def story(client):
+        parts = [
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": QUESTION}]},
+        ]
+        return await asyncio.gather(
+            client.chat.completions.create(model="mine", messages=ASKED, max_tokens=2),
+            client.chat.completions.create(model="mine", messages=parts),
+        )
+
+    short, parts = ask(student, story)
+    assert (short.usage.completion_tokens <= 2, short.choices[0].finish_reason) == (True, "length")
+    expected = [Message(role="system", content="Be brief."), Message(role="user", content=QUESTION)]
+    assert parts.choices[0].message.content == student.replies([expected], 24, 1)[0].text
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"messages": []}, "messages: "),
+        ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "1"}]}, "messages.0.role: "),
+        ({"messages": ASKED, "n": 2}, "n: "),
+        ({"messages": ASKED, "tools": [{"type": "function", "function": {"name": "f"}}]}, "tools is not supported"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(student, asked, said):
+    async def story(client):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.chat.completions.create(model="mine", **asked)
+        return refused.value.body["message"]
+
+    assert ask(student, story).startswith(said)
+
+
+def test_a_conversation_goes_on_until_it_is_reset():
+    heard = []
+
+    def answer(messages):
+        heard.append([message.content for message in messages])
+        return f"reply {len(heard)}"
+
+    converse(iter(["a", "", "b", "/reset", "c"]), answer, keeps=True)
+    assert heard == [["a"], ["a", "reply 1", "b"], ["c"]]
+    heard.clear()
+    converse(iter(["a", "b"]), answer, keeps=False)
+    assert heard == [["a"], ["b"]]
+
+
+def test_questions_may_be_piped_one_a_line(tmp_path, student):
+    folder = Folder(str(tmp_path / "a"))
+    settings = {"model": "demo", "dtype": "float32", "max_length": 256}
+    write_run(folder, student=settings, evaluation={"max_new_tokens": 24})
+    said = CliRunner().invoke(app, ["chat", folder.url, "--model", "base"], input=f"{QUESTION}\n\n{QUESTION}\n")
+    assert said.exit_code == 0, said.output
+    assert said.stdout == f"{replies_of(student).text}\n" * 2
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    for command in ("chat", "serve"):
+        said = CliRunner().invoke(app, [command, str(tmp_path / "gone")])
+        assert (said.exit_code, "no run" in said.stderr) == (2, True)

@@ -1,0 +1,227 @@
+"""What a user takes away from a run, with a tiny Llama as its student."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from report_runs import write_run
+from tiny_models import write_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from pada_ray.config import StudentConfig
+from pada_ray.export import merged as merging
+from pada_ray.export.chosen import chosen_model
+from pada_ray.export.merged import Unequal, compare, write_merged
+from pada_ray.export.synthetic_data import COLUMNS
+from pada_ray.records import Candidate, Message, Sample
+from pada_ray.run import run_files
+from pada_ray.storage import Folder
+
+PROMPTS = [[Message(role="user", content=f"How many is {i} and 3?")] for i in range(8)]
+
+
+def write_adapter(model: Path, target: Path, scale: float = 0.3) -> Path:
+    torch.manual_seed(1)
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(model), LoraConfig(r=4, target_modules="all-linear"))
+    for name, parameter in tuned.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=scale)
+    tuned.save_pretrained(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    """A tiny Llama's folder and an adapter on it."""
+    folder = tmp_path_factory.mktemp("student")
+    model = write_model("llama", folder / "tiny-llama")
+    (model / "README.md").write_text("---\nlicense: mit\n---\n# Tiny\n")
+    return model, write_adapter(model, folder / "adapter")
+
+
+@pytest.fixture
+def run(student, tmp_path):
+    """A finished run of that student, with ten synthetic samples or more."""
+    model, adapter = student
+    folder = Folder(str(tmp_path / "runs" / "a"))
+    settings = {"model": str(model), "dtype": "float32", "max_length": 256}
+    write_run(folder, samples=12, student=settings, evaluation={"max_new_tokens": 8})
+    Folder(str(adapter.parent)).copy_to("adapter", folder, run_files.adapter(1))
+    accepted = folder.read_records(run_files.accepted(1), Candidate)
+    folder.write_records(run_files.accepted(1), [c.model_copy(update={"sample": sample_of(c)}) for c in accepted])
+    return folder
+
+
+def sample_of(candidate):
+    messages = [m.model_dump() for m in candidate.messages]
+    return Sample(id=candidate.id, messages=messages, task="math", answer="1")
+
+
+def pada(*args):
+    return CliRunner().invoke(app, list(map(str, args)))
+
+
+def test_the_merged_model_says_what_the_adapter_said(student, tmp_path):
+    model, adapter = student
+    settings = StudentConfig(model=str(model), dtype="bfloat16", max_length=256)
+    parity = write_merged(settings, str(adapter), tmp_path / "merged", PROMPTS, 8)
+    assert (parity.prompts, parity.same_replies, parity.dtype) == (8, 8, torch.float32)  # the base model's own type
+    assert parity.logits < 1e-5
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), adapter)
+    ids = torch.tensor([[5, 6, 7]])
+    torch.testing.assert_close(merged(ids).logits, tuned(ids).logits, atol=1e-3, rtol=1e-4)
+    with tuned.disable_adapter():
+        assert not torch.allclose(merged(ids).logits, tuned(ids).logits, atol=1)
+
+
+def test_a_merged_model_that_differs_is_refused_and_not_left_behind(student, tmp_path, monkeypatch):
+    model, adapter = student
+    load = merging._as_written
+
+    def damaged(*args):
+        loaded = load(*args)
+        loaded.model.model.layers[0].self_attn.q_proj.weight.data *= 1.05
+        return loaded
+
+    monkeypatch.setattr(merging, "_as_written", damaged)
+    with pytest.raises(Unequal, match=r"the merged model is not the run.s model: . of 8 replies"):
+        write_merged(StudentConfig(model=str(model), max_length=256), str(adapter), tmp_path / "merged", PROMPTS, 8)
+    assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "off", "tokens", "replies", "holds"),
+    [
+        (torch.float32, 1e-5, 20, 10, True),
+        (torch.float32, 1e-3, 20, 10, False),
+        (torch.float32, 1e-5, 19, 10, False),
+        (torch.float32, 1e-5, 20, 9, False),
+        (torch.bfloat16, 0.02, 18, 3, True),
+        (torch.bfloat16, 0.02, 17, 10, False),
+        (torch.bfloat16, 0.1, 20, 10, False),
+    ],
+)
+def test_rounding_is_forgiven_as_far_as_the_type_explains_it(dtype, off, tokens, replies, holds):
+    before = merging._Said(["yes"] * 10, [torch.ones(4)] * 10, [[1, 2]] * 10)
+    said = [1, 2] * 10
+    said[tokens:] = [0] * (20 - tokens)
+    after = merging._Said(
+        ["yes"] * replies + ["no"] * (10 - replies),
+        [torch.ones(4) * (1 + off)] * 10,
+        [said[i : i + 2] for i in range(0, 20, 2)],
+    )
+    parity = compare(before, after, [torch.zeros(4)] * 10, dtype)
+    assert (parity.same_replies, parity.same_tokens, parity.holds) == (replies, tokens / 20, holds)
+    assert (parity.logits, parity.base_logits) == (pytest.approx(off, rel=0.05), 1)
+
+
+def test_rounding_that_hides_the_adapter_is_not_forgiven():
+    before = merging._Said(["yes"], [torch.ones(4)], [[1]])
+    after = merging._Said(["yes"], [torch.ones(4) * 1.01], [[1]])
+    assert compare(before, after, [torch.ones(4) * 1.03], torch.bfloat16).holds
+    assert not compare(before, after, [torch.ones(4) * 1.015], torch.bfloat16).holds
+
+
+def test_all_of_it(run, student, tmp_path):
+    pytest.importorskip("gguf", reason="the extra `gguf` is not installed")
+    out = tmp_path / "out"
+    said = pada("export", run.url, "--to", out, "--merged", "--gguf", "Q8_0", "--ollama")
+    assert said.exit_code == 0, said.output
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert {"README.md", "Modelfile", "a-iteration-1-Q8_0.gguf", "merged/model.safetensors"} <= set(names)
+    assert "20 of 20 replies and 100.0% of their tokens the same as the adapter's" in said.output
+    assert list(tmp_path.glob(".out-*")) == []
+    # peft and transformers load it as any other adapter
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(student[0]), out / "adapter")
+    tokenizer = AutoTokenizer.from_pretrained(out / "adapter")
+    assert model.peft_config["default"].r == 4
+    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(student[0]).chat_template
+    assert "FROM ./a-iteration-1-Q8_0.gguf" in (out / "Modelfile").read_text()
+
+
+def test_the_synthetic_data_have_their_origin(run, tmp_path):
+    import pyarrow.parquet
+
+    assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
+    table = pyarrow.parquet.read_table(tmp_path / "out" / "data" / "synthetic.parquet").to_pylist()
+    lines = (tmp_path / "out" / "data" / "synthetic.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == table
+    assert list(table[0]) == list(COLUMNS)
+    first = table[0]
+    assert (first["iteration"], first["group"], first["strategy"]) == (1, "cluster-0", "=Strategy 0")
+    assert (first["adherence"], first["teacher"], first["seed_id"]) == (8, "a", "train-0")
+    assert first["pattern"].startswith("Category 0")
+    assert first["messages"][-1] == {"role": "assistant", "content": "Answer: 0"}
+    assert pada("export", run.url, "--to", tmp_path / "vanilla", "--model", "iteration-0").exit_code == 2  # no adapter
+
+
+def test_the_cards_tell_scores_sources_and_licences(run, tmp_path):
+    assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license: mit" in card
+    assert "| test | 20 | 10.0 | 75.0 | 53.1 to 88.8 |" in card, card
+    assert "by task `math`" in card
+    assert "| teacher `a`, which wrote the synthetic data | apache-2.0 |" in card
+    assert str(tmp_path) not in card  # no path of this machine
+    assert "`tiny-llama`" in card
+    data = (tmp_path / "out" / "data" / "README.md").read_text()
+    assert "data_files: synthetic.parquet" in data
+    assert "| 1 | cluster-0 | " in data
+
+
+def test_a_teacher_behind_an_endpoint_has_an_unknown_licence(run, tmp_path):
+    config = run.read_yaml(run_files.CONFIG)
+    config["llm"]["teacher"] |= {"base_url": "https://example.com/v1", "model": "strong"}
+    run.write_yaml(run_files.CONFIG, config)
+    assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
+    assert "| teacher `strong`, which wrote the synthetic data | unknown |" in (tmp_path / "out/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "iteration-7"], "--model iteration-7: no such model; use one of base, iteration-0, iteration-1"),
+        (["--gguf", "Q2"], "--gguf Q2: use one of Q8_0, F16, BF16, F32"),
+        (["--model", "base"], "there is nothing to export"),
+        (["--hub", "me/mine"], "--hub: no access token of the Hub here"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_written(run, tmp_path, options, said, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr("pada_ray.export.hub.get_token", lambda: None)
+    result = pada("export", run.url, "--to", tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    result = pada("export", run.url, "--to", tmp_path / "out")
+    assert (result.exit_code, "already exists" in result.stderr) == (2, True)
+
+
+def test_a_run_without_a_best_model_names_what_goes_on(tmp_path, student):
+    folder = Folder(str(tmp_path / "a"))
+    write_run(folder, status="running")
+    result = pada("export", folder.url, "--to", tmp_path / "out")
+    assert f"`pada resume {folder.url}` goes on" in result.stderr
+
+
+def test_the_best_model_is_chosen_unless_one_is_named(run):
+    assert chosen_model(run).model == "iteration-1"
+    assert chosen_model(run, "base").adapter is None
+
+
+def test_the_data_are_a_dataset(run, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the extra `datasets` is not installed")
+    assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
+    found = datasets.load_dataset(str(tmp_path / "out" / "data"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert (found.num_rows, found.column_names) == (11, list(COLUMNS))

@@ -1,0 +1,194 @@
+"""What would stop a run later is found before it starts, in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import namedtuple
+
+import pytest
+from tokenizers_for_tests import IN_TURNS, NO_SYSTEM, byte_level
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from jobs import doctor
+from jobs.local import preflight as surroundings
+from jobs.local.checks import check, check_student
+from pada_ray.config import StudentConfig, check_config
+from pada_ray.data.splits import read_data
+from pada_ray.errors import ConfigError
+from pada_ray.records import Message, Sample
+from pada_ray.student import preflight
+from pada_ray.student.preflight import read_all
+
+
+def config(**keys):
+    endpoint = {"base_url": "offline", "model": "a"}
+    raw = {
+        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
+        "llm": {"teacher": endpoint, "judge": endpoint},
+    }
+    return check_config(raw | keys, "test")
+
+
+def refused(of, look=check):
+    with pytest.raises(ConfigError) as told:
+        look(of, read_data(of))
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def asked(name, *before, reply="one two three"):
+    turns = [*before, Message(role="user", content="Who?"), Message(role="assistant", content=reply)]
+    return Sample(id=name, messages=turns, task="judged", answer="x")
+
+
+@pytest.fixture
+def student(tmp_path):
+    """Makes a tiny student with a chat template, as a folder, and returns its settings."""
+
+    def make(template, **keys):
+        encoder = byte_level(template)
+        small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(encoder.tokenizer), **small))
+        model.generation_config.eos_token_id = encoder.tokenizer.eos_token_id
+        model.save_pretrained(tmp_path / "student")
+        encoder.tokenizer.save_pretrained(tmp_path / "student")
+        return StudentConfig(model=str(tmp_path / "student"), **keys)
+
+    return make
+
+
+SYSTEM = Message(role="system", content="Be brief.")
+USER = Message(role="user", content="Wait.")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize(
+    ("template", "before", "advice"),
+    [(NO_SYSTEM, SYSTEM, "put the system message"), (IN_TURNS, USER, "join messages of one role")],
+)
+def test_a_sample_that_the_template_refuses_is_named_with_what_to_do(student, template, before, advice, split):
+    samples = {"train": [asked("a")], "val": [asked("b")]}
+    samples[split] = [asked("c"), asked("d", before), asked("e", before)]
+    with pytest.raises(ConfigError, match=rf"^{split}: sample d \(and 1 more like it\): .* refuses .*{advice}"):
+        read_all(student(template), samples)
+
+
+def test_samples_that_are_too_long_are_counted_and_refused_when_all_are(student):
+    long = asked("long", reply="one two three " * 60)
+    settings = student(NO_SYSTEM, max_length=64)
+    found = read_all(settings, {"train": [long, asked("a")], "val": [asked("b")]})
+    assert found.left_out == {"train": 1, "val": 0}
+    assert (found.example.sample_id, found.example.learned) == ("a", "one two three<|end|>")
+    assert found.example.prompt == "<|start|>user\nWho?<|end|>\n<|start|>assistant\n"
+    with pytest.raises(
+        ConfigError, match=r"^student.max_length: every training sample is longer than 64 tokens, the sh"
+    ):
+        read_all(settings, {"train": [long], "val": [asked("b")]})
+    no_room = [asked("b", Message(role="user", content="one two three " * 60))]
+    with pytest.raises(ConfigError, match=r"^student.max_length: every prompt of val is longer than 64 tokens"):
+        read_all(settings, {"train": [asked("a")], "val": no_room})
+
+
+def test_many_samples_are_read_by_several_processes_with_the_same_result(monkeypatch):
+    of = config()
+    samples = read_data(of)
+    alone = read_all(of.student, samples)
+    monkeypatch.setattr(preflight, "PARALLEL_FROM", 1)
+    assert read_all(of.student, samples) == alone
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"student": {"model": "./nowhere"}}, "student.model: ./nowhere is not a model folder"),
+        ({"student": {"model": "demo", "max_length": 400}, "evaluation": {"max_new_tokens": 8}}, None),
+        (
+            {"student": {"model": "demo", "max_length": 16}, "evaluation": {"max_new_tokens": 8}},
+            "student.max_length: every training sample is longer than 16 tokens",
+        ),
+        (
+            {"pattern_analysis": {"embedding": "./nowhere"}},
+            "pattern_analysis.embedding: there is no folder ./nowhere",
+        ),
+        ({"fine_tune": {"gpus_per_worker": 64}}, "fine_tune: 1 x (0 CPU, 64 GPU) needed, but this machine has"),
+        ({"evaluation": {"gpus_per_worker": 64}}, "evaluation: 1 x (0 CPU, 64 GPU) needed, but this machine has"),
+        ({"fine_tune": {"lora": {"target_modules": ["nowhere"]}}}, "fine_tune.lora: demo does not take this adapter"),
+    ],
+)
+def test_each_is_one_line_before_anything_is_spent(keys, said, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    of = config(**keys)
+    if said is None:
+        check(of, read_data(of))
+    else:
+        assert refused(of).startswith(said)
+        with pytest.raises(ConfigError):
+            doctor.can_start(of)
+
+
+def test_a_folder_without_weights_is_no_student(student):
+    settings = student(NO_SYSTEM)
+    for file in ("model.safetensors",):
+        (surroundings.Path(settings.model) / file).unlink()
+    assert "has no weights" in refused(config(student=settings.model_dump()))
+
+
+def test_a_model_that_is_no_causal_one_is_no_student(student):
+    settings = student(NO_SYSTEM)
+    file = surroundings.Path(settings.model) / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "no-such-model"}))
+    assert "student.model: cannot load" in refused(config(student=settings.model_dump()))
+
+
+def test_an_embedding_model_is_not_asked_for_by_a_method_that_needs_none():
+    of = config(method="vanilla", pattern_analysis={"embedding": "./nowhere"})
+    check(of, read_data(of))
+    assert "no folder" in refused(config(method="llms_as_instructors_lec", pattern_analysis={"embedding": "./nowhere"}))
+
+
+@pytest.mark.parametrize("key", ["student", "embedding"])
+def test_a_name_that_nothing_has_is_refused_in_seconds(key, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    name = "no-such-owner/no-such-model"
+    of = config(**({"student": {"model": name}} if key == "student" else {"pattern_analysis": {"embedding": name}}))
+    before = time.monotonic()
+    assert f"{name} is no folder here, not in the cache, and the Hub does not give it" in refused(of)
+    assert time.monotonic() - before < 30
+
+
+def test_an_embedding_model_that_is_none_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"^pattern_analysis.embedding: cannot load .*; `tfidf` needs no weights"):
+        surroundings._check_embedding(str(tmp_path))
+
+
+def test_a_disk_that_does_not_hold_the_checkpoints_is_refused(monkeypatch):
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000))
+    assert refused(config()).startswith("runs: the checkpoints and adapters take")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12))
+    of = config()
+    check(of, read_data(of))
+
+
+def test_doctor_shows_a_training_sample_with_its_mask():
+    of = config()
+    samples = read_data(of)
+    said = doctor._samples(of)
+    first = samples["train"][0]
+    assert said.startswith(f"all fit into 2048 tokens\n        for example {first.id}: ")
+    read, learned = said.splitlines()[-2:]
+    assert read.strip().startswith("read:    '<|user|>") and read.endswith("<|assistant|>'")
+    assert first.reference[:20] in learned and learned.endswith("<|end|>'")
+
+
+def test_evaluation_alone_reads_its_prompts():
+    of = config(student={"model": "demo", "max_length": 16}, evaluation={"max_new_tokens": 8})
+    samples = {"val": read_data(of)["val"]}
+    with pytest.raises(ConfigError, match="every prompt of val"):
+        check_student(of, samples)

@@ -1,0 +1,56 @@
+"""Ray's token, before there is a Ray."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from jobs.local.ray_session import NoCluster, keep_token
+
+
+@pytest.fixture
+def token(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / ".ray" / "auth_token"
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_token_is_made_once_for_this_user_alone(token):
+    keep_token()
+    first = token.read_text()
+    keep_token()
+    assert (len(first), token.read_text(), mode(token)) == (64, first, 0o600)
+    assert os.listdir(token.parent) == ["auth_token"]
+
+
+def test_a_token_that_others_may_read_is_closed_to_them(token, tmp_path, monkeypatch):
+    token.parent.mkdir()
+    token.write_text("as ray get-auth-token left it")
+    token.chmod(0o644)
+    keep_token()
+    assert (token.read_text(), mode(token)) == ("as ray get-auth-token left it", 0o600)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("mine")
+    elsewhere.chmod(0o640)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(elsewhere))
+    keep_token()
+    assert (elsewhere.read_text(), mode(elsewhere)) == ("mine", 0o600)
+
+
+def test_a_token_in_the_environment_needs_no_file(token, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "given")
+    keep_token()
+    assert not token.exists()
+
+
+def test_a_token_that_cannot_be_kept_is_said_in_one_line(token):
+    token.parent.write_text("a file where the folder should be")
+    with pytest.raises(NoCluster, match=r"auth_token: Ray's token cannot be kept from other users: .*; see to it by"):
+        keep_token()
