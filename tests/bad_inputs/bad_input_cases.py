@@ -146,7 +146,7 @@ DATA: list[tuple[str, bytes, str]] = [
     ("an id twice", f"{RIGHT}\n{RIGHT}".encode(), "train.jsonl:2: id 'a' is also at "),
     ("messages that are a text", _line(messages="hi").encode(), "train.jsonl:1: `messages`: "),
     ("no reply", _line(messages=[{"role": "user", "content": "x"}]).encode(), "train.jsonl:1: `messages`: "),
-    ("a role that is not there", _line(messages=[{"role": "x", "content": "x"}] * 2).encode(), "has the unknown role 'x'"),
+    ("an unknown role", _line(messages=[{"role": "x", "content": ""}] * 2).encode(), "has the unknown role 'x'"),
     ("a task that is not there", _line(task="maths").encode(), "train.jsonl:1: task 'maths' is unknown"),
     ("a task that is a number", _line(task=1).encode(), "train.jsonl:1: `task`: "),
     ("a wrong answer", _line(answer="5").encode(), "train.jsonl:1: the reference reply does not satisfy `answer`"),
