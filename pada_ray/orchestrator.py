@@ -78,9 +78,9 @@ class Orchestrator:
         self._config = config
         self._method = METHODS[config.method]
         self._workers = workers
-        self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
-        self._stages = StageKeeper(self._folder, config.name, store, notice)
+        self._stages = StageKeeper(Folder(folder), config.name, store, notice)
+        self._folder = self._stages.folder
         self._samples = run_files.read_samples(self._folder, config.data.task)
         self._knowledge = run_files.read_knowledge(self._folder)
         self._train = self._samples["train"]
