@@ -5,8 +5,8 @@
 
 Of each finished run the archive has its config, the student's replies that the prompts were made from, the training
 sets, and the replies of teacher and judge. Another processor may reply otherwise and then ask otherwise, so the replay
-takes the student's recorded replies, trains nothing, and asks no model: it must come to the same training sets, byte for
-byte.
+takes the student's recorded replies, trains nothing, and asks no model: it must come to the same training sets, byte
+for byte.
 """
 
 from __future__ import annotations

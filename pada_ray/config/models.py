@@ -349,6 +349,12 @@ class DataGenerationConfig(Section):
     """Share of the branch of training errors in the new samples: a number (0 removes the branch); `error_rate`, train's
     error rate divided by the sum of train's and val's; `cluster`, as much as one more cluster. docs/error_share.md says
     why."""
+    seeds: Literal["random", "near"] = "random"
+    """What a strategy's samples are written from: training samples drawn at `random`, as in the paper; or those `near`
+    its failures: of the labels or functions that the model confused, each shown beside one of the kind that it is
+    confused with; where there are none, the most similar ones."""
+    quotas: Literal["even", "size"] = "even"
+    """How the samples are spread over strategies: `even`, or by the `size` of their clusters."""
     candidate_budget: float = Field(default=3.0, ge=1, le=1000)
     """Most first drafts per accepted sample asked for. When they are used up, the shortfall is reported."""
 
