@@ -11,7 +11,7 @@ from rich.progress import track
 from jobs.command import main
 from jobs.local.run_folder import lasting
 from pada_ray.resources import cores
-from pada_ray.run.run_folder import check_run
+from pada_ray.runs.run_folder import check_run
 from pada_ray.storage import Folder
 
 RunOrSweep = Annotated[

@@ -14,8 +14,8 @@ from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.llm.stored_rows import drop_damaged
-from pada_ray.run.configs import read_config
-from pada_ray.run.rewind import rewind
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.rewind import rewind
 from pada_ray.storage import Folder
 
 From = Annotated[

@@ -9,9 +9,9 @@ from rich.console import Console
 from jobs.command import main
 from jobs.local.progress import clock, describe
 from jobs.resume import Run
-from pada_ray.run.configs import read_config
-from pada_ray.run.run_folder import has_begun
-from pada_ray.run.state import FILE, read_state
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.run_folder import has_begun
+from pada_ray.runs.state import FILE, read_state
 from pada_ray.storage import Folder
 
 

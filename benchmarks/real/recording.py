@@ -38,11 +38,11 @@ from pada_ray.llm.gateway import LlmGateway
 from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.records import Batch, Candidate, Prediction
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import is_done, read_state
-from pada_ray.run.sweep import CELLS
-from pada_ray.run.sweep import FILE as SWEEP
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import is_done, read_state
+from pada_ray.runs.sweep import CELLS
+from pada_ray.runs.sweep import FILE as SWEEP
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import REPORT, FineTuneJob, FineTuneReport

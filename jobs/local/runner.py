@@ -22,10 +22,10 @@ from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
 from pada_ray.llm.stored_rows import check_replies
 from pada_ray.report import print_report
-from pada_ray.run.configs import read_config
-from pada_ray.run.run_folder import RunFolder, check_run
-from pada_ray.run.state import FILE as STATE
-from pada_ray.run.state import RunState, read_state
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.run_folder import RunFolder, check_run
+from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder, disk_full, is_disk_full
 
 if TYPE_CHECKING:

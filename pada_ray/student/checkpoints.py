@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pada_ray.errors import DamagedFile
-from pada_ray.run.checksums import sha256
+from pada_ray.runs.checksums import sha256
 from pada_ray.storage import Folder
 
 CHECKPOINTS = "checkpoints"  # folder in the run's folder

@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Sequence
 
 from pada_ray.records import Prediction, Sample, Split
-from pada_ray.run.run_folder import RunFolder
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.tasks import Knowledge, get_task
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pada_ray.records import Record, Sample
 from pada_ray.resources import cpus_for, gpus_for
-from pada_ray.run import run_files
-from pada_ray.run.run_folder import RunFolder
+from pada_ray.runs import run_files
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
 from pada_ray.tasks import get_task
 

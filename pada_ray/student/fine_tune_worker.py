@@ -16,7 +16,7 @@ from typing import Any
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
-from pada_ray.run.run_folder import RunFolder
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.storage import Folder, check_free, telling_a_full_disk
 from pada_ray.student.checkpoints import OwnCheckpoints
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.records import Record, Sample
-from pada_ray.run.run_folder import RunFolder
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import EvaluationJob
 
 HARDEST = 0.1  # share of the training samples

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.run.run_folder import check_run
-from pada_ray.run.state import RunState
-from pada_ray.run.state import read_state as state_in
+from pada_ray.runs.run_folder import check_run
+from pada_ray.runs.state import RunState
+from pada_ray.runs.state import read_state as state_in
 from pada_ray.storage import Folder
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher

@@ -28,12 +28,12 @@ from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.llm.stored_rows import check_replies, drop_damaged
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Analysis, Message, Sample
-from pada_ray.run import run_files
-from pada_ray.run.checksums import StoredFile
-from pada_ray.run.event_log import read_events
-from pada_ray.run.rewind import rewind
-from pada_ray.run.run_folder import RunFolder, check_adapter, check_run
-from pada_ray.run.state import FILE, RunState, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.checksums import StoredFile
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.rewind import rewind
+from pada_ray.runs.run_folder import RunFolder, check_adapter, check_run
+from pada_ray.runs.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 from pada_ray.student.checkpoints import OwnCheckpoints
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pada_ray.errors import DamagedFile
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Prediction, Split
-from pada_ray.run.checksums import StoredFile, sha256
+from pada_ray.runs.checksums import StoredFile, sha256
 from pada_ray.storage import Folder
 
 FILE = "state.json"

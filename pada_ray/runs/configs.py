@@ -8,8 +8,8 @@ from pada_ray.config import Config, check_config, load_config
 from pada_ray.data.paper_sets import DATASETS
 from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.methods import METHODS
-from pada_ray.run import run_files
-from pada_ray.run.checksums import agrees_with_header
+from pada_ray.runs import run_files
+from pada_ray.runs.checksums import agrees_with_header
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import BACKENDS
 

@@ -7,9 +7,9 @@ import functools
 from collections.abc import Iterator, Mapping
 
 from pada_ray.errors import DamagedFile
-from pada_ray.run.checksums import StoredFile, difference
-from pada_ray.run.event_log import FILE as EVENTS
-from pada_ray.run.state import FILE, START, damaged_state, read_state
+from pada_ray.runs.checksums import StoredFile, difference
+from pada_ray.runs.event_log import FILE as EVENTS
+from pada_ray.runs.state import FILE, START, damaged_state, read_state
 from pada_ray.storage import Folder
 
 

@@ -9,12 +9,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pada_ray.errors import PAUSES, StorageError, one_line, root_cause
 from pada_ray.records import Record
-from pada_ray.run import run_files
-from pada_ray.run.checksums import StoredFile, stored
-from pada_ray.run.event_log import Event, EventLog, EventName
-from pada_ray.run.run_folder import RunFolder
-from pada_ray.run.shared_stages import StageStore
-from pada_ray.run.state import FILE, START, FinishedStage, RunState, read_state, write_state
+from pada_ray.runs import run_files
+from pada_ray.runs.checksums import StoredFile, stored
+from pada_ray.runs.event_log import Event, EventLog, EventName
+from pada_ray.runs.run_folder import RunFolder
+from pada_ray.runs.shared_stages import StageStore
+from pada_ray.runs.state import FILE, START, FinishedStage, RunState, read_state, write_state
 from pada_ray.storage import Folder
 
 LAID_OUT = ("data", run_files.PROMPTS)  # folders that a run has before it begins

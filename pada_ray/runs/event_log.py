@@ -14,7 +14,7 @@ from pydantic import Field
 
 from pada_ray.errors import DamagedFile
 from pada_ray.records import Record
-from pada_ray.run.checksums import sha256
+from pada_ray.runs.checksums import sha256
 from pada_ray.storage import Folder
 
 FILE = "events.jsonl"

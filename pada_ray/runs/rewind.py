@@ -6,9 +6,9 @@ Replies that are paid for stay where they are, so what asks the same again costs
 from __future__ import annotations
 
 from pada_ray.errors import ConfigError, DamagedFile
-from pada_ray.run import run_files
-from pada_ray.run.event_log import FILE as EVENTS
-from pada_ray.run.state import FILE, START, RunState, read_state, write_state
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import FILE as EVENTS
+from pada_ray.runs.state import FILE, START, RunState, read_state, write_state
 from pada_ray.storage import Folder
 from pada_ray.student.checkpoints import CHECKPOINTS
 

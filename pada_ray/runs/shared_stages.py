@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
-from pada_ray.run.checksums import sha256
+from pada_ray.runs.checksums import sha256
 from pada_ray.storage import Folder
 
 DONE = "done"  # file that marks an entry of the store as complete, with the checksums of its files
