@@ -28,7 +28,7 @@ from pada_ray.agents.screening import Screen
 from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Batch, Candidate
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student.evaluation_job import LOST_WORKERS
 
 # The concurrency group of an actor that holds an AttemptLog, which is read while it is at work. Each of the two readers

@@ -23,9 +23,9 @@ from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Split
-from pada_ray.run import run_files
-from pada_ray.run.configs import load, read_config
-from pada_ray.run.state import Score, scores_of
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import load, read_config
+from pada_ray.runs.state import Score, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.tasks import Knowledge

@@ -8,8 +8,8 @@ from jobs.command import main
 from jobs.resume import Run
 from pada_ray.errors import ConfigError
 from pada_ray.report import print_report
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import FILE
 from pada_ray.storage import Folder
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from jobs.command import main
 from jobs.local.progress import clock, describe
 from jobs.resume import Run
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE, read_state
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import FILE, read_state
 from pada_ray.storage import Folder
 
 

@@ -35,12 +35,12 @@ from pada_ray.records import (
     Split,
     Strategy,
 )
-from pada_ray.run import run_files
-from pada_ray.run.event_log import Event
-from pada_ray.run.shared_stages import StageClaims, StageStore
-from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
-from pada_ray.run.stages import Records, StageKeeper
-from pada_ray.run.state import RunState, scores_of
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import Event
+from pada_ray.runs.shared_stages import StageClaims, StageStore
+from pada_ray.runs.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
+from pada_ray.runs.stages import Records, StageKeeper
+from pada_ray.runs.state import RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints

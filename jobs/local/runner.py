@@ -21,8 +21,8 @@ from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
 from pada_ray.report import print_report
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import RunState, read_state
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pada_ray.agents.known_questions import KnownQuestions
 from pada_ray.config import DataGenerationConfig, ErrorShare
 from pada_ray.randomness import generator_for
 from pada_ray.records import Attempt, Batch, Candidate, Record, Sample, Seed, Strategy
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 ERRORS = "errors"  # the group of the error branch

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pada_ray.errors import ConfigError
 from pada_ray.report.results import Run, read_run
-from pada_ray.run import run_files
-from pada_ray.run.sweep import FILE as SWEEP_FILE
+from pada_ray.runs import run_files
+from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 

@@ -11,13 +11,13 @@ from pada_ray.config import Config
 from pada_ray.errors import ConfigError
 from pada_ray.findings.paper_results import Dataset
 from pada_ray.records import Message, Prediction, Sample, Split
-from pada_ray.run import run_files
-from pada_ray.run.axes import DATASET, METHOD, SEED, Label, setting_of
-from pada_ray.run.configs import read_config
-from pada_ray.run.design import Design
-from pada_ray.run.state import FILE, RunState, Score, read_state
-from pada_ray.run.sweep import CELLS, read_design
-from pada_ray.run.sweep import FILE as SWEEP_FILE
+from pada_ray.runs import run_files
+from pada_ray.runs.axes import DATASET, METHOD, SEED, Label, setting_of
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.design import Design
+from pada_ray.runs.state import FILE, RunState, Score, read_state
+from pada_ray.runs.sweep import CELLS, read_design
+from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 

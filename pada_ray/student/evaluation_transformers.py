@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pada_ray.records import Record, Sample
 from pada_ray.resources import cpus_for, gpus_for
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
 from pada_ray.tasks import get_task

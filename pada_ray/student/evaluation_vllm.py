@@ -14,7 +14,7 @@ from typing import Any
 from pada_ray.config import VLLM_LORA_RANKS
 from pada_ray.records import Sample
 from pada_ray.resources import cpus_for, gpus_for
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.chat_encoder import Reply, load_encoder, model_location
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply

@@ -41,7 +41,30 @@ _POWER = re.compile(r"(?:\^|(?<=[\w)])\*\*)[-({]*$")  # which marks no number of
 _SIGN_IN_WORDS = re.compile(r"(?:(\w+|[)%])\s+)?\b(negative|minus)\s+$", re.IGNORECASE)
 # Behind these words `minus` is a sign; behind others something is taken away.
 _BEFORE_A_SIGN = frozenset(
-    "is are was be to of at by equals equal answer get gets got gives makes reads about so then thus final".split()
+    [
+        "is",
+        "are",
+        "was",
+        "be",
+        "to",
+        "of",
+        "at",
+        "by",
+        "equals",
+        "equal",
+        "answer",
+        "get",
+        "gets",
+        "got",
+        "gives",
+        "makes",
+        "reads",
+        "about",
+        "so",
+        "then",
+        "thus",
+        "final",
+    ]
 )
 
 _SIGNS = str.maketrans(

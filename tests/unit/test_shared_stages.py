@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
-from pada_ray.run.shared_stages import StageClaims, StageStore
-from pada_ray.run.sharing import content_hash, model_files
-from pada_ray.run.stages import StageKeeper
-from pada_ray.run.state import read_state
+from pada_ray.runs.shared_stages import StageClaims, StageStore
+from pada_ray.runs.sharing import content_hash, model_files
+from pada_ray.runs.stages import StageKeeper
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
 

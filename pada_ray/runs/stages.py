@@ -9,9 +9,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pada_ray.errors import PAUSES, one_line, root_cause
 from pada_ray.records import Record
-from pada_ray.run.event_log import Event, EventLog, EventName
-from pada_ray.run.shared_stages import StageStore
-from pada_ray.run.state import FILE, FinishedStage, RunState, read_state
+from pada_ray.runs.event_log import Event, EventLog, EventName
+from pada_ray.runs.shared_stages import StageStore
+from pada_ray.runs.state import FILE, FinishedStage, RunState, read_state
 from pada_ray.storage import Folder
 
 T = TypeVar("T")

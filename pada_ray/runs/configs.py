@@ -8,7 +8,7 @@ from pada_ray.config import Config, check_config, load_config
 from pada_ray.data.paper_sets import DATASETS
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import BACKENDS
 
