@@ -562,6 +562,8 @@ class Config(Section):
     """Folder or fsspec URL of fine-tunings and evaluations that several runs share. A sweep sets it."""
     prompts: str | None = None
     """Folder with your own templates, named like those in `pada_ray/prompts`."""
+    rehearsal: bool = False
+    """Whether the numbers mean nothing, which the report then says. `pada run --rehearse` sets it."""
 
     @model_validator(mode="after")
     def _money_is_counted(self) -> Config:
