@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -103,5 +103,23 @@ demo-table: .venv/installed ## PaDA-Agent beside other methods over seeds and se
 	$(BIN)/pada sweep configs/demo_table.yaml
 	$(BIN)/pada report runs/demo-table
 
+STUDENT ?= demo
+journey: .venv/installed ## Replay docs/tutorial.md from a wheel in an empty environment; STUDENT=FOLDER, SAMPLES=16
+	$(BIN)/python tests/e2e/journey.py --student $(STUDENT) $(if $(SAMPLES),--samples $(SAMPLES))
+
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q -r docs/requirements.txt
+	touch $@
+
+docs: .venv-docs/installed ## Write the docs as a site to build/site; a broken link is an error
+	.venv-docs/bin/mkdocs build --strict --quiet
+
+docs-serve: .venv-docs/installed ## Show the site while you write
+	.venv-docs/bin/mkdocs serve
+
+config-reference: .venv/installed ## Write docs/config.md from the models of the config
+	$(BIN)/python docs/config_reference.py
+
 clean: ## Remove the environment and all runs
-	rm -rf .venv .venv-vllm .venv-bench models runs
+	rm -rf .venv .venv-vllm .venv-bench .venv-docs build models runs

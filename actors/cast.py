@@ -23,7 +23,9 @@ from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.orchestrator import Computation, Orchestrator, Workers
 from pada_ray.runs import run_files
+from pada_ray.runs.event_log import Notices
 from pada_ray.runs.shared_stages import StageClaims
+from pada_ray.runs.tracking import Tracking
 from pada_ray.storage import Folder
 
 _ANSWER_WITHIN_S = 10.0
@@ -86,7 +88,8 @@ class Cast:
             account=teacher,
             claims=self._claims,
         )
-        create("orchestrator", OrchestratorActor, config, folder, workers, StageMetrics(name))
+        notices = Notices(StageMetrics(name), Tracking(config, folder))
+        create("orchestrator", OrchestratorActor, config, folder, workers, notices)
 
     @property
     def orchestrator(self) -> Any:

@@ -41,8 +41,8 @@ def resume(
     """Resume RUN after its last finished stage, or do it again from one. Replies that have arrived are not paid for
     again. With --address it runs as a job on that cluster, where RUN is kept.
 
-    `shared_disk` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`, `data_generation` and
-    `quality_control` until the first of their stages has begun.
+    `shared_disk`, `tracking` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`,
+    `data_generation` and `quality_control` until the first of their stages has begun.
 
     Example: pada resume runs/demo --set budget.usd=20
     """

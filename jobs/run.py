@@ -13,7 +13,10 @@ from jobs.local.runner import drive
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
+from pada_ray.config import Config
+from pada_ray.data.splits import read_data
 from pada_ray.runs.configs import load
+from pada_ray.runs.rehearsal import MEANING, rehearsal, student_at_hand
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
 Overrides = Annotated[
@@ -23,12 +26,19 @@ Overrides = Annotated[
 NoProbe = Annotated[
     bool, typer.Option("--no-probe", help="Do not ask the LLM endpoints for a few tokens before the start.")
 ]
+Rehearse = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse", help="The whole loop on 40 of your samples, one epoch, no key; its numbers mean nothing."
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Ray's own logs.")]
 
 
 def run(
     config: ConfigPath,
     set_: Overrides = None,
+    rehearse: Rehearse = False,
     address: Address = None,
     no_probe: NoProbe = False,
     verbose: Verbose = False,
@@ -42,9 +52,19 @@ def run(
     if address is not None:
         package = read_package()
         check_files([loaded], package)
-        arguments = [inside(config, package), *options(set_, no_probe=no_probe, verbose=verbose)]
+        arguments = [inside(config, package), *options(set_, rehearse=rehearse, no_probe=no_probe, verbose=verbose)]
         raise typer.Exit(run_as_job(address, "run", arguments, package))
+    if rehearse:
+        loaded = rehearsed(loaded)
+        typer.echo(f"{MEANING}; student {loaded.student.model}, {loaded.data.regime} training samples")
     drive(prepare(loaded), verbose, probing=not no_probe)
+    if rehearse:
+        typer.echo(f"rehearsed: {MEANING}; next: pada run {config}")
+
+
+def rehearsed(config: Config) -> Config:
+    """The rehearsal of a config, with its own student where that is small and on this machine."""
+    return rehearsal(config, len(read_data(config)["train"]), student_at_hand(config.student.model))
 
 
 if __name__ == "__main__":

@@ -37,11 +37,17 @@ class ClusterError(PadaError, ConnectionError):
 
 
 def options(
-    set_: list[str] | None, *, only: list[str] | None = None, no_probe: bool = False, verbose: bool
+    set_: list[str] | None,
+    *,
+    only: list[str] | None = None,
+    rehearse: bool = False,
+    no_probe: bool = False,
+    verbose: bool,
 ) -> list[str]:
     """The options to pass on to the job's command."""
     given = [part for override in set_ or [] for part in ("--set", override)]
     given += [part for place in only or [] for part in ("--only", place)]
+    given += ["--rehearse"] if rehearse else []
     given += ["--no-probe"] if no_probe else []
     return given + (["--verbose"] if verbose else [])
 

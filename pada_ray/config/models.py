@@ -578,7 +578,7 @@ class Budget(Section):
     """Most tokens, of prompts and replies together."""
 
 
-CHANGEABLE = {"llm", "budget", "shared_disk"}  # keys that may change after a run has started
+CHANGEABLE = {"llm", "budget", "shared_disk", "tracking"}  # keys that may change after a run has started
 
 
 class Config(Section):
@@ -615,6 +615,10 @@ class Config(Section):
     """Folder or fsspec URL of fine-tunings and evaluations that several runs share. A sweep sets it."""
     prompts: str | None = None
     """Folder with your own templates, named like those in `pada_ray/prompts`."""
+    tracking: tuple[Literal["mlflow", "wandb", "tensorboard"], ...] = ()
+    """Where the run is also told, such as `[mlflow]`: docs/tracking.md. Needs `pip install 'pada-ray[tracking]'`."""
+    rehearsal: bool = False
+    """Whether the numbers mean nothing, which the report then says. `pada run --rehearse` sets it."""
 
     @model_validator(mode="after")
     def _money_is_counted(self) -> Config:

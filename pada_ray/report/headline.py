@@ -14,6 +14,7 @@ from pada_ray.report.labels import label
 from pada_ray.report.results import Run, Sweep, interval_over_items
 from pada_ray.report.tables import Column, text_of
 from pada_ray.runs import run_files
+from pada_ray.runs.rehearsal import MEANING
 
 
 class Headline(NamedTuple):
@@ -27,7 +28,8 @@ def run_headlines(run: Run, pairings: Sequence[Pairing]) -> list[Headline]:
     split = split_for_results([run])
     vanilla = run_files.model(0)
     tuned = [model for model in run.models if model != run_files.BASE]
-    headlines = [_accuracy_headline(run, model, split) for model in dict.fromkeys([*tuned[-1:], *tuned[:1]])]
+    headlines = [Headline("Rehearsal", "no result", MEANING)] if run.config.rehearsal else []
+    headlines += [_accuracy_headline(run, model, split) for model in dict.fromkeys([*tuned[-1:], *tuned[:1]])]
     headlines += [_difference_headline(p, p.found) for p in pairings if p.other == vanilla and p.found]
     accepted, rejected = (sum(c.get(key, 0) for c in run.state.counts.values()) for key in ("accepted", "rejected"))
     if accepted or rejected:

@@ -12,6 +12,7 @@ from rich.text import Text
 from pada_ray.report import tables
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import read_events
+from pada_ray.runs.rehearsal import MEANING
 from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
@@ -35,6 +36,8 @@ def print_report(folder: Folder, console: Console) -> None:
 
     run = read_run(folder)
     iterations = run.config.iterations
+    if run.config.rehearsal:
+        console.print(MEANING)
     if not run.models:
         console.print("No model has been evaluated yet.")
     show(run_tables.accuracy_table(run))

@@ -55,6 +55,17 @@ class Event(Record):
         return self.model_copy(update={"checksum": ""}).model_dump_json().encode()
 
 
+class Notices:
+    """Tells each of `notices` every event."""
+
+    def __init__(self, *notices: Callable[[Event], None]):
+        self._notices = notices
+
+    def __call__(self, event: Event) -> None:
+        for notice in self._notices:
+            notice(event)
+
+
 class EventLog:
     """The log of the run in `folder`, which may have one already. `notice` is told every new event."""
 
