@@ -6,6 +6,7 @@ Where the paper (section 3.2 of arXiv 2510.18143) gives a value, it is the defau
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,6 +24,7 @@ from pydantic import (
 
 from pada_ray.config import deepspeed
 from pada_ray.config.normalisation import Normalisation
+from pada_ray.config.prices import listed_price
 from pada_ray.config.teacher import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -391,6 +393,10 @@ class Price(Section):
     """USD per million prompt tokens."""
     completion: float = Field(ge=0)
     """USD per million tokens of replies."""
+    listed: date | None = None
+    """The day on which the price was seen, where it is from the list that ships with this package. None: your own."""
+    listed_for: str | None = None
+    """The host and the model that it is listed for."""
 
 
 class VllmServerConfig(Section):
@@ -457,13 +463,29 @@ class EndpointConfig(Section):
     patience: float = Field(default=600, ge=0)
     """Seconds that an endpoint may be down, or out of reach, before the run pauses."""
     price: Price | None = None
-    """Without it money is not counted: a price is never guessed."""
+    """What it charges. Without it the price is taken from the list that ships with this package, if the model is on it
+    (docs/steering.md); else money is not counted: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16)
     """Most tokens of one reply."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Extra HTTP headers; no secrets."""
     body: dict[str, Any] = Field(default_factory=dict)
     """Extra fields of the request's body."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look_up_price(cls, given: Any) -> Any:
+        """A price that is listed for another model was left by a run's earlier config."""
+        if not isinstance(given, dict):
+            return given
+        base_url, model, price = (given.get(key) for key in ("base_url", "model", "price"))
+        own = price is not None and not (isinstance(price, dict) and price.get("listed_for"))
+        if own or not isinstance(base_url, str) or not isinstance(model, str):
+            return given
+        found = listed_price(base_url, model)
+        if price is None or found is None or price["listed_for"] != found.listed_for:
+            price = found and found._asdict()
+        return given | {"price": price}
 
     @field_validator("api_key_env")
     @classmethod
