@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pada_ray.agents.grading import Grader, is_judged
@@ -16,8 +16,8 @@ from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strateg
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
-from pada_ray.config import Config
-from pada_ray.errors import BudgetReached, one_line, root_cause
+from pada_ray.config import Config, StopCondition
+from pada_ray.errors import BudgetReached, LoopStuck, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.waiting import LongWaits, Waiting
@@ -35,7 +35,7 @@ from pada_ray.records import (
     Split,
     Strategy,
 )
-from pada_ray.run import run_files
+from pada_ray.run import conditions, run_files
 from pada_ray.run.event_log import Event
 from pada_ray.run.shared_stages import StageClaims, StageStore
 from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
@@ -45,6 +45,7 @@ from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
 from pada_ray.student.losses import SampleLoss, hardest
+from pada_ray.tasks import get_task
 
 
 class Computation(Protocol):
@@ -165,6 +166,8 @@ class Orchestrator:
         if self._stages.state.judged:
             predictions = await self._grade(model, predictions)
         self._score(model, predictions)
+        if iteration is not None:
+            self._check_scores(iteration)
 
         def failures(split: Split) -> list[Failure]:
             mine = [p for p in predictions if p.split == split and p.failed]
@@ -187,7 +190,7 @@ class Orchestrator:
         """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
         are equal. A model of which no reply could be scored is not chosen before another."""
         scores = self._stages.state.scores
-        val: Split = "val_apart" if "val_apart" in self._samples else "val"
+        val = self._deciding
         iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
 
         def goodness(i: int) -> tuple[float, int]:
@@ -195,6 +198,11 @@ class Orchestrator:
             return (-1.0 if math.isnan(accuracy) else accuracy, -i)
 
         return max(iterations, key=goodness)
+
+    @property
+    def _deciding(self) -> Split:
+        """The part of val that chooses."""
+        return "val_apart" if "val_apart" in self._samples else "val"
 
     async def _predict(self, model: str, iteration: int | None) -> list[Prediction]:
         splits = self._splits_for(iteration)
@@ -261,9 +269,10 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.error_analysis(drawn),
         )
         await self._take_account()
-        self._stages.count(
-            run_files.model(iteration), failures_analysed=len(analyses), failures_unread=len(drawn) - len(analyses)
-        )
+        unread = len(drawn) - len(analyses)
+        self._stages.count(run_files.model(iteration), failures_analysed=len(analyses), failures_unread=unread)
+        sign = conditions.unreadable("failures that were to be analysed", len(drawn), unread)
+        self._check_signs(run_files.model(iteration), iteration, {"unreadable": sign})
         return analyses
 
     async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
@@ -440,10 +449,51 @@ class Orchestrator:
             rejected=len(augmentation.rejected),
             shortfall=sum(g.shortfall for g in augmentation.groups),
         )
+        self._check_generation(iteration, augmentation)
         return [c.sample for c in augmentation.accepted if c.sample]
 
     def _accepted(self, iteration: int) -> list[Candidate]:
         return self._folder.read_records(run_files.accepted(iteration), Candidate)
+
+    # Signs of a loop that goes nowhere
+
+    def _check_scores(self, iteration: int) -> None:
+        model, scores = run_files.model(iteration), self._stages.state.scores
+        score = scores[model].get(self._deciding)
+        if score is None:  # the method has trained on val
+            return
+        before = scores[run_files.model(iteration - 1)][self._deciding] if iteration else None
+        held_out = self._samples[self._deciding]
+        chance = sum(get_task(s.task, self._knowledge).chance(s) for s in held_out) / len(held_out)
+        signs: dict[StopCondition, str | None] = {
+            "no_better_than_chance": conditions.no_better_than_chance(model, score, chance),
+            "no_gain": before and conditions.no_gain(model, before, score),
+            "unreadable": conditions.unreadable("ratings of val replies", score.samples, score.unscored),
+        }
+        self._check_signs(model, iteration + 1, signs)
+
+    def _check_generation(self, iteration: int, made: Augmentation) -> None:
+        asked, reviewed = sum(sum(g.asked) for g in made.groups), sum(sum(g.reviewed) for g in made.groups)
+        unscored = sum(g.rejected.get("unscored", 0) for g in made.groups)
+        unwritten = conditions.unreadable("samples asked for", asked, sum(g.unwritten for g in made.groups))
+        signs: dict[StopCondition, str | None] = {
+            "one_sided_judge": conditions.one_sided_judge([*made.accepted, *made.rejected]),
+            "unreadable": unwritten or conditions.unreadable("ratings of samples", reviewed, unscored),
+        }
+        self._check_signs(run_files.model(iteration), iteration, signs)
+
+    def _check_signs(self, model: str, coming: int, signs: Mapping[StopCondition, str | None]) -> None:
+        """Tells the signs that there are. Raises LoopStuck for one that the config stops at, if the iteration that is
+        coming, or under way, would spend more."""
+        seen = {condition: told for condition, told in signs.items() if told}
+        for condition, told in seen.items():
+            self._stages.warn(model, condition, told)
+        stopping = [condition for condition in seen if condition in self._config.stop_if]
+        if stopping and coming <= self._method.iterations(self._config.iterations):
+            raise LoopStuck(
+                f"{stopping[0]}: {seen[stopping[0]]}; {conditions.advice(stopping[0], model)}; "
+                f"`pada resume {self._folder.url} --set 'stop_if=[]'` goes on all the same"
+            )
 
     async def _take_account(self) -> None:
         self._stages.state.usage = await self._workers.account.usage()

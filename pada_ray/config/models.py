@@ -31,6 +31,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has kernels for
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
 Gap = Literal["none", "rare", "absent"]
+Reviewed = Literal["strategies", "samples"]
+StopCondition = Literal["no_better_than_chance", "one_sided_judge", "unreadable", "no_gain"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -547,7 +549,7 @@ class Budget(Section):
     """Most tokens, of prompts and replies together."""
 
 
-CHANGEABLE = {"llm", "budget", "shared_disk"}  # keys that may change after a run has started
+CHANGEABLE = {"llm", "budget", "shared_disk", "review", "stop_if"}  # keys that may change after a run has started
 
 
 class Config(Section):
@@ -578,6 +580,12 @@ class Config(Section):
     grading: GradingConfig = GradingConfig()
     llm: LlmConfig = LlmConfig()
     budget: Budget = Budget()
+    review: tuple[Reviewed, ...] = ()
+    """Where each iteration stops for a person: `strategies`, when they are drafted; `samples`, before they are trained
+    on. `pada resume` goes on with what the person has made of them; see docs/steering.md."""
+    stop_if: tuple[StopCondition, ...] = ()
+    """Signs of a loop that goes nowhere, at which the run pauses before more is spent; see docs/steering.md. They are
+    always told."""
     offline: TeacherSettings = TeacherSettings()
     """How the offline teacher (`base_url: offline`) behaves."""
     shared_stages: str | None = None

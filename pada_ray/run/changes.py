@@ -23,7 +23,7 @@ def check_section(section: str, override: str) -> None:
     """Raises ConfigError for a section of the config that may never change after a run has started."""
     if section not in CHANGEABLE and section not in STAGES:
         raise ConfigError(
-            f"--set {override}: a run keeps its settings; only llm, budget and shared_disk may change, and "
+            f"--set {override}: a run keeps its settings; only llm, budget, shared_disk, review and stop_if may change, and "
             f"{', '.join(STAGES)} until the first of their stages has begun"
         )
 

@@ -21,6 +21,7 @@ EventName = Literal[
     "run began",
     "run resumed",
     "run paused",
+    "run waits for review",
     "run stopped",
     "run failed",
     "run ended",
@@ -28,6 +29,7 @@ EventName = Literal[
     "stage ended",
     "model evaluated",
     "shortfall",
+    "warning",
     "not analysed",
     "calls waiting",
 ]
