@@ -12,6 +12,8 @@ from jobs.local.runner import drive
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import NoProbe, Overrides, Verbose
+from pada_ray.review.reviews import check_review
+from pada_ray.storage import Folder
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
 
@@ -22,8 +24,9 @@ def resume(
     """Resume RUN after its last finished stage. Replies that have arrived are not paid for again. With --address it
     runs as a job on that cluster, where RUN is kept.
 
-    `shared_disk` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`, `data_generation` and
-    `quality_control` until the first of their stages has begun.
+    `shared_disk`, `review`, `stop_if` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`,
+    `data_generation` and `quality_control` until the first of their stages has begun. What a person has edited in a run
+    that waits for review is checked first.
 
     Example: pada resume runs/demo --set budget.usd=20
     """
@@ -35,6 +38,7 @@ def resume(
     folder = lasting(run)
     if set_:
         change_config(folder, set_)
+    check_review(Folder(folder))
     drive(folder, verbose, probing=not no_probe)
 
 

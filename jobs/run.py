@@ -13,6 +13,7 @@ from jobs.local.runner import drive
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
+from pada_ray.review.reviews import check_reviewable
 from pada_ray.run.configs import load
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
@@ -39,6 +40,7 @@ def run(
     Example: pada run configs/demo.yaml --set seed=7 --set data.regime=300
     """
     loaded = load(config, set_)
+    check_reviewable(loaded, config)
     if address is not None:
         package = read_package()
         check_files([loaded], package)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from pada_ray.agents.grading import Grader, is_judged
@@ -16,8 +16,8 @@ from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strateg
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
-from pada_ray.config import Config, StopCondition
-from pada_ray.errors import BudgetReached, LoopStuck, one_line, root_cause
+from pada_ray.config import Config, Reviewed
+from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.waiting import LongWaits, Waiting
@@ -35,6 +35,7 @@ from pada_ray.records import (
     Split,
     Strategy,
 )
+from pada_ray.review.reviews import Reviews, stage_of
 from pada_ray.run import conditions, run_files
 from pada_ray.run.event_log import Event
 from pada_ray.run.shared_stages import StageClaims, StageStore
@@ -96,6 +97,10 @@ class Orchestrator:
     @functools.cached_property
     def _screen(self) -> Screen:
         return Screen(self._config.quality_control, self._train, self._guard, self._knowledge)
+
+    @functools.cached_property
+    def _reviews(self) -> Reviews:
+        return Reviews(self._folder, self._config, self._samples, self._screen, self._guard)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
@@ -271,8 +276,8 @@ class Orchestrator:
         await self._take_account()
         unread = len(drawn) - len(analyses)
         self._stages.count(run_files.model(iteration), failures_analysed=len(analyses), failures_unread=unread)
-        sign = conditions.unreadable("failures that were to be analysed", len(drawn), unread)
-        self._check_signs(run_files.model(iteration), iteration, {"unreadable": sign})
+        told = conditions.unreadable("failures that were to be analysed", len(drawn), unread)
+        self._check_signs(iteration, [("unreadable", told)] if told else [], coming=iteration)
         return analyses
 
     async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
@@ -316,6 +321,7 @@ class Orchestrator:
             work,
         )
         await self._take_account()
+        strategies = await self._reviewed_strategies(iteration, strategies)
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
         self._stages.count(
             run_files.model(iteration), patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks)
@@ -333,8 +339,19 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.blind_strategy_drafting(handfuls),
         )
         await self._take_account()
+        strategies = await self._reviewed_strategies(iteration, strategies)
         self._stages.count(run_files.model(iteration), strategies=len(strategies))
         return strategies
+
+    async def _reviewed_strategies(self, iteration: int, drafted: list[Strategy]) -> list[Strategy]:
+        if not drafted or not self._is_reviewed(iteration, "strategies"):
+            return drafted
+
+        async def work() -> list[Strategy]:
+            return self._reviews.strategies(iteration)
+
+        file = Records(self._folder, run_files.reviewed(run_files.strategies(iteration)), Strategy)
+        return await self._stages.stage(stage_of(iteration, "strategies"), file, work)
 
     async def find_what_is_left(self, iteration: int, failures: Sequence[Failure]) -> None:
         if not self._config.pattern_analysis.of_last_model:
@@ -442,18 +459,32 @@ class Orchestrator:
             AugmentationFiles(self._folder, iteration),
             work,
         )
+        self._check_signs(iteration, conditions.signs_of_generation(augmentation), coming=iteration)
+        augmentation = await self._reviewed_samples(iteration, augmentation)
         self._stages.count(
             run_files.model(iteration),
             quota=sum(g.quota for g in augmentation.groups),
             accepted=len(augmentation.accepted),
             rejected=len(augmentation.rejected),
-            shortfall=sum(g.shortfall for g in augmentation.groups),
+            shortfall=max(0, sum(g.shortfall for g in augmentation.groups)),
         )
-        self._check_generation(iteration, augmentation)
         return [c.sample for c in augmentation.accepted if c.sample]
 
+    async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
+        if not self._is_reviewed(iteration, "samples"):
+            return made
+
+        async def work() -> Augmentation:
+            return self._reviews.samples(iteration)
+
+        files = AugmentationFiles(self._folder, iteration, reviewed=True)
+        return await self._stages.stage(stage_of(iteration, "samples"), files, work)
+
+    def _is_reviewed(self, iteration: int, what: Reviewed) -> bool:
+        return what in self._config.review or stage_of(iteration, what) in self._stages.state.finished
+
     def _accepted(self, iteration: int) -> list[Candidate]:
-        return self._folder.read_records(run_files.accepted(iteration), Candidate)
+        return self._folder.read_records(run_files.in_force(self._folder, run_files.accepted(iteration)), Candidate)
 
     # Signs of a loop that goes nowhere
 
@@ -465,35 +496,17 @@ class Orchestrator:
         before = scores[run_files.model(iteration - 1)][self._deciding] if iteration else None
         held_out = self._samples[self._deciding]
         chance = sum(get_task(s.task, self._knowledge).chance(s) for s in held_out) / len(held_out)
-        signs: dict[StopCondition, str | None] = {
-            "no_better_than_chance": conditions.no_better_than_chance(model, score, chance),
-            "no_gain": before and conditions.no_gain(model, before, score),
-            "unreadable": conditions.unreadable("ratings of val replies", score.samples, score.unscored),
-        }
-        self._check_signs(model, iteration + 1, signs)
+        self._check_signs(iteration, conditions.signs_of_model(model, before, score, chance), coming=iteration + 1)
 
-    def _check_generation(self, iteration: int, made: Augmentation) -> None:
-        asked, reviewed = sum(sum(g.asked) for g in made.groups), sum(sum(g.reviewed) for g in made.groups)
-        unscored = sum(g.rejected.get("unscored", 0) for g in made.groups)
-        unwritten = conditions.unreadable("samples asked for", asked, sum(g.unwritten for g in made.groups))
-        signs: dict[StopCondition, str | None] = {
-            "one_sided_judge": conditions.one_sided_judge([*made.accepted, *made.rejected]),
-            "unreadable": unwritten or conditions.unreadable("ratings of samples", reviewed, unscored),
-        }
-        self._check_signs(run_files.model(iteration), iteration, signs)
-
-    def _check_signs(self, model: str, coming: int, signs: Mapping[StopCondition, str | None]) -> None:
-        """Tells the signs that there are. Raises LoopStuck for one that the config stops at, if the iteration that is
-        coming, or under way, would spend more."""
-        seen = {condition: told for condition, told in signs.items() if told}
-        for condition, told in seen.items():
+    def _check_signs(self, iteration: int, signs: Iterable[conditions.Sign], coming: int) -> None:
+        """Tells the signs. Raises LoopStuck for the first that the config stops at, if the iteration that is coming, or
+        under way, would spend more."""
+        model, seen = run_files.model(iteration), list(signs)
+        for condition, told in seen:
             self._stages.warn(model, condition, told)
-        stopping = [condition for condition in seen if condition in self._config.stop_if]
-        if stopping and coming <= self._method.iterations(self._config.iterations):
-            raise LoopStuck(
-                f"{stopping[0]}: {seen[stopping[0]]}; {conditions.advice(stopping[0], model)}; "
-                f"`pada resume {self._folder.url} --set 'stop_if=[]'` goes on all the same"
-            )
+        for condition, told in seen:
+            if condition in self._config.stop_if and coming <= self._method.iterations(self._config.iterations):
+                raise conditions.stuck(condition, told, model, self._folder.url)
 
     async def _take_account(self) -> None:
         self._stages.state.usage = await self._workers.account.usage()

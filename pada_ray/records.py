@@ -106,6 +106,8 @@ class Strategy(Record):
     strategy_name: str
     generation_approach: str
     key_elements: list[str]
+    person: Literal["", "edited by a person", "added by a person"] = ""
+    """What a person did to it, where the run stopped for a review."""
 
     @property
     def group(self) -> str:
@@ -164,9 +166,21 @@ class Batch(Record):
         return [attempt.seed for attempt in self.attempts]
 
 
-Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]
+Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored", "dropped by a person"]
 """Why a candidate was turned down: not in the form of a sample, quotes val or test, stands in the training set
-already, its answer is verifiably wrong, the judge rated it below the threshold, the judge's reply was unreadable."""
+already, its answer is verifiably wrong, the judge rated it below the threshold, the judge's reply was unreadable, a
+person who reviewed it left it out."""
+
+Deed = Literal["", "edited by a person", "added by a person", "accepted by a person", "dropped by a person"]
+"""What a person did to a sample: nothing, or against the judge accepted or dropped it."""
+
+
+class ByPerson(Record):
+    """What a person said of a synthetic sample, where the run stopped for a review."""
+
+    deed: Deed = ""
+    rating: float | None = None  # 1 to 10
+    feedback: str = ""
 
 
 class WrittenMessage(Record):
@@ -193,6 +207,7 @@ class Candidate(Record):
     """Absent when the judge was not asked, or its reply was unreadable. Runs of 0.1 call them scores."""
     feedback: str = ""
     rejected: Reason | None = None
+    person: ByPerson | None = None  # None where no person reviewed it
 
 
 class LeakHit(Record):

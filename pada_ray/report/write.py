@@ -14,6 +14,7 @@ from pada_ray.report.items import read_items
 from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.primary import compare_methods
 from pada_ray.report.results import Run, Sweep
+from pada_ray.report.review_table import review_table
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
 from pada_ray.report.task_tables import task_tables
 from pada_ray.run.sweep import CELLS
@@ -40,6 +41,7 @@ def write_run(run: Run, out: Folder) -> None:
         run_tables.turnover_table(evidence),
         run_tables.stability_table(evidence),
         run_tables.quality_table(run.quotas()),
+        review_table(run),
         run_tables.token_table(run),
         run_tables.time_table(run),
     ]

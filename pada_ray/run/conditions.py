@@ -5,9 +5,11 @@ Each function takes the run's own figures and gives the sign in words, or None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from pada_ray.agents.quotas import Augmentation
 from pada_ray.config import StopCondition
+from pada_ray.errors import LoopStuck
 from pada_ray.records import Candidate
 from pada_ray.run.state import Score
 
@@ -27,9 +29,34 @@ ADVICE: dict[StopCondition, str] = {
 }
 
 
+Sign = tuple[StopCondition, str]
+"""A condition and what is told of it."""
+
+
+def signs_of_model(model: str, before: Score | None, score: Score, chance: float) -> Iterator[Sign]:
+    """In the score of an iteration's model on val; `before` is that of the model before it."""
+    if told := no_better_than_chance(model, score, chance):
+        yield "no_better_than_chance", told
+    if before and (told := no_gain(model, before, score)):
+        yield "no_gain", told
+    if told := unreadable("ratings of val replies", score.samples, score.unscored):
+        yield "unreadable", told
+
+
+def signs_of_generation(made: Augmentation) -> Iterator[Sign]:
+    """In what came of an iteration's data generation."""
+    if told := one_sided_judge([*made.accepted, *made.rejected]):
+        yield "one_sided_judge", told
+    asked, reviewed = sum(sum(g.asked) for g in made.groups), sum(sum(g.reviewed) for g in made.groups)
+    unscored = sum(g.rejected.get("unscored", 0) for g in made.groups)
+    unwritten = unreadable("samples asked for", asked, sum(g.unwritten for g in made.groups))
+    if told := unwritten or unreadable("ratings of samples", reviewed, unscored):
+        yield "unreadable", told
+
+
 def no_better_than_chance(model: str, score: Score, chance: float) -> str | None:
-    """A model that gets no item of val right, or no more than guessing does. `chance` is the share, 0 to 1, that a guess
-    gets right on average. Tested by the binomial, one-sided at 5%, since few items tell little."""
+    """A model that gets no item of val right, or no more than guessing does. `chance` is the share, 0 to 1, that a
+    guess gets right on average. Tested by the binomial, one-sided at 5%, since few items tell little."""
     scored = score.samples - score.unscored
     right = scored - score.failures
     if not scored:
@@ -68,6 +95,9 @@ def unreadable(what: str, asked: int, unread: int) -> str | None:
     return f"{unread} of {asked} {what} could not be read"
 
 
-def advice(condition: StopCondition, model: str) -> str:
-    """What to do about it."""
-    return ADVICE[condition].format(model=model)
+def stuck(condition: StopCondition, told: str, model: str, run: str) -> LoopStuck:
+    """The error at which the run pauses. It says what to do, and how to go on all the same."""
+    return LoopStuck(
+        f"{condition}: {told}; {ADVICE[condition].format(model=model)}; "
+        f"`pada resume {run} --set 'stop_if=[]'` goes on all the same"
+    )

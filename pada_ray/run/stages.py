@@ -79,7 +79,7 @@ class StageKeeper:
         root = root_cause(error)
         told = one_line(root, most=2000)
         if isinstance(root, ReviewDue):
-            self._transition(status="waiting for review", error=None)
+            self._transition(status="waiting for review", error=told)
             self.tell("run waits for review", told=told)
             return
         paused = isinstance(root, PAUSES)

@@ -195,7 +195,7 @@ def test_a_run_stops_where_its_config_says_before_more_is_spent_and_goes_on(tmp_
 
 def test_a_judge_that_passes_all_stops_before_the_next_training(tmp_path):
     folder, world = prepared(tmp_path), Passing()
-    with pytest.raises(LoopStuck, match="^one_sided_judge: the judge passes all 20 samples"):
+    with pytest.raises(LoopStuck, match=r"^one_sided_judge: the judge passes all 20 samples"):
         run(folder, world, stop_if=["one_sided_judge"], data_generation={"ratio": 2.5})
     assert "fine_tune iteration-1/adapter" not in world.asked
 
