@@ -110,6 +110,11 @@ class Strategy(Record):
     """What a person did to it, where the run stopped for a review."""
 
     @property
+    def told(self) -> dict[str, Any]:
+        """What prompts say of it."""
+        return self.model_dump(include={"strategy_name", "generation_approach", "key_elements"})
+
+    @property
     def group(self) -> str:
         """Whose quota the samples count for that are written by it."""
         return f"cluster-{self.cluster}"

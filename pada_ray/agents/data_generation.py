@@ -40,9 +40,7 @@ class DataGenerationAgent:
             remarks = [{"sample_id": name, "feedback": said} for name, said in feedback.items() if said is not None]
             return self._prompts.render(
                 batch.instruction,
-                strategy=batch.strategy.model_dump(exclude={"cluster", "category_name", "person"})
-                if batch.strategy
-                else None,
+                strategy=batch.strategy.told if batch.strategy else None,
                 seeds=[shown[name] for name in names],
                 feedback=remarks or None,
                 shows_answer=shows_answer,

@@ -57,9 +57,7 @@ class QualityControlAgent:
             pairs = [(name, named[name]) for name in names]
             return self._prompts.render(
                 "quality_control",
-                strategy=batch.strategy.model_dump(exclude={"cluster", "category_name", "person"})
-                if batch.strategy
-                else None,
+                strategy=batch.strategy.told if batch.strategy else None,
                 pairs=[
                     {
                         "sample_id": name,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 
 from pada_ray.findings.agreement import agreement
-from pada_ray.records import Candidate
+from pada_ray.records import Candidate, Deed
 from pada_ray.report.results import Run
 from pada_ray.report.tables import Column, Table, Value
 from pada_ray.run import run_files
 
-_DEEDS = {"edited": "edited by a person", "added": "added by a person"}
-_DEEDS |= {"accepted": "accepted by a person", "dropped": "dropped by a person"}
+_DEEDS: dict[str, Deed] = {
+    "edited": "edited by a person",
+    "added": "added by a person",
+    "accepted": "accepted by a person",
+    "dropped": "dropped by a person",
+}
 
 
 def review_table(run: Run) -> Table:

@@ -5,14 +5,16 @@ import json
 
 import pytest
 import yaml
-from builders import math_sample, strategy
+from builders import ScriptedLlm, batch, candidate, math_sample, strategy
 from stub_workers import StubWorkers
 from typer.testing import CliRunner
 
 from jobs import resume as resume_job
 from jobs.cli import app
+from pada_ray.agents.data_generation import DataGenerationAgent
+from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import fill_quotas
-from pada_ray.config import check_config, dump_config
+from pada_ray.config import DataGenerationConfig, QualityControlConfig, check_config, dump_config
 from pada_ray.errors import ConfigError, DataError, ReviewDue
 from pada_ray.findings.agreement import agreement
 from pada_ray.findings.lineage import read_findings
@@ -199,9 +201,19 @@ def test_strategies_are_edited_added_and_dropped_and_named_by_whom(folder):
     assert outcome.strategy.person == "edited by a person"
 
 
-def test_prompts_do_not_say_who_wrote_a_strategy(folder):
-    shown = strategy().model_copy(update={"person": "edited by a person"})
-    assert "person" not in shown.model_dump(exclude={"cluster", "category_name", "person"})
+def test_prompts_are_the_same_whoever_wrote_a_strategy():
+    """So that the replies which are paid for stay valid."""
+    asked = []
+    for person in ("", "edited by a person"):
+        of = batch(1, strategy().model_copy(update={"person": person}))
+        llm = ScriptedLlm({})
+        asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), None, 0, seed=0).generate(of))
+        judge = QualityControlAgent(llm, QualityControlConfig(), None, 0, seed=0)
+        asyncio.run(judge.assess(of, [candidate(of)]))
+        asked.append([request.messages[0].content for request in llm.requests])
+    assert len(asked[0]) == 2
+    assert asked[0] == asked[1]
+    assert "Write sums about fruit." in asked[0][0]
 
 
 @pytest.mark.parametrize(
