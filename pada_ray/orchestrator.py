@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from pada_ray.agents.brief import Brief, brief_on
+from pada_ray.agents.collapse import echoes, follow_the_calls, has_collapsed
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
@@ -88,15 +90,20 @@ class Orchestrator:
         self._adapter_content: dict[int, str] = {}
         self._long_waits = LongWaits()
 
-    # These two read all samples, so they are made once, and not in a run that has no use for them, or no more.
+    # These read all samples, so they are made once, and not in a run that has no use for them, or no more.
+
+    @functools.cached_property
+    def _brief(self) -> Brief:
+        return brief_on(self._train, self._knowledge)
 
     @functools.cached_property
     def _guard(self) -> LeakGuard:
-        return LeakGuard(run_files.held_out(self._samples), self._train, self._config.leak_guard.words)
+        held_out, words = run_files.held_out(self._samples), self._config.leak_guard.words
+        return LeakGuard(held_out, self._train, words, self._brief.frame)
 
     @functools.cached_property
     def _screen(self) -> Screen:
-        return Screen(self._config.quality_control, self._train, self._guard, self._knowledge)
+        return Screen(self._config.quality_control, self._train, self._guard, self._brief)
 
     @functools.cached_property
     def _reviews(self) -> Reviews:
@@ -275,7 +282,14 @@ class Orchestrator:
         )
         await self._take_account()
         unread = len(drawn) - len(analyses)
-        self._stages.count(run_files.model(iteration), failures_analysed=len(analyses), failures_unread=unread)
+        self._stages.count(
+            run_files.model(iteration),
+            failures_analysed=len(analyses),
+            failures_unread=unread,
+            analysed_again=sum("." in a.call for a in analyses),
+        )
+        if has_collapsed([a.error_cause for a in analyses]):
+            self._warn_of_collapse(iteration, "analyses", "most are one text")
         told = conditions.unreadable("failures that were to be analysed", len(drawn), unread)
         self._check_signs(iteration, [("unreadable", told)] if told else [], coming=iteration)
         return analyses
@@ -289,6 +303,8 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.cluster(analyses),
             clustering_content(self._config, analyses),
         )
+        if follow_the_calls(labels, [a.call for a in analyses]):
+            self._warn_of_collapse(iteration, "clusters", "they are the calls in which the failures were analysed")
         return {k: [a for a, label in zip(analyses, labels, strict=True) if label == k] for k in sorted(set(labels))}
 
     async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
@@ -300,6 +316,8 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.pattern_categorization(clusters),
         )
         await self._take_account()
+        if same := echoes([p.error_pattern for p in patterns]):
+            self._warn_of_collapse(iteration, "patterns", f"{same} of {len(patterns)} repeat another")
         return patterns
 
     async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]:
@@ -321,6 +339,8 @@ class Orchestrator:
             work,
         )
         await self._take_account()
+        if same := echoes([s.generation_approach for s in strategies]):
+            self._warn_of_collapse(iteration, "strategies", f"{same} of {len(strategies)} repeat another")
         strategies = await self._reviewed_strategies(iteration, strategies)
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
         self._stages.count(
@@ -468,6 +488,12 @@ class Orchestrator:
             rejected=len(augmentation.rejected),
             shortfall=max(0, sum(g.shortfall for g in augmentation.groups)),
         )
+        duplicates = sum(g.rejected.get("duplicate", 0) for g in augmentation.groups)
+        drafts = len(augmentation.accepted) + len(augmentation.rejected)
+        if duplicates > drafts / 2:
+            self._warn_of_collapse(
+                iteration, "drafts", f"{duplicates} of {drafts} repeat their example or a known question"
+            )
         return [c.sample for c in augmentation.accepted if c.sample]
 
     async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
@@ -507,6 +533,10 @@ class Orchestrator:
         for condition, told in seen:
             if condition in self._config.stop_if and coming <= self._method.iterations(self._config.iterations):
                 raise conditions.stuck(condition, told, model, self._folder.url)
+
+    def _warn_of_collapse(self, iteration: int, what: str, how: str) -> None:
+        """Puts it into the event log once, also in a run that is resumed."""
+        self._stages.tell_once("collapse", model=run_files.model(iteration), what=what, how=how)
 
     async def _take_account(self) -> None:
         self._stages.state.usage = await self._workers.account.usage()

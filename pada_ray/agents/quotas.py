@@ -60,7 +60,7 @@ class GroupReport(Record):
     unwritten: int
     pool: int = 0  # seeds that it draws from; this and what follows runs of 0.1 do not say
     asked: list[int] = Field(default_factory=list)  # attempts in each round
-    reviewed: list[int] = Field(default_factory=list)  # candidates of each round that the judge was shown
+    reviewed: list[int] = Field(default_factory=list)  # candidates of each round that were left for the judge to rate
 
     @property
     def shortfall(self) -> int:
@@ -270,10 +270,11 @@ class _Filling:
         candidates = {c.id: c for part in written for c in part}
         passed = [c for c in candidates.values() if c.rejected is None]
         if self._review and passed:
-            self._reviewed[-1] += len(passed)
             of = {attempt.draft: attempt for batch in batches for attempt in batch.attempts}
             batch = self._batch(f"{batches[0].id}-review", [of[c.draft] for c in passed])
-            candidates |= {c.id: c for c in await self._review(batch, passed)}
+            judged = await self._review(batch, passed)
+            self._reviewed[-1] += sum(c.rejected != "not confirmed" for c in judged)
+            candidates |= {c.id: c for c in judged}
         return list(candidates.values())
 
     def _batch(self, name: str, attempts: Sequence[Attempt]) -> Batch:

@@ -49,6 +49,11 @@ FewestAndMost = Annotated[
 ]
 
 
+def _as_verify(value: Any) -> Any:
+    return {True: "computation", False: "none"}[value] if isinstance(value, bool) else value
+
+
+Verify = Annotated[Literal["computation", "agreement", "none"], BeforeValidator(_as_verify)]
 Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
 
 
@@ -354,10 +359,36 @@ class QualityControlConfig(Section):
     decide: Literal["sample", "batch"] = "sample"
     """Whether the threshold applies to each sample, or to a batch's mean as in the paper (a mean hides wrong
     answers)."""
-    verify: bool = True
-    """Whether answers that can be computed or executed are checked; a wrong one never passes. The paper: false."""
+    verify: Verify = "computation"
+    """Which answers are checked before the judge rates anything. `computation`: those that can be computed or executed.
+    `agreement`: also the others, by having the judge answer the question without seeing the answer. `none`: no answer,
+    as in the paper. true and false mean computation and none."""
+    votes: int = Field(default=1, ge=1)
+    """With `agreement`, how often the judge answers a question. Most of its answers must confirm the sample's."""
+    worked_examples: int = Field(default=5, ge=0)
+    """With `agreement`, how many of the nearest training examples it is shown for each question."""
+    judge: bool = True
+    """Whether the judge rates samples. False leaves it at what `verify` finds, where its ratings are worth nothing."""
+    max_overlap: float = Field(default=0.9, gt=0, le=1)
+    """Highest overlap of a new question with the one that it was made from, in what varies between questions (ROUGE-L,
+    F1 over words); above it the new one is a duplicate. With 1 only equal questions are."""
     for_all_methods: bool = False
     """Whether the methods that PaDA-Agent is compared with get its quality control too. They have none of their own."""
+
+    @property
+    def computes(self) -> bool:
+        """Whether answers are computed or executed."""
+        return self.enabled and self.verify != "none"
+
+    @property
+    def asks_for_agreement(self) -> bool:
+        """Whether the judge answers questions."""
+        return self.enabled and self.verify == "agreement"
+
+    @property
+    def rates(self) -> bool:
+        """Whether the judge rates samples."""
+        return self.enabled and self.judge
 
 
 class GradingConfig(Section):

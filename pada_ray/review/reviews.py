@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles
 from pada_ray.agents.screening import Screen
@@ -101,8 +102,9 @@ def check_review(folder: Folder) -> None:
     if state.status != "waiting for review" or what not in config.review:
         return
     data = run_files.read_samples(folder, config.data.task)
-    guard = LeakGuard(run_files.held_out(data), data["train"], config.leak_guard.words)
-    screen = Screen(config.quality_control, data["train"], guard, run_files.read_knowledge(folder))
+    brief = brief_on(data["train"], run_files.read_knowledge(folder))
+    guard = LeakGuard(run_files.held_out(data), data["train"], config.leak_guard.words, brief.frame)
+    screen = Screen(config.quality_control, data["train"], guard, brief)
     reviews, iteration = Reviews(folder, config, data, screen, guard), int(model.rpartition("-")[2])
     if what == "strategies":
         reviews.strategies(iteration)

@@ -11,10 +11,11 @@ from pada_ray.agents.quotas import Augmentation, GroupReport
 from pada_ray.agents.screening import Screen
 from pada_ray.data.samples import question_key
 from pada_ray.errors import DataError
-from pada_ray.records import Attempt, Batch, ByPerson, Candidate, Deed, Sample, Seed
+from pada_ray.records import Attempt, Batch, ByPerson, Candidate, Deed, Reason, Sample, Seed
 from pada_ray.review.entries import SampleEntry, check_free_of_held_out, parsed
 
 OWN = "person"  # the group of the samples that a person adds
+_JUDGED: tuple[Reason, ...] = ("low score", "not confirmed")  # what a person may see otherwise
 
 
 def to_edit(made: Augmentation) -> str:
@@ -23,7 +24,7 @@ def to_edit(made: Augmentation) -> str:
 
 
 def _shown(made: Augmentation) -> list[Candidate]:
-    return [*made.accepted, *(candidate for candidate in made.rejected if candidate.rejected == "low score")]
+    return [*made.accepted, *(candidate for candidate in made.rejected if candidate.rejected in _JUDGED)]
 
 
 def _line(candidate: Candidate) -> dict[str, object]:

@@ -68,7 +68,7 @@ def _strategy(entry: StrategyEntry, cluster: int, drafted: Strategy | None) -> S
     if drafted is None:
         return Strategy(cluster=cluster, **texts, person="added by a person")
     changed = texts != drafted.model_dump(include=set(_TEXTS))
-    return Strategy(cluster=cluster, **texts, person="edited by a person") if changed else drafted
+    return drafted.model_copy(update=texts | {"person": "edited by a person"}) if changed else drafted
 
 
 def _entries(text: str, file: str) -> list[tuple[Any, dict[str, int]]]:

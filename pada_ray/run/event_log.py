@@ -31,6 +31,7 @@ EventName = Literal[
     "shortfall",
     "warning",
     "not analysed",
+    "collapse",
     "calls waiting",
 ]
 
@@ -49,6 +50,10 @@ class EventLog:
         self._folder = folder
         self._notice = notice
         self._events = read_events(folder)
+
+    def has(self, event: EventName, figures: dict[str, Any]) -> bool:
+        """Whether the event is there with these figures."""
+        return any(e.event == event and e.figures == figures for e in self._events)
 
     def add(self, event: EventName, stage: str, **figures: Any) -> None:
         self._events.append(Event(time=datetime.now(timezone.utc), event=event, stage=stage, figures=figures))

@@ -99,6 +99,11 @@ class StageKeeper:
         """Puts an event into the run's log."""
         self._log.add(event, self.state.stage, **figures)
 
+    def tell_once(self, event: EventName, **figures: Any) -> None:
+        """The same, unless the log has it with these figures already."""
+        if not self._log.has(event, figures):
+            self.tell(event, **figures)
+
     def warn(self, model: str, condition: str, told: str) -> None:
         """Tells a sign of a loop that goes nowhere, once."""
         sign = f"{model}: {condition}"
