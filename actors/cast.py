@@ -22,8 +22,8 @@ from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.orchestrator import Computation, Orchestrator, Workers
-from pada_ray.run import run_files
-from pada_ray.run.shared_stages import StageClaims
+from pada_ray.runs import run_files
+from pada_ray.runs.shared_stages import StageClaims
 from pada_ray.storage import Folder
 
 _ANSWER_WITHIN_S = 10.0

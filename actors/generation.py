@@ -30,7 +30,7 @@ from pada_ray.agents.verification import WorkedExamples
 from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Batch, Candidate
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import LOST_WORKERS
 

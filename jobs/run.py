@@ -14,7 +14,7 @@ from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from pada_ray.review.reviews import check_reviewable
-from pada_ray.run.configs import load
+from pada_ray.runs.configs import load
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
 Overrides = Annotated[

@@ -15,6 +15,7 @@ from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.collapse import echoes, follow_the_calls, has_collapsed
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
+from pada_ray.agents.near_seeds import seeds_of_kinds
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
@@ -38,17 +39,19 @@ from pada_ray.records import (
     Strategy,
 )
 from pada_ray.review.reviews import Reviews, stage_of
-from pada_ray.run import conditions, run_files
-from pada_ray.run.event_log import Event
-from pada_ray.run.shared_stages import StageClaims, StageStore
-from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
-from pada_ray.run.stages import Records, StageKeeper
-from pada_ray.run.state import RunState, scores_of
+from pada_ray.runs import conditions, run_files
+from pada_ray.runs.event_log import Event
+from pada_ray.runs.shared_stages import StageClaims, StageStore
+from pada_ray.runs.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
+from pada_ray.runs.stages import Records, StageKeeper
+from pada_ray.runs.state import RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
 from pada_ray.student.losses import SampleLoss, hardest
 from pada_ray.tasks import get_task
+
+_NEAREST = 5  # training samples that a failure draws from where its mistakes name no kind
 
 
 class Computation(Protocol):
@@ -80,9 +83,9 @@ class Orchestrator:
         self._config = config
         self._method = METHODS[config.method]
         self._workers = workers
-        self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
-        self._stages = StageKeeper(self._folder, config.name, store, notice)
+        self._stages = StageKeeper(Folder(folder), config.name, store, notice)
+        self._folder = self._stages.folder
         self._samples = run_files.read_samples(self._folder, config.data.task)
         self._knowledge = run_files.read_knowledge(self._folder)
         self._train = self._samples["train"]
@@ -402,8 +405,29 @@ class Orchestrator:
             [Seed(sample=f.sample, wrong_reply=f.reply) for f in errors],
             total=self._synthetic_size,
             error_share=share,
+            quotas=self._config.data_generation.quotas,
+            near=await self._near_seeds(iteration, strategies),
         )
         return await self._augment(iteration, groups)
+
+    async def _near_seeds(self, iteration: int, strategies: Sequence[Strategy]) -> dict[int, list[Seed]]:
+        """By cluster, where the config asks for them: what a strategy's samples are written from."""
+        if self._config.data_generation.seeds == "random":
+            return {}
+        return {strategy.cluster: await self._near(iteration, strategy) for strategy in strategies}
+
+    async def _near(self, iteration: int, strategy: Strategy) -> list[Seed]:
+        rng = generator_for(self._config.seed, "near seeds", iteration, strategy.cluster)
+        if seeds := seeds_of_kinds(self._train, strategy.mistakes, self._knowledge, rng):
+            return seeds
+        if not self._folder.exists(run_files.clusters(iteration)):  # they were drafted without a look at any failure
+            return []
+        clusters = self._folder.read_yaml(run_files.clusters(iteration))
+        analyses = self._folder.read_records(run_files.analyses(iteration), Analysis)
+        asked = [a.question for a in analyses if clusters.get(a.sample_id) == strategy.cluster]
+        questions = [self._brief.frame.taken_off(s.question) for s in self._train]
+        found = await self._workers.pattern_analysis.nearest(asked, questions, _NEAREST)
+        return [Seed(sample=self._train[i]) for i in sorted({i for positions in found for i in positions})]
 
     async def write(
         self, iteration: int, seeds: Sequence[Seed], *, keep_reply: bool = False, max_overlap: float = 1.0

@@ -140,6 +140,7 @@ class Strategy(Record):
     generation_approach: str
     key_elements: list[str]
     mistakes: list[MistakeCount] = Field(default_factory=list)  # of its pattern
+    size: int = 0  # analyses in its cluster; 0 where it has none, or in runs of 0.1
     person: Literal["", "edited by a person", "added by a person"] = ""
     """What a person did to it, where the run stopped for a review."""
 
@@ -181,6 +182,7 @@ class Seed(Record):
     sample: Sample
     wrong_reply: str | None = None
     answered_correctly: list[Sample] = Field(default_factory=list)
+    contrast: Sample | None = None  # a training sample of the kind that the model confuses this one's with
 
 
 class Attempt(Record):

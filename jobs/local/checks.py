@@ -14,7 +14,7 @@ from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
-from pada_ray.run.expected import check_budget, expected_calls
+from pada_ray.runs.expected import check_budget, expected_calls
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import check_fine_tuning

@@ -12,8 +12,8 @@ from rich.markup import escape
 from pada_ray.config import Config
 from pada_ray.errors import PAUSES
 from pada_ray.llm.waiting import LongWaits, Waiting
-from pada_ray.run.state import RunState
-from pada_ray.run.time_left import seconds_left
+from pada_ray.runs.state import RunState
+from pada_ray.runs.time_left import seconds_left
 
 
 class Progress:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pada_ray.data.frame import Frame, find_frame
 from pada_ray.records import Message, Record, Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.tasks import Knowledge, get_task
 

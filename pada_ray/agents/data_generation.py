@@ -121,6 +121,8 @@ class DataGenerationAgent:
             entry["wrong_reply"] = seed.wrong_reply
         if seed.answered_correctly:
             entry["answered_correctly"] = [self._brief.shown(s.messages) for s in seed.answered_correctly]
+        if seed.contrast is not None:
+            entry["contrast"] = self._brief.shown(seed.contrast.messages)
         if get_task(sample.task).answer_of(sample.messages) is None:
             entry["answer"] = sample.answer
         return entry

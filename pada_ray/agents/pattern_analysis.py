@@ -218,7 +218,12 @@ class PatternAnalysisAgent:
         aliases = categories if len(categories) == len(named) else None
         read = await self._ask_for_strategies(named, prompt, "strategy_drafting", aliases)
         drafted = [(named[name], s) for name, s in read.items()]
-        return {p.cluster: _strategy(p.cluster, p.category_name, s, p.mistakes) for p, s in drafted}
+        return {
+            p.cluster: _strategy(p.cluster, p.category_name, s).model_copy(
+                update={"mistakes": p.mistakes, "size": p.size}
+            )
+            for p, s in drafted
+        }
 
     async def _ask_for_strategies(
         self,
@@ -258,14 +263,13 @@ def _diagnosis(analysis: Analysis) -> dict[str, object]:
     return {"error_cause": analysis.error_cause, "scenario_category": analysis.scenario_category, **mistakes}
 
 
-def _strategy(cluster: int, category: str, drafted: StrategyReply, mistakes: Sequence[MistakeCount] = ()) -> Strategy:
+def _strategy(cluster: int, category: str, drafted: StrategyReply) -> Strategy:
     return Strategy(
         cluster=cluster,
         category_name=category,
         strategy_name=drafted.strategy_name,
         generation_approach=drafted.generation_approach,
         key_elements=drafted.key_elements,
-        mistakes=list(mistakes),
     )
 
 

@@ -11,9 +11,9 @@ from pada_ray.agents.quotas import ERRORS, GroupReport
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.records import Prediction
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import RunState, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
 
 

@@ -15,7 +15,7 @@ from pada_ray.config import PatternAnalysisConfig
 from pada_ray.findings.lineage import read_all_findings
 from pada_ray.randomness import generator_for, number_for
 from pada_ray.records import Record
-from pada_ray.run.configs import read_config
+from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 
 Vectors = np.ndarray[Any, Any]

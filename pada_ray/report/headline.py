@@ -15,7 +15,7 @@ from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, Sweep, interval_over_items
 from pada_ray.report.tables import Column, text_of
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 
 class Headline(NamedTuple):

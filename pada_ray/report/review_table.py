@@ -8,7 +8,7 @@ from pada_ray.findings.agreement import agreement
 from pada_ray.records import Candidate, Deed
 from pada_ray.report.results import Run
 from pada_ray.report.tables import Column, Table, Value
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 _DEEDS: dict[str, Deed] = {
     "edited": "edited by a person",

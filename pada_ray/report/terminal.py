@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pada_ray.report import tables
-from pada_ray.run import run_files
-from pada_ray.run.event_log import read_events
-from pada_ray.run.state import FILE, RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 _WIDTH = 100  # of a run's tables at most; longer lines of text are hard to read

@@ -17,8 +17,8 @@ from pada_ray.report.results import Run, Sweep
 from pada_ray.report.review_table import review_table
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
 from pada_ray.report.task_tables import task_tables
-from pada_ray.run.sweep import CELLS
-from pada_ray.run.sweep import FILE as SWEEP_FILE
+from pada_ray.runs.sweep import CELLS
+from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 PAGE = "index.html"

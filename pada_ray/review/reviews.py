@@ -13,11 +13,11 @@ from pada_ray.errors import ConfigError, ReviewDue
 from pada_ray.methods import METHODS
 from pada_ray.records import Candidate, Sample, Split, Strategy
 from pada_ray.review import samples, strategies
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
-from pada_ray.run.event_log import read_events
-from pada_ray.run.stages import Records
-from pada_ray.run.state import FILE, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.stages import Records
+from pada_ray.runs.state import FILE, read_state
 from pada_ray.storage import Folder
 
 

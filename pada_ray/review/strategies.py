@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import yaml
 
 from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.config.yaml_text import line_of, load_yaml
 from pada_ray.errors import DataError
 from pada_ray.records import Strategy
 from pada_ray.review.entries import StrategyEntry, check_free_of_held_out, parsed
@@ -28,18 +28,23 @@ def to_edit(drafted: Sequence[Strategy], run: str) -> str:
 
 def edited(text: str, file: str, drafted: Sequence[Strategy], guard: LeakGuard, first_own: int) -> list[Strategy]:
     """The strategies that a person's file holds, with what the person did to each. Those that are added get clusters
-    from `first_own` on, which no failures are in.
+    from `first_own` on, which no failures are in, and count as large as the drafted ones on average where quotas follow
+    the clusters' sizes.
 
-    Raises DataError, naming file, line and key.
+    Raises DataError, or ConfigError for what is no YAML, naming file, line and key.
     """
     by_cluster = {strategy.cluster: strategy for strategy in drafted}
     strategies: dict[int, Strategy] = {}
     seen: set[int] = set()
+    size = round(sum(strategy.size for strategy in drafted) / len(drafted))
     own = max([first_own, *(cluster + 1 for cluster in by_cluster)])
-    for given, lines in _entries(text, file):
+    entries = load_yaml(text, file)
+    if not isinstance(entries, list):
+        raise DataError(f"{file}: not a list of strategies; begin each with `- decision: accept`")
+    for i, given in enumerate(entries):
 
-        def where(key: str, lines: dict[str, int] = lines) -> str:
-            return f"{file}:{lines.get(key, lines[''])}"
+        def where(key: str, i: int = i) -> str:
+            return f"{file}:{line_of(text, (i, key))}"
 
         entry = parsed(StrategyEntry, given, where)
         if entry.cluster is not None and entry.cluster not in by_cluster:
@@ -51,7 +56,7 @@ def edited(text: str, file: str, drafted: Sequence[Strategy], guard: LeakGuard, 
         if entry.decision == "drop":
             continue
         cluster = own + len(strategies) if entry.cluster is None else entry.cluster
-        strategies[cluster] = _strategy(entry, cluster, by_cluster.get(cluster))
+        strategies[cluster] = _strategy(entry, cluster, by_cluster.get(cluster), size)
         if strategies[cluster].person:
             for key in _TEXTS:
                 value = getattr(entry, key)
@@ -62,29 +67,10 @@ def edited(text: str, file: str, drafted: Sequence[Strategy], guard: LeakGuard, 
     return list(strategies.values())
 
 
-def _strategy(entry: StrategyEntry, cluster: int, drafted: Strategy | None) -> Strategy:
+def _strategy(entry: StrategyEntry, cluster: int, drafted: Strategy | None, size: int) -> Strategy:
     texts = entry.model_dump(include=set(_TEXTS))
     texts["category_name"] = texts["category_name"] or entry.strategy_name
     if drafted is None:
-        return Strategy(cluster=cluster, **texts, person="added by a person")
+        return Strategy(cluster=cluster, **texts, size=size, person="added by a person")
     changed = texts != drafted.model_dump(include=set(_TEXTS))
     return drafted.model_copy(update=texts | {"person": "edited by a person"}) if changed else drafted
-
-
-def _entries(text: str, file: str) -> list[tuple[Any, dict[str, int]]]:
-    """Each entry with the lines of its keys, its own under `""`."""
-    try:
-        node, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.MarkedYAMLError as e:
-        line = f":{e.problem_mark.line + 1}" if e.problem_mark else ""
-        raise DataError(f"{file}{line}: not readable as YAML: {e.problem}") from None
-    except yaml.YAMLError as e:
-        raise DataError(f"{file}: not readable as YAML: {' '.join(str(e).split())}") from None
-    if not isinstance(node, yaml.SequenceNode):
-        raise DataError(f"{file}: not a list of strategies; begin each with `- decision: accept`")
-    return [(value, _lines(item)) for value, item in zip(values, node.value, strict=True)]
-
-
-def _lines(node: yaml.Node) -> dict[str, int]:
-    keys = node.value if isinstance(node, yaml.MappingNode) else []
-    return {"": node.start_mark.line + 1} | {str(key.value): key.start_mark.line + 1 for key, _ in keys}

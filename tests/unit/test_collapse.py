@@ -13,7 +13,7 @@ from pada_ray.agents.collapse import echoes, follow_the_calls, has_collapsed, sm
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.config import DataGenerationConfig
 from pada_ray.records import Analysis
-from pada_ray.run.event_log import read_events
+from pada_ray.runs.event_log import read_events
 from pada_ray.storage import Folder
 
 SAME = "The model misunderstood the question and gave a wrong answer."

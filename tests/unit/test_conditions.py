@@ -15,10 +15,10 @@ from pada_ray.config import check_config, dump_config
 from pada_ray.errors import LoopStuck
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Message, Ratings, Sample
-from pada_ray.run import run_files
-from pada_ray.run.conditions import no_better_than_chance, no_gain, one_sided_judge, unreadable
-from pada_ray.run.event_log import read_events
-from pada_ray.run.state import RunState, Score, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.conditions import no_better_than_chance, no_gain, one_sided_judge, unreadable
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.state import RunState, Score, read_state
 from pada_ray.storage import Folder
 from pada_ray.tasks import Knowledge, get_task
 

@@ -5,7 +5,7 @@ import yaml
 
 from pada_ray.config import Config, check_config, dump_config, load_config, read_raw
 from pada_ray.errors import ConfigError
-from pada_ray.run.sweep import load_sweep
+from pada_ray.runs.sweep import load_sweep
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 

@@ -17,8 +17,8 @@ from pada_ray.config import check_config, dump_config
 from pada_ray.data.splits import read_data, read_each
 from pada_ray.errors import ConfigError
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.run import run_files
-from pada_ray.run.sharing import evaluation_content
+from pada_ray.runs import run_files
+from pada_ray.runs.sharing import evaluation_content
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import fails_all
 from pada_ray.tasks import Knowledge

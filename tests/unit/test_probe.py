@@ -17,7 +17,7 @@ from pada_ray.errors import ConfigError, EndpointError
 from pada_ray.llm.account import Account
 from pada_ray.llm.chat import Usage
 from pada_ray.llm.database import open_database
-from pada_ray.run.state import FILE, FinishedStage, RunState
+from pada_ray.runs.state import FILE, FinishedStage, RunState
 from pada_ray.storage import Folder
 
 MODELS = [{"id": "m", "max_model_len": 32_768}, {"id": "other"}]

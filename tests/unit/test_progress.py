@@ -14,7 +14,7 @@ from jobs.local.runner import RunFailed, stop
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
 from pada_ray.llm.waiting import Waiting
-from pada_ray.run.state import RunState
+from pada_ray.runs.state import RunState
 
 RAW = {
     "data": {"demo": {}},

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from jobs import resume as resume_job
 from jobs.cli import app
 from pada_ray.agents.data_generation import DataGenerationAgent
+from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import fill_quotas
 from pada_ray.config import DataGenerationConfig, QualityControlConfig, check_config, dump_config
@@ -24,9 +25,11 @@ from pada_ray.records import ByPerson, Candidate, Ratings, Sample, Strategy
 from pada_ray.report.results import read_run
 from pada_ray.report.review_table import review_table
 from pada_ray.review.reviews import check_review, check_reviewable
-from pada_ray.run import run_files
-from pada_ray.run.state import read_state
-from pada_ray.run.sweep import load_sweep
+from pada_ray.review.strategies import edited, to_edit
+from pada_ray.runs import run_files
+from pada_ray.runs.rewind import rewind
+from pada_ray.runs.state import read_state
+from pada_ray.runs.sweep import load_sweep
 from pada_ray.storage import Folder
 
 RAW = {
@@ -125,7 +128,7 @@ def test_a_run_stops_at_its_strategies_and_says_which_file_to_edit(folder):
     assert entries == [
         {
             "decision": "accept",
-            **strategy(k).model_dump(exclude={"person", "mistakes"}),
+            **strategy(k).model_dump(exclude={"person", "mistakes", "size"}),
         }
         for k in range(2)
     ]
@@ -164,6 +167,19 @@ def test_without_the_key_it_goes_on_with_what_was_drafted(folder):
     assert len(read_findings(folder, 1).strategies) == 2
 
 
+def test_a_review_can_be_done_again(folder):
+    """The edits stand where they were left, and no stage before it is done again."""
+    stopped(folder, review=["strategies"], iterations=1)
+    assert run(folder, review=["strategies"], iterations=1).status == "done"
+    undone = rewind(folder, "iteration-1: review of strategies")
+    assert "iteration-1: strategy drafting" not in undone
+    edit_strategies(folder, lambda entries: entries[0].update(decision="drop"))
+    world = World()
+    assert run(folder, world, review=["strategies"], iterations=1).status == "done"
+    assert world.asked[0] == "augment"
+    assert [s.cluster for s in read_findings(folder, 1).strategies] == [1]
+
+
 def test_files_of_an_earlier_course_of_the_run_are_written_anew(folder):
     stopped(folder, review=["strategies"])
     folder.write_text("review/iteration-1/strategies.original.yaml", "- strategy_name: of another course\n")
@@ -191,14 +207,21 @@ def test_strategies_are_edited_added_and_dropped_and_named_by_whom(folder):
     used = {b.strategy.strategy_name: b.strategy for b in world.batches if b.strategy}
     assert used["strategy 0"].generation_approach == "Write sums about ships."
     assert set(used) == {"strategy 0", "my own"}
-    edited, own = read_findings(folder, 1).strategies
-    assert (edited.cluster, edited.person) == (0, "edited by a person")
+    changed, own = read_findings(folder, 1).strategies
+    assert (changed.cluster, changed.person) == (0, "edited by a person")
     assert (own.cluster, own.category_name, own.person) == (11, "my own", "added by a person")
     original = folder.read_text("review/iteration-1/strategies.original.yaml")
     assert "Write sums about fruit." in original and "ships" not in original
     assert len([e for e in folder.read_yaml(run_files.strategies(1)) if e["person"] == ""]) == 2
     outcome = trace(folder, 1)[0]
     assert outcome.strategy.person == "edited by a person"
+
+
+def test_a_strategy_of_ones_own_counts_as_large_as_the_others():
+    drafted = [strategy(k).model_copy(update={"size": size}) for k, size in enumerate((9, 3))]
+    text = to_edit(drafted, "runs/r") + "- {strategy_name: mine, generation_approach: Write about rain.}\n"
+    guard = LeakGuard([], [])
+    assert [s.size for s in edited(text, "f.yaml", drafted, guard, first_own=10)] == [9, 3, 6]
 
 
 def test_prompts_are_the_same_whoever_wrote_a_strategy():
@@ -255,7 +278,7 @@ def test_wrong_strategies_are_named_by_file_line_and_key_and_spend_nothing(folde
 def test_broken_yaml_is_named_by_its_line(folder):
     stopped(folder, review=["strategies"])
     folder.write_text(STRATEGIES, "- decision: accept\n  strategy_name: [\n")
-    with pytest.raises(DataError, match=r"strategies.yaml:3: not readable as YAML"):
+    with pytest.raises(ConfigError, match=r"strategies.yaml:3: not readable as YAML"):
         check_review(folder)
 
 
@@ -303,8 +326,8 @@ def test_samples_are_edited_added_accepted_dropped_and_deleted(folder):
     assert dropped[-1].person == ByPerson(deed="dropped by a person", feedback="dull")
     assert state.counts["iteration-1"] | {"accepted": 3, "shortfall": 1} == state.counts["iteration-1"]
     assert folder.read_text("review/iteration-1/samples.original.jsonl").count("\n") == len(entries)
-    edited = folder.read_records(run_files.reviewed(run_files.accepted(1)), Candidate)[0]
-    assert edited.ratings is None  # the judge has not seen this text
+    first = folder.read_records(run_files.reviewed(run_files.accepted(1)), Candidate)[0]
+    assert first.ratings is None  # the judge has not seen this text
     report = {group.group: group for group in read_run(folder).quotas()[1]}
     assert (report["person"].accepted, report["person"].quota) == (1, 0)
 

@@ -2,7 +2,7 @@ import pytest
 from builders import math_sample
 
 from pada_ray.config import check_config
-from pada_ray.run.plan import plan
+from pada_ray.runs.plan import plan
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 SAMPLES = {

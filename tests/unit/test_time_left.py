@@ -1,8 +1,8 @@
 import pytest
 
 from pada_ray.config import check_config
-from pada_ray.run.state import FinishedStage, RunState
-from pada_ray.run.time_left import planned_stages, seconds_left
+from pada_ray.runs.state import FinishedStage, RunState
+from pada_ray.runs.time_left import planned_stages, seconds_left
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 

@@ -16,7 +16,7 @@ from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
 from pada_ray.records import Sample, Split
-from pada_ray.run.sharing import findings_content, fine_tuning_content, grading_content
+from pada_ray.runs.sharing import findings_content, fine_tuning_content, grading_content
 
 CLUSTERS = 6  # the middle of the paper's 2 to 10
 SENT_BACK = 0.3  # share of drafts, at every attempt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
-from pada_ray.run.state import RunState
+from pada_ray.runs.state import RunState
 
 _PATTERNS = ("error analysis", "clustering", "pattern categorization")
 

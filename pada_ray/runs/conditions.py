@@ -11,7 +11,7 @@ from pada_ray.agents.quotas import Augmentation
 from pada_ray.config import StopCondition
 from pada_ray.errors import LoopStuck
 from pada_ray.records import Candidate
-from pada_ray.run.state import Score
+from pada_ray.runs.state import Score
 
 FEWEST_RATINGS = 20  # of fewer a judge may well pass or turn down all
 FEWEST_ASKED = 10
