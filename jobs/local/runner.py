@@ -129,7 +129,7 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
     failures: dict[str, PadaError] = {}
 
     def end(run: str, e: BaseException | None) -> None:
-        if Folder(run).exists(STATE):
+        with contextlib.suppress(PadaError, OSError):  # the end of a run does not hang on its warnings
             progress.warn(run, read_state(Folder(run)))
         if e is not None:
             failures[run] = _explained(e, run)
