@@ -30,6 +30,9 @@ def command(function: F) -> F:
             return function(*args, **kwargs)
         except PadaError as e:
             said = printable(" ".join(str(e).split()))
+            if e.exit_code == 0:  # nothing is wrong
+                Console(soft_wrap=True, highlight=False, markup=False).print(said)
+                raise typer.Exit(0) from None
             Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", said))
             raise typer.Exit(e.exit_code) from None
 

@@ -14,6 +14,7 @@ from jobs.run import Overrides
 from jobs.sweep import Only
 from pada_ray.config import Config, read_raw
 from pada_ray.data.splits import read_each
+from pada_ray.llm.account import by_which_list, money
 from pada_ray.runs import plan as planning
 from pada_ray.runs.axes import METHOD, SEED, setting_of
 from pada_ray.runs.configs import load
@@ -46,7 +47,9 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    console.print(_calls_table(plans, configs[0]))
+    calls = _distinct_calls(plans)
+    console.print(_calls_table(calls, configs[0]))
+    console.print(_total(calls, configs[0]), highlight=False, soft_wrap=True)
     console.print(
         f"Assumed: {planning.CLUSTERS} clusters, {planning.SENT_BACK:.0%} of the drafts sent back at every attempt, "
         f"{planning.CHARACTERS_PER_TOKEN} characters per token. "
@@ -72,24 +75,40 @@ def _by_setting(cells: Sequence[Cell]) -> Iterator[str]:
         yield "; ".join(axis + labels for axis, labels in parts if labels)
 
 
-def _calls_table(plans: Sequence[planning.Plan], config: Config) -> Table:
-    """Calls by role and purpose. Calls that runs share count once."""
+def _distinct_calls(plans: Sequence[planning.Plan]) -> list[planning.Calls]:
+    """The calls of all runs. Those that runs share count once."""
     distinct: dict[object, planning.Calls] = {}
     for i, p in enumerate(plans):
         for j, calls in enumerate(p.calls):
             distinct[(calls.shared, calls.purpose) if calls.shared else (i, j)] = calls
+    return list(distinct.values())
+
+
+def _calls_table(calls: Sequence[planning.Calls], config: Config) -> Table:
+    """Calls by role and purpose."""
     table = Table(title="LLM calls expected", title_justify="left")
     table.add_column("role")
     table.add_column("purpose")
     for column in ("calls", "prompt tokens", "completion tokens", "USD"):
         table.add_column(column, justify="right")
-    for role, purpose in dict.fromkeys((c.role, c.purpose) for c in distinct.values()):
-        mine = [c for c in distinct.values() if (c.role, c.purpose) == (role, purpose)]
+    for role, purpose in dict.fromkeys((c.role, c.purpose) for c in calls):
+        mine = [c for c in calls if (c.role, c.purpose) == (role, purpose)]
         prompt, completion = sum(c.prompt_tokens for c in mine), sum(c.completion_tokens for c in mine)
-        price = getattr(config.llm, role).price
-        usd = f"{(prompt * price.prompt + completion * price.completion) / 1e6:,.2f}" if price else "no price"
-        table.add_row(role, purpose, f"{sum(c.calls for c in mine):,}", f"{prompt:,}", f"{completion:,}", usd)
+        usd = money(getattr(config.llm, role).price, prompt, completion)
+        shown = "no price" if usd is None else f"{usd:,.2f}"
+        table.add_row(role, purpose, f"{sum(c.calls for c in mine):,}", f"{prompt:,}", f"{completion:,}", shown)
     return table
+
+
+def _total(calls: Sequence[planning.Calls], config: Config) -> str:
+    """In one line: calls, tokens and money of all purposes, and which role has no price and is missing in the sum."""
+    tokens = sum(c.prompt_tokens + c.completion_tokens for c in calls)
+    prices = {role: getattr(config.llm, role).price for role in dict.fromkeys(c.role for c in calls)}
+    usd = sum(money(prices[c.role], c.prompt_tokens, c.completion_tokens) or 0.0 for c in calls)
+    parts = [f"In all: {sum(c.calls for c in calls):,} calls", f"{tokens:,} tokens"]
+    parts += [f"{usd:,.2f} USD{by_which_list([config])}"] * any(prices.values())
+    parts += [f"no price for llm.{role}" for role, price in prices.items() if price is None]
+    return ", ".join(parts)
 
 
 if __name__ == "__main__":

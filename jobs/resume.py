@@ -14,6 +14,7 @@ from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.llm.stored_rows import drop_damaged
+from pada_ray.review.reviews import check_review
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.rewind import rewind
 from pada_ray.storage import Folder
@@ -41,8 +42,9 @@ def resume(
     """Resume RUN after its last finished stage, or do it again from one. Replies that have arrived are not paid for
     again. With --address it runs as a job on that cluster, where RUN is kept.
 
-    `shared_disk`, `tracking` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`,
-    `data_generation` and `quality_control` until the first of their stages has begun.
+    `shared_disk`, `tracking`, `review`, `stop_if` and keys of `llm` and `budget` can be set anew, and those of
+    `pattern_analysis`, `data_generation` and `quality_control` until the first of their stages has begun. What a person
+    has edited in a run that waits for review is checked first.
 
     Example: pada resume runs/demo --set budget.usd=20
     """
@@ -60,6 +62,7 @@ def resume(
         print(f"done again: {', '.join(undone) or 'every stage'}" + f"; damaged replies: {lost}" * bool(lost))
     if set_:
         change_config(folder, set_)
+    check_review(Folder(folder))
     drive(folder, verbose, probing=not no_probe)
 
 

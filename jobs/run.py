@@ -15,6 +15,7 @@ from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from pada_ray.config import Config
 from pada_ray.data.splits import read_data
+from pada_ray.review.reviews import check_reviewable
 from pada_ray.runs.configs import load
 from pada_ray.runs.rehearsal import MEANING, rehearsal, student_at_hand
 
@@ -49,6 +50,7 @@ def run(
     Example: pada run configs/demo.yaml --set seed=7 --set data.regime=300
     """
     loaded = load(config, set_)
+    check_reviewable(loaded, config)
     if address is not None:
         package = read_package()
         check_files([loaded], package)

@@ -30,7 +30,8 @@ def status(run: Run) -> None:
     ago = clock(time.time() - folder.modified(FILE))
     console.print(f"{run}: {state.status}, last change {ago} ago", soft_wrap=True, highlight=False)
     if state.error:
-        console.print(f"error: {state.error}", soft_wrap=True, highlight=False, markup=False)
+        what = "" if state.status == "waiting for review" else "error: "
+        console.print(f"{what}{state.error}", soft_wrap=True, highlight=False, markup=False)
     if state.status != "done":
         console.print(describe(state, config, 0), soft_wrap=True, highlight=False)
     for name, scores in state.scores.items():

@@ -47,8 +47,21 @@ class BudgetReached(PadaError, RuntimeError):
     exit_code = 3
 
 
-PAUSES = (BudgetReached, EndpointDown)
-"""What pauses a run: nothing is wrong with it, and it goes on when there is money, or an endpoint, again."""
+class LoopStuck(PadaError, RuntimeError):
+    """A sign that the loop goes nowhere, of those that `stop_if` names. The run pauses before more is spent."""
+
+    exit_code = 3
+
+
+class ReviewDue(PadaError, RuntimeError):
+    """The run has come to where a person reviews what it made. Nothing is wrong: it says which file to edit."""
+
+    exit_code = 0
+
+
+PAUSES = (BudgetReached, EndpointDown, LoopStuck)
+"""What pauses a run: nothing has failed, and it goes on when there is money, or an endpoint, again, or when a person
+says so."""
 
 
 class UnreadableReply(ValueError):

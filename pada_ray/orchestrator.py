@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from pada_ray.agents.brief import Brief, brief_on
@@ -19,7 +19,7 @@ from pada_ray.agents.near_seeds import seeds_of_kinds
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
-from pada_ray.config import Config
+from pada_ray.config import Config, Reviewed
 from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
@@ -38,7 +38,8 @@ from pada_ray.records import (
     Split,
     Strategy,
 )
-from pada_ray.runs import run_files
+from pada_ray.review.reviews import Reviews, stage_of
+from pada_ray.runs import conditions, run_files
 from pada_ray.runs.event_log import Event
 from pada_ray.runs.shared_stages import StageClaims, StageStore
 from pada_ray.runs.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
@@ -48,6 +49,7 @@ from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
 from pada_ray.student.losses import SampleLoss, hardest
+from pada_ray.tasks import get_task
 
 _NEAREST = 5  # training samples that a failure draws from where its mistakes name no kind
 
@@ -105,6 +107,10 @@ class Orchestrator:
     @functools.cached_property
     def _screen(self) -> Screen:
         return Screen(self._config.quality_control, self._train, self._guard, self._brief)
+
+    @functools.cached_property
+    def _reviews(self) -> Reviews:
+        return Reviews(self._folder, self._config, self._samples, self._screen, self._guard)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
@@ -175,6 +181,8 @@ class Orchestrator:
         if self._stages.state.judged:
             predictions = await self._grade(model, predictions)
         self._score(model, predictions)
+        if iteration is not None:
+            self._check_scores(iteration)
 
         def failures(split: Split) -> list[Failure]:
             mine = [p for p in predictions if p.split == split and p.failed]
@@ -197,7 +205,7 @@ class Orchestrator:
         """The iteration with the best val accuracy, on the part held apart if there is one; the earlier one where two
         are equal. A model of which no reply could be scored is not chosen before another."""
         scores = self._stages.state.scores
-        val: Split = "val_apart" if "val_apart" in self._samples else "val"
+        val = self._deciding
         iterations = [i for i in range(self._config.iterations + 1) if run_files.model(i) in scores]
 
         def goodness(i: int) -> tuple[float, int]:
@@ -205,6 +213,11 @@ class Orchestrator:
             return (-1.0 if math.isnan(accuracy) else accuracy, -i)
 
         return max(iterations, key=goodness)
+
+    @property
+    def _deciding(self) -> Split:
+        """The part of val that chooses."""
+        return "val_apart" if "val_apart" in self._samples else "val"
 
     async def _predict(self, model: str, iteration: int | None) -> list[Prediction]:
         splits = self._splits_for(iteration)
@@ -271,14 +284,17 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.error_analysis(drawn),
         )
         await self._take_account()
+        unread = len(drawn) - len(analyses)
         self._stages.count(
             run_files.model(iteration),
             failures_analysed=len(analyses),
-            failures_unread=len(drawn) - len(analyses),
+            failures_unread=unread,
             analysed_again=sum("." in a.call for a in analyses),
         )
         if has_collapsed([a.error_cause for a in analyses]):
             self._warn_of_collapse(iteration, "analyses", "most are one text")
+        told = conditions.unreadable("failures that were to be analysed", len(drawn), unread)
+        self._check_signs(iteration, [("unreadable", told)] if told else [], coming=iteration)
         return analyses
 
     async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
@@ -328,6 +344,7 @@ class Orchestrator:
         await self._take_account()
         if same := echoes([s.generation_approach for s in strategies]):
             self._warn_of_collapse(iteration, "strategies", f"{same} of {len(strategies)} repeat another")
+        strategies = await self._reviewed_strategies(iteration, strategies)
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
         self._stages.count(
             run_files.model(iteration), patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks)
@@ -345,8 +362,19 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.blind_strategy_drafting(handfuls),
         )
         await self._take_account()
+        strategies = await self._reviewed_strategies(iteration, strategies)
         self._stages.count(run_files.model(iteration), strategies=len(strategies))
         return strategies
+
+    async def _reviewed_strategies(self, iteration: int, drafted: list[Strategy]) -> list[Strategy]:
+        if not drafted or not self._is_reviewed(iteration, "strategies"):
+            return drafted
+
+        async def work() -> list[Strategy]:
+            return self._reviews.strategies(iteration)
+
+        file = Records(self._folder, run_files.reviewed(run_files.strategies(iteration)), Strategy)
+        return await self._stages.stage(stage_of(iteration, "strategies"), file, work)
 
     async def find_what_is_left(self, iteration: int, failures: Sequence[Failure]) -> None:
         if not self._config.pattern_analysis.of_last_model:
@@ -475,12 +503,14 @@ class Orchestrator:
             AugmentationFiles(self._folder, iteration),
             work,
         )
+        self._check_signs(iteration, conditions.signs_of_generation(augmentation), coming=iteration)
+        augmentation = await self._reviewed_samples(iteration, augmentation)
         self._stages.count(
             run_files.model(iteration),
             quota=sum(g.quota for g in augmentation.groups),
             accepted=len(augmentation.accepted),
             rejected=len(augmentation.rejected),
-            shortfall=sum(g.shortfall for g in augmentation.groups),
+            shortfall=max(0, sum(g.shortfall for g in augmentation.groups)),
         )
         duplicates = sum(g.rejected.get("duplicate", 0) for g in augmentation.groups)
         drafts = len(augmentation.accepted) + len(augmentation.rejected)
@@ -490,8 +520,43 @@ class Orchestrator:
             )
         return [c.sample for c in augmentation.accepted if c.sample]
 
+    async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
+        if not self._is_reviewed(iteration, "samples"):
+            return made
+
+        async def work() -> Augmentation:
+            return self._reviews.samples(iteration)
+
+        files = AugmentationFiles(self._folder, iteration, reviewed=True)
+        return await self._stages.stage(stage_of(iteration, "samples"), files, work)
+
+    def _is_reviewed(self, iteration: int, what: Reviewed) -> bool:
+        return what in self._config.review or stage_of(iteration, what) in self._stages.state.finished
+
     def _accepted(self, iteration: int) -> list[Candidate]:
-        return self._folder.read_records(run_files.accepted(iteration), Candidate)
+        return self._folder.read_records(run_files.in_force(self._folder, run_files.accepted(iteration)), Candidate)
+
+    # Signs of a loop that goes nowhere
+
+    def _check_scores(self, iteration: int) -> None:
+        model, scores = run_files.model(iteration), self._stages.state.scores
+        score = scores[model].get(self._deciding)
+        if score is None:  # the method has trained on val
+            return
+        before = scores[run_files.model(iteration - 1)][self._deciding] if iteration else None
+        held_out = self._samples[self._deciding]
+        chance = sum(get_task(s.task, self._knowledge).chance(s) for s in held_out) / len(held_out)
+        self._check_signs(iteration, conditions.signs_of_model(model, before, score, chance), coming=iteration + 1)
+
+    def _check_signs(self, iteration: int, signs: Iterable[conditions.Sign], coming: int) -> None:
+        """Tells the signs. Raises LoopStuck for the first that the config stops at, if the iteration that is coming, or
+        under way, would spend more."""
+        model, seen = run_files.model(iteration), list(signs)
+        for condition, told in seen:
+            self._stages.warn(model, condition, told)
+        for condition, told in seen:
+            if condition in self._config.stop_if and coming <= self._method.iterations(self._config.iterations):
+                raise conditions.stuck(condition, told, model, self._folder.url)
 
     def _warn_of_collapse(self, iteration: int, what: str, how: str) -> None:
         """Puts it into the event log once, also in a run that is resumed."""

@@ -141,6 +141,8 @@ class Strategy(Record):
     key_elements: list[str]
     mistakes: list[MistakeCount] = Field(default_factory=list)  # of its pattern
     size: int = 0  # analyses in its cluster; 0 where it has none, or in runs of 0.1
+    person: Literal["", "edited by a person", "added by a person"] = ""
+    """What a person did to it, where the run stopped for a review."""
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -210,10 +212,23 @@ class Batch(Record):
         return [attempt.seed for attempt in self.attempts]
 
 
-Reason = Literal["malformed", "leak", "duplicate", "wrong", "not confirmed", "low score", "unscored"]
+Reason = Literal[
+    "malformed", "leak", "duplicate", "wrong", "not confirmed", "low score", "unscored", "dropped by a person"
+]
 """Why a candidate was turned down: not in the form of a sample, quotes val or test, repeats its seed or what stands in
 the training set already, its answer is verifiably wrong, the judge answered its question otherwise, the judge rated it
-below the threshold, the judge's rating was unreadable."""
+below the threshold, the judge's rating was unreadable, a person who reviewed it left it out."""
+
+Deed = Literal["", "edited by a person", "added by a person", "accepted by a person", "dropped by a person"]
+"""What a person did to a sample: nothing, or against the judge accepted or dropped it."""
+
+
+class ByPerson(Record):
+    """What a person said of a synthetic sample, where the run stopped for a review."""
+
+    deed: Deed = ""
+    rating: float | None = None  # 1 to 10
+    feedback: str = ""
 
 
 class WrittenMessage(Record):
@@ -240,6 +255,7 @@ class Candidate(Record):
     """Absent when the judge was not asked, or its reply was unreadable. Runs of 0.1 call them scores."""
     feedback: str = ""
     rejected: Reason | None = None
+    person: ByPerson | None = None  # None where no person reviewed it
 
 
 class LeakHit(Record):

@@ -26,6 +26,7 @@ class Progress:
         self._began = time.time()
         self._stages: dict[str, str] = {}
         self._long_waits: dict[str, LongWaits] = {}
+        self._warned: set[tuple[str, str]] = set()
         self._ended = 0
         self._failed = self._paused = 0
         self._live = console.status("starting") if console.is_terminal else None
@@ -51,11 +52,19 @@ class Progress:
             self._stages[run] = state.stage
             if self._single or self._console.is_terminal:
                 self._print(line if self._single else f"{state.name}: {line}")
+        self.warn(run, state)
         told = ", ".join(w.describe() for w in waiting)
         if self._long_waits.setdefault(run, LongWaits()).due(waiting):
             self._print(told if self._single else f"{state.name}: {told}")
         if self._live:
             self._live.update(" | ".join(part for part in (line if self._single else self._overall(), told) if part))
+
+    def warn(self, run: str, state: RunState) -> None:
+        """Each sign of a loop that goes nowhere gets one lasting line."""
+        for sign in [sign for sign in state.warnings if (run, sign) not in self._warned]:
+            self._warned.add((run, sign))
+            told = f"[yellow]warning:[/] {escape(state.warnings[sign])}"
+            self._print(told if self._single else f"{state.name}: {told}")
 
     def stopping(self, calls: int) -> None:
         """The user has asked to stop, and so many calls are at the endpoints."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 
 from jobs.local.capacity import check_room, needs_of
@@ -18,10 +19,11 @@ from jobs.local.progress import Progress
 from jobs.local.ray_session import connected, log_folder
 from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
-from pada_ray.config import Config
-from pada_ray.errors import PadaError, one_line, root_cause
+from pada_ray.config import Config, StopCondition
+from pada_ray.errors import LoopStuck, PadaError, one_line, root_cause
 from pada_ray.llm.stored_rows import check_replies
 from pada_ray.report import print_report
+from pada_ray.runs.conditions import ASKED
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.run_folder import RunFolder, check_run
 from pada_ray.runs.state import FILE as STATE
@@ -43,23 +45,44 @@ class RunFailed(PadaError, RuntimeError):
 def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
     it."""
-    console = Console(file=sys.stdout)
-    failures = drive_all([run], 1, verbose, console, probing=probing)
+    console, folder = Console(file=sys.stdout), Folder(run)
+    asked = set(ASKED) - set(read_config(folder).stop_if) if console.is_terminal and sys.stdin.isatty() else set()
+    failures = drive_all([run], 1, verbose, console, probing=probing, asked=asked)
+    while (stuck := _asked_about(failures.get(folder.url), asked)) and _goes_on(failures[folder.url]):
+        asked.remove(stuck)
+        failures = drive_all([run], 1, verbose, console, probing=False, asked=asked)
     if failures:
-        raise failures[Folder(run).url]
+        raise failures[folder.url]
     folder = RunFolder(run)
     print_report(folder, console)
     return read_state(folder)
 
 
+def _asked_about(failure: PadaError | None, asked: Collection[StopCondition]) -> StopCondition | None:
+    """The condition that the run has stopped at, if it did so to have a person at the terminal asked."""
+    condition = str(failure).partition(":")[0] if isinstance(failure, LoopStuck) else None
+    return next((name for name in asked if name == condition), None)
+
+
+def _goes_on(stuck: PadaError) -> bool:
+    return typer.confirm(f"{str(stuck).rpartition(';')[0]}. Go on, and spend more?", default=False)
+
+
 def drive_all(
-    runs: Sequence[str], parallel: int, verbose: bool, console: Console, *, probing: bool = True
+    runs: Sequence[str],
+    parallel: int,
+    verbose: bool,
+    console: Console,
+    *,
+    probing: bool = True,
+    asked: Collection[StopCondition] = (),
 ) -> dict[str, PadaError]:
-    """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on.
+    """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on. They also
+    stop at the conditions in `asked`, which a person is asked about.
 
     Returns what stopped those that failed, by their folders.
     """
-    configs = {Folder(run).url: read_config(Folder(run)) for run in runs}
+    configs = {Folder(run).url: _stopping_also(read_config(Folder(run)), asked) for run in runs}
     for run, config in configs.items():
         check_run(run)
         _check_replies(run, config)
@@ -106,6 +129,8 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
     failures: dict[str, PadaError] = {}
 
     def end(run: str, e: BaseException | None) -> None:
+        with contextlib.suppress(PadaError, OSError):  # the end of a run does not hang on its warnings
+            progress.warn(run, read_state(Folder(run)))
         if e is not None:
             failures[run] = _explained(e, run)
         casts.pop(run).close()
@@ -144,6 +169,10 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
         for holder in claims:
             ray.kill(holder)
     return failures
+
+
+def _stopping_also(config: Config, conditions: Collection[StopCondition]) -> Config:
+    return config.model_copy(update={"stop_if": (*config.stop_if, *conditions)})
 
 
 def stop(casts: Sequence[Cast], progress: Progress) -> None:

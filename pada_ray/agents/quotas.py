@@ -77,23 +77,24 @@ class Augmentation(Record):
 
 
 class AugmentationFiles:
-    """An iteration's augmentation in the run's folder: three files, of which `path`, what is trained on, comes last."""
+    """An iteration's augmentation in the run's folder: three files, of which `path`, what is trained on, comes last.
+    `reviewed` is what a person has made of it."""
 
-    def __init__(self, run: Folder, iteration: int):
-        self.path = run_files.accepted(iteration)
+    def __init__(self, run: Folder, iteration: int, *, reviewed: bool = False):
+        files = (run_files.accepted(iteration), run_files.rejected(iteration), run_files.quotas(iteration))
+        self.path, self._rejected, self._quotas = map(run_files.reviewed, files) if reviewed else files
         self._run = run
-        self._iteration = iteration
 
     def save(self, made: Augmentation) -> None:
-        self._run.write_records(run_files.rejected(self._iteration), made.rejected)
-        self._run.write_yaml(run_files.quotas(self._iteration), [g.model_dump() for g in made.groups])
+        self._run.write_records(self._rejected, made.rejected)
+        self._run.write_yaml(self._quotas, [g.model_dump() for g in made.groups])
         self._run.write_records(self.path, made.accepted)
 
     def load(self) -> Augmentation:
-        quotas = self._run.read_yaml(run_files.quotas(self._iteration)) or []
+        quotas = self._run.read_yaml(self._quotas) or []
         return Augmentation(
             accepted=self._run.read_records(self.path, Candidate),
-            rejected=self._run.read_records(run_files.rejected(self._iteration), Candidate),
+            rejected=self._run.read_records(self._rejected, Candidate),
             groups=[GroupReport.model_validate(group) for group in quotas],
         )
 

@@ -6,6 +6,7 @@ Where the paper (section 3.2 of arXiv 2510.18143) gives a value, it is the defau
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,6 +25,7 @@ from pydantic import (
 
 from pada_ray.config import deepspeed
 from pada_ray.config.normalisation import Normalisation
+from pada_ray.config.prices import listed_price
 from pada_ray.config.teacher import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -31,6 +33,8 @@ VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has ker
 MOST_OF_DEMO = 100_000  # samples of a split, which are drawn one by one
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
 Gap = Literal["none", "rare", "absent"]
+Reviewed = Literal["strategies", "samples"]
+StopCondition = Literal["no_better_than_chance", "one_sided_judge", "unreadable", "no_gain"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -444,6 +448,10 @@ class Price(Section):
     """USD per million prompt tokens."""
     completion: float = Field(ge=0)
     """USD per million tokens of replies."""
+    listed: date | None = None
+    """The day on which the price was seen, where it is from the list that ships with this package. None: your own."""
+    listed_for: str | None = None
+    """The host and the model that it is listed for."""
 
 
 class VllmServerConfig(Section):
@@ -510,13 +518,29 @@ class EndpointConfig(Section):
     patience: float = Field(default=600, ge=0, le=31_536_000)
     """Seconds that an endpoint may be down, or out of reach, before the run pauses."""
     price: Price | None = None
-    """Without it money is not counted: a price is never guessed."""
+    """What it charges. Without it the price is taken from the list that ships with this package, if the model is on it
+    (docs/steering.md); else money is not counted: a price is never guessed."""
     max_tokens: int = Field(default=8192, ge=16, le=10_000_000)
     """Most tokens of one reply."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Extra HTTP headers; no secrets."""
     body: dict[str, Any] = Field(default_factory=dict)
     """Extra fields of the request's body."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look_up_price(cls, given: Any) -> Any:
+        """A price that is listed for another model was left by a run's earlier config."""
+        if not isinstance(given, dict):
+            return given
+        base_url, model, price = (given.get(key) for key in ("base_url", "model", "price"))
+        own = price is not None and not (isinstance(price, dict) and price.get("listed_for"))
+        if own or not isinstance(base_url, str) or not isinstance(model, str):
+            return given
+        found = listed_price(base_url, model)
+        if price is None or found is None or price["listed_for"] != found.listed_for:
+            price = found and found._asdict()
+        return given | {"price": price}
 
     @field_validator("api_key_env")
     @classmethod
@@ -578,7 +602,8 @@ class Budget(Section):
     """Most tokens, of prompts and replies together."""
 
 
-CHANGEABLE = {"llm", "budget", "shared_disk", "tracking"}  # keys that may change after a run has started
+# Keys that may change after a run has started.
+CHANGEABLE = {"llm", "budget", "shared_disk", "tracking", "review", "stop_if"}
 
 
 class Config(Section):
@@ -609,6 +634,12 @@ class Config(Section):
     grading: GradingConfig = GradingConfig()
     llm: LlmConfig = LlmConfig()
     budget: Budget = Budget()
+    review: tuple[Reviewed, ...] = ()
+    """Where each iteration stops for a person: `strategies`, when they are drafted; `samples`, before they are trained
+    on. `pada resume` goes on with what the person has made of them; see docs/steering.md."""
+    stop_if: tuple[StopCondition, ...] = ()
+    """Signs of a loop that goes nowhere, at which the run pauses before more is spent; see docs/steering.md. They are
+    always told."""
     offline: TeacherSettings = TeacherSettings()
     """How the offline teacher (`base_url: offline`) behaves."""
     shared_stages: str | None = None

@@ -28,6 +28,7 @@ COLUMNS = {
     "utility": "the judge's rating, 1 to 10",
     "relevance": "the judge's rating, 1 to 10",
     "feedback": "what the judge said of it",
+    "person": "what a person who reviewed it did to it",
     "teacher": "the model that wrote it",
     "judge": "the model that rated it",
 }
@@ -62,6 +63,7 @@ def write_synthetic(rows: list[dict[str, Any]], target: Path) -> None:
 
 def _rows_of(chosen: Chosen, iteration: int) -> list[dict[str, Any]]:
     run = chosen.run
+    accepted = run_files.in_force(run.folder, run_files.accepted(iteration))
     findings = read_findings(run.folder, iteration)
     patterns = {f"cluster-{pattern.cluster}": pattern.category_name for pattern in findings.patterns}
     return [
@@ -79,10 +81,11 @@ def _rows_of(chosen: Chosen, iteration: int) -> list[dict[str, Any]]:
             "attempt": candidate.attempt,
             **_ratings(candidate),
             "feedback": candidate.feedback,
+            "person": candidate.person.deed if candidate.person else None,
             "teacher": run.config.llm.teacher.model,
             "judge": run.config.llm.judge.model if candidate.ratings else None,
         }
-        for candidate in run.folder.read_records(run_files.accepted(iteration), Candidate)
+        for candidate in run.folder.read_records(accepted, Candidate)
         if candidate.sample is not None
     ]
 

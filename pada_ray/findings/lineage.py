@@ -106,12 +106,13 @@ def read_findings(folder: Folder, iteration: int) -> Findings:
         return folder.read_yaml(path) if folder.exists(path) else None
 
     analyses = run_files.analyses(iteration)
+    strategies = run_files.in_force(folder, run_files.strategies(iteration))
     return Findings(
         iteration=iteration,
         analyses=folder.read_records(analyses, Analysis) if folder.exists(analyses) else [],
         clusters=loaded(run_files.clusters(iteration)) or {},
         patterns=[Pattern.model_validate(p) for p in loaded(run_files.patterns(iteration)) or []],
-        strategies=[Strategy.model_validate(s) for s in loaded(run_files.strategies(iteration)) or []],
+        strategies=[Strategy.model_validate(s) for s in loaded(strategies) or []],
     )
 
 

@@ -153,5 +153,5 @@ def _val(folder: Folder, model: str) -> dict[str, Prediction]:
 
 
 def _candidates(folder: Folder, iteration: int) -> list[Candidate]:
-    files = [run_files.accepted(iteration), run_files.rejected(iteration)]
+    files = [run_files.in_force(folder, f(iteration)) for f in (run_files.accepted, run_files.rejected)]
     return [c for file in files if folder.exists(file) for c in folder.read_records(file, Candidate)]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from pada_ray.config import Price
+from pada_ray.config import Config, Price
 from pada_ray.llm.chat import ChatRequest, Completion, Usage
 from pada_ray.llm.stored_rows import add_checksum, row_checksum
 
@@ -72,6 +73,14 @@ def money(price: Price | None, prompt_tokens: int, completion_tokens: int) -> fl
     if price is None:
         return None
     return (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6
+
+
+def by_which_list(configs: Iterable[Config]) -> str:
+    """What every total says behind it where a price is from the list that ships with this package, such as ` by the
+    list of 2026-08-05`: prices change. Empty where all prices are the user's own."""
+    prices = [endpoint.price for config in configs for endpoint in (config.llm.teacher, config.llm.judge)]
+    days = sorted({str(price.listed) for price in prices if price and price.listed})
+    return f" by the list of {' and '.join(days)}" if days else ""
 
 
 class Account:

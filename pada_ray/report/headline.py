@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from pada_ray.config import Config
 from pada_ray.findings.statistics import Comparison
+from pada_ray.llm.account import by_which_list
 from pada_ray.records import Split
 from pada_ray.report.accounts import seconds, spent
 from pada_ray.report.comparison import Pairing, split_for_results
@@ -36,7 +38,7 @@ def run_headlines(run: Run, pairings: Sequence[Pairing]) -> list[Headline]:
         headlines.append(Headline("Synthetic samples", f"{accepted:,}", f"{rejected:,} drafts rejected"))
     total = spent(run.state.usage)
     if total.calls:
-        headlines.append(Headline("LLM tokens", f"{total.tokens:,}", _money(total.usd)))
+        headlines.append(Headline("LLM tokens", f"{total.tokens:,}", _money(total.usd, [run.config])))
     if run.state.finished:
         headlines.append(Headline("Time in stages", _duration(seconds(run))))
     return headlines
@@ -57,7 +59,9 @@ def sweep_headlines(sweep: Sweep) -> list[Headline]:
         Headline("Methods", str(len({run.method for run in runs}))),
         Headline("Settings", str(len({run.setting for run in runs}))),
         Headline("Seeds", str(len({run.seed for run in runs}))),
-        Headline("LLM tokens", f"{total.tokens:,}", _money(total.usd) if total.calls else ""),
+        Headline(
+            "LLM tokens", f"{total.tokens:,}", _money(total.usd, [run.config for run in runs]) if total.calls else ""
+        ),
         Headline("Time in stages", _duration(sum(map(seconds, runs)))),
     ]
 
@@ -78,8 +82,8 @@ def _difference_headline(pairing: Pairing, found: Comparison) -> Headline:
     return Headline("Gain over vanilla", f"{points} points", f"95% {interval}, p\u00a0{p}")
 
 
-def _money(usd: float | None) -> str:
-    return "no price configured" if usd is None else f"USD {usd:,.2f}"
+def _money(usd: float | None, configs: Iterable[Config]) -> str:
+    return "no price configured" if usd is None else f"USD {usd:,.2f}{by_which_list(configs)}"
 
 
 def _duration(seconds: float) -> str:

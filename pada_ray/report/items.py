@@ -20,6 +20,7 @@ class Version(Record):
     overall: float | None
     feedback: str
     rejected: str | None
+    person: str  # what a person did to it, where one reviewed it
 
 
 class SampleEntry(Record):
@@ -67,7 +68,7 @@ def read_items(run: Run) -> PageItems:
 
 
 def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:
-    files = [run_files.accepted(iteration), run_files.rejected(iteration)]
+    files = [run_files.in_force(run.folder, f(iteration)) for f in (run_files.accepted, run_files.rejected)]
     candidates = [c for file in files if run.folder.exists(file) for c in run.folder.read_records(file, Candidate)]
     drafts: dict[tuple[str, str], list[Candidate]] = {}
     for candidate in candidates:
@@ -100,6 +101,7 @@ def _version(candidate: Candidate) -> Version:
         overall=candidate.ratings.overall if candidate.ratings else None,
         feedback=candidate.feedback,
         rejected=candidate.rejected,
+        person=candidate.person.deed if candidate.person else "",
     )
 
 

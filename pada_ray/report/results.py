@@ -30,7 +30,7 @@ class Run(NamedTuple):
     config: Config
     state: RunState
     status: str
-    """prepared, running, paused, failed or done."""
+    """prepared, or the status in its state."""
     coordinates: dict[str, Label]
     changed: float
     """Time at which `state` was written, in seconds since the epoch."""
@@ -117,7 +117,7 @@ class Run(NamedTuple):
 
     def quotas(self) -> dict[int, list[GroupReport]]:
         """Quotas and accepted, rejected and unwritten samples, by iteration; only iterations that generated data."""
-        files = {i: run_files.quotas(i) for i in range(1, len(self.models) + 1)}
+        files = {i: run_files.in_force(self.folder, run_files.quotas(i)) for i in range(1, len(self.models) + 1)}
         return {
             i: [GroupReport.model_validate(group) for group in self.folder.read_yaml(file) or []]
             for i, file in files.items()

@@ -11,6 +11,7 @@ from pada_ray.findings.gaps import NOTE, gaps
 from pada_ray.findings.ledger import least_calls
 from pada_ray.findings.lineage import PatternRow
 from pada_ray.findings.paper_results import paper_accuracy
+from pada_ray.llm.account import by_which_list
 from pada_ray.methods import METHODS
 from pada_ray.records import Reason
 from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
@@ -341,8 +342,8 @@ def token_table(run: Run) -> Table:
         sums = (total.calls, least_of_all, total.prompt_tokens, total.completion_tokens, total.usd)
         rows.append(["all", None, None, *sums, None])
     notes = [
-        "Each call whose reply this run used counts once, whichever run paid for it. Without a configured price there "
-        "is no USD",
+        "Each call whose reply this run used counts once, whichever run paid for it. Without a price, configured or "
+        f"listed, there is no USD{_listed(run)}",
         "least: the calls that a purpose takes if each holds as many samples as its batch size allows and every reply "
         "can be read",
     ]
@@ -370,6 +371,11 @@ def _remarks(run: Run, model: str) -> list[str]:
     remarks = {"final": model == run.final, "best on val": model == run.state.best}
     remarks[f"{run.shortfall} samples missing"] = model == run.models[-1] and run.shortfall > 0
     return [text for text, holds in remarks.items() if holds]
+
+
+def _listed(run: Run) -> str:
+    listed = by_which_list([run.config])
+    return f"; USD is{listed}, and prices change" if listed else ""
 
 
 def _points(share: float | None) -> float | None:

@@ -14,6 +14,7 @@ from pada_ray.report.items import read_items
 from pada_ray.report.page import Contents, run_page, stamp, sweep_page
 from pada_ray.report.primary import compare_methods
 from pada_ray.report.results import Run, Sweep
+from pada_ray.report.review_table import review_table
 from pada_ray.report.tables import Table, to_csv, to_latex, to_markdown, without_empty_columns
 from pada_ray.report.task_tables import task_tables
 from pada_ray.runs.sweep import CELLS
@@ -49,6 +50,7 @@ def run_contents(run: Run, evidence: Evidence) -> tuple[list[Headline], list[Tab
         run_tables.turnover_table(evidence),
         run_tables.stability_table(evidence),
         run_tables.quality_table(run.quotas()),
+        review_table(run),
         run_tables.token_table(run),
         run_tables.time_table(run),
     ]

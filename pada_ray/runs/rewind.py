@@ -23,6 +23,7 @@ def rewind(folder: Folder, stage: str) -> list[str]:
     undone = _undone(state, stage)
     for model in {name.partition(":")[0] for name in undone}:
         state.counts.pop(model, None)
+        state.warnings = {sign: told for sign, told in state.warnings.items() if not sign.startswith(f"{model}:")}
         if model != run_files.BASE:  # the first of the scores, and it stays there
             state.scores.pop(model, None)
     gone = [path for path, file in state.files.items() if file.stage in undone]

@@ -113,6 +113,17 @@ def rejected(iteration: int) -> str:
     return f"{model(iteration)}/rejected.jsonl"
 
 
+def reviewed(path: str) -> str:
+    """What came of a file of an iteration in a person's review."""
+    model_name, _, name = path.partition("/")
+    return f"{model_name}/reviewed/{name}"
+
+
+def in_force(folder: Folder, path: str) -> str:
+    """A file of an iteration, or what came of it in a person's review: what the run went on with."""
+    return reviewed(path) if folder.exists(reviewed(path)) else path
+
+
 def generation_stats(iteration: int) -> str:
     """What the stages of data generation did, by Ray Data: tasks, workers, seconds."""
     return f"{model(iteration)}/generation.txt"

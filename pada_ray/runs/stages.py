@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from pada_ray.errors import PAUSES, StorageError, one_line, root_cause
+from pada_ray.errors import PAUSES, ReviewDue, StorageError, one_line, root_cause
 from pada_ray.records import Record
 from pada_ray.runs import run_files
 from pada_ray.runs.checksums import StoredFile, stored
@@ -84,9 +84,13 @@ class StageKeeper:
             self.tell("run began")
 
     def stop(self, error: BaseException) -> None:
-        """The run cannot go on: it has failed, or it is paused because its budget is reached or an endpoint is down."""
+        """The run cannot go on: it has failed, it is paused, or a person is to review what it made."""
         root = root_cause(error)
         told = one_line(root, most=2000)
+        if isinstance(root, ReviewDue):
+            self._transition(status="waiting for review", error=told)
+            self.tell("run waits for review", told=told)
+            return
         paused = isinstance(root, PAUSES)
         with contextlib.suppress(StorageError):  # of a full disk: the error that stopped the run is the one to tell
             self._transition(status="paused" if paused else "failed", error=told)
@@ -109,6 +113,14 @@ class StageKeeper:
         """The same, unless the log has it with these figures already."""
         if not self._log.has(event, figures):
             self.tell(event, **figures)
+
+    def warn(self, model: str, condition: str, told: str) -> None:
+        """Tells a sign of a loop that goes nowhere, once."""
+        sign = f"{model}: {condition}"
+        if sign not in self.state.warnings:
+            self.state.warnings[sign] = told
+            self.write()
+            self.tell("warning", condition=condition, model=model, told=told)
 
     def count(self, model: str, **counts: int) -> None:
         """Writes counts of a model's iteration into the state."""

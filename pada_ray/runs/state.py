@@ -75,8 +75,9 @@ class RunState(BaseModel):
     checksum: str = ""
     """Of the file, as it is without it. Files of version 0.1 have none."""
     name: str
-    status: Literal["running", "paused", "stopped", "failed", "done"] = "running"
-    """`paused`: its budget is reached, or an endpoint is down. `stopped`: by Ctrl-C, a signal or a closed terminal."""
+    status: Literal["running", "waiting for review", "paused", "stopped", "failed", "done"] = "running"
+    """`paused`: its budget is reached, an endpoint is down, or the loop goes nowhere (`stop_if`). `stopped`: by Ctrl-C,
+    a signal or a closed terminal."""
     stage: str = START
     iteration: int = 0
     judged: bool = False
@@ -88,6 +89,8 @@ class RunState(BaseModel):
     """By model: `base`, `iteration-0` (vanilla fine-tuning), `iteration-1`, ..."""
     counts: dict[str, dict[str, int]] = Field(default_factory=dict)
     """By iteration: failures analysed, clusters, patterns, strategies, accepted, rejected, leaks, ..."""
+    warnings: dict[str, str] = Field(default_factory=dict)
+    """Signs of a loop that goes nowhere (`conditions.py`), in words, by model and condition."""
     best: str | None = None
     """The model with the best val accuracy."""
     usage: list[Usage] = Field(default_factory=list)

@@ -93,6 +93,8 @@ def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = 
         merged["llm"] = {"cache": url} | (merged.get("llm") or {})
         config = check_config(merged, f"{path}: cell {cell}")
         check_names(config, f"{path}: cell {cell}")
+        if config.review:
+            raise ConfigError(f"{path}: review: a sweep waits for nobody; leave it out, or use `pada run` for one run")
         cells.append(Cell(name=cell, coordinates=coordinates, config=config))
     names = [cell.name for cell in cells]
     if len(set(names)) < len(names):

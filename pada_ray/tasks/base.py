@@ -95,6 +95,10 @@ class Task(ABC):
     def check(self, sample: Sample) -> Check:
         """Checks the sample's own reference reply by computing or executing it."""
 
+    def chance(self, sample: Sample) -> float:
+        """How likely a guess is right, 0 to 1."""
+        return 0.0
+
     def facts(self, sample: Sample, reply: str) -> dict[str, str]:
         """What is known of a reply that fails, without any LLM: a short text by the name of each fact. The texts may
         quote the sample."""

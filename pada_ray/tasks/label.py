@@ -54,6 +54,9 @@ class Label(Task):
             return self.read(reply) != expected
         return not same_label(self.read(reply) or "", expected)
 
+    def chance(self, sample: Sample) -> float:
+        return 1 / len(self.knowledge.labels) if self.knowledge.labels else 0.0
+
     def answer_of(self, messages: Sequence[Message]) -> str | None:
         label = self.read(messages[-1].content)
         if label is None and self.knowledge.labels:

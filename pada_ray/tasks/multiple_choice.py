@@ -72,6 +72,10 @@ class MultipleChoice(Task):
         expected = one_answer(sample).strip().upper()
         return chosen_option(reply, options_of(sample.question)) != expected
 
+    def chance(self, sample: Sample) -> float:
+        options = options_of(sample.question)
+        return 1 / len(options) if options else 0.0
+
     def facts(self, sample: Sample, reply: str) -> dict[str, str]:
         """The two letters with the texts of their options."""
         options = options_of(sample.question)

@@ -20,8 +20,8 @@ MAY_IMPORT_RAY = {
     "pada_ray/student/trainer.py",
 }
 ROOMS = {
-    "agents", "config", "data", "demo", "export", "findings", "llm", "methods", "prompts", "report", "runs", "sandbox",
-    "student", "tasks", "teacher",
+    "agents", "config", "data", "demo", "export", "findings", "llm", "methods", "prompts", "report", "review", "runs",
+    "sandbox", "student", "tasks", "teacher",
 }  # fmt: skip
 FLAT = {
     "__init__", "algorithm", "errors", "orchestrator", "printable", "randomness", "records", "resources", "steps",

@@ -122,7 +122,8 @@
   }
 
   function draft(version, count) {
-    const verdict = version.rejected ? `rejected: ${version.rejected}` : "accepted";
+    const verdict = (version.rejected ? `rejected: ${version.rejected}` : "accepted") +
+      (version.person && version.person !== version.rejected ? `, ${version.person}` : "");
     const which = count > 1 ? `Draft ${version.attempt + 1}` : "Synthetic sample";
     const answer = version.answer === null ? [] : [`, answer ${[version.answer].flat().join(" | ")}`];
     return el(

@@ -1,0 +1,122 @@
+"""The files of a run's reviews: what a person is to edit, and what the person has made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pada_ray.agents.brief import brief_on
+from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.quotas import Augmentation, AugmentationFiles
+from pada_ray.agents.screening import Screen
+from pada_ray.config import Config, Reviewed
+from pada_ray.errors import ConfigError, ReviewDue
+from pada_ray.methods import METHODS
+from pada_ray.records import Candidate, Sample, Split, Strategy
+from pada_ray.review import samples, strategies
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.stages import Records
+from pada_ray.runs.state import FILE, read_state
+from pada_ray.storage import Folder
+
+
+def stage_of(iteration: int, what: Reviewed) -> str:
+    return f"{run_files.model(iteration)}: review of {what}"
+
+
+def file_of(iteration: int, what: Reviewed) -> str:
+    """The file that a person edits."""
+    return f"review/{run_files.model(iteration)}/{what}{'.yaml' if what == 'strategies' else '.jsonl'}"
+
+
+def original_of(file: str) -> str:
+    """The same as the run wrote it, which stays beside it."""
+    stem, _, ending = file.rpartition(".")
+    return f"{stem}.original.{ending}"
+
+
+class Reviews:
+    """Of the run in `folder`, whose samples are `data`."""
+
+    def __init__(
+        self, folder: Folder, config: Config, data: Mapping[Split, list[Sample]], screen: Screen, guard: LeakGuard
+    ):
+        self._folder = folder
+        self._config = config
+        self._seeds = {sample.id: sample for sample in data[METHODS[config.method].seeds]}
+        self._screen = screen
+        self._guard = guard
+
+    def strategies(self, iteration: int) -> list[Strategy]:
+        """The strategies of an iteration as a person leaves them. Raises ReviewDue until then, DataError for what does
+        not hold."""
+        drafted = Records(self._folder, run_files.strategies(iteration), Strategy).load()
+        file = file_of(iteration, "strategies")
+        text = self._edited(file, strategies.to_edit(drafted, self._folder.url), stage_of(iteration, "strategies"))
+        first_own = self._config.pattern_analysis.max_clusters
+        return strategies.edited(text, self._folder.at(file), drafted, self._guard, first_own)
+
+    def samples(self, iteration: int) -> Augmentation:
+        """The synthetic samples of an iteration likewise."""
+        made = AugmentationFiles(self._folder, iteration).load()
+        file = file_of(iteration, "samples")
+        text = self._edited(file, samples.to_edit(made), stage_of(iteration, "samples"))
+        earlier = [
+            candidate.sample
+            for i in range(1, iteration)
+            for candidate in self._folder.read_records(self._in_force(run_files.accepted(i)), Candidate)
+            if candidate.sample
+        ]
+        review = samples.SampleReview(iteration, self._screen, self._guard, self._seeds, earlier)
+        return review.edited(text, self._folder.at(file), made)
+
+    def _in_force(self, path: str) -> str:
+        return run_files.in_force(self._folder, path)
+
+    def _edited(self, file: str, text: str, stage: str) -> str:
+        """The person's file. It is written first, with `text`, if there is none, or one of other content, which a run
+        that was taken back to an earlier stage leaves."""
+        original = original_of(file)
+        current = all(map(self._folder.exists, (file, original))) and self._folder.read_text(original) == text
+        if not current:
+            self._folder.write_text(file, text)
+            self._folder.write_text(original, text)
+        if not current or not self._has_waited(stage):
+            raise ReviewDue(
+                f"review: edit {self._folder.at(file)}, then `pada resume {self._folder.url}` checks it and goes on"
+            )
+        return self._folder.read_text(file)
+
+    def _has_waited(self, stage: str) -> bool:
+        return any(e.event == "run waits for review" and e.stage == stage for e in read_events(self._folder))
+
+
+def check_review(folder: Folder) -> None:
+    """Checks what a person has edited in a run that waits for it, before anything else is started. Raises DataError,
+    naming file, line and key."""
+    if not folder.exists(FILE):
+        return
+    config, state = read_config(folder), read_state(folder)
+    model, _, what = state.stage.partition(": review of ")
+    if state.status != "waiting for review" or what not in config.review:
+        return
+    data = run_files.read_samples(folder, config.data.task)
+    brief = brief_on(data["train"], run_files.read_knowledge(folder))
+    guard = LeakGuard(run_files.held_out(data), data["train"], config.leak_guard.words, brief.frame)
+    screen = Screen(config.quality_control, data["train"], guard, brief)
+    reviews, iteration = Reviews(folder, config, data, screen, guard), int(model.rpartition("-")[2])
+    if what == "strategies":
+        reviews.strategies(iteration)
+    else:
+        reviews.samples(iteration)
+
+
+def check_reviewable(config: Config, source: str) -> None:
+    """Raises ConfigError, naming `source` and the key, for a review of what the method does not make."""
+    method = METHODS[config.method]
+    drafts = (method.finds_patterns and config.pattern_analysis.enabled) or method.drafts_blindly
+    if "strategies" in config.review and not drafts:
+        raise ConfigError(f"{source}: review: this run of method {config.method} drafts no strategies; leave them out")
+    if "samples" in config.review and not method.instructions:
+        raise ConfigError(f"{source}: review: method {config.method} has no samples written; leave them out")
