@@ -23,8 +23,8 @@ def check_section(section: str, override: str) -> None:
     """Raises ConfigError for a section of the config that may never change after a run has started."""
     if section not in CHANGEABLE and section not in STAGES:
         raise ConfigError(
-            f"--set {override}: a run keeps its settings; only llm, budget, shared_disk, tracking, review and stop_if may "
-            f"change, and {', '.join(STAGES)} until the first of their stages has begun"
+            f"--set {override}: a run keeps its settings; only llm, budget, shared_disk, tracking, review and stop_if "
+            f"may change, and {', '.join(STAGES)} until the first of their stages has begun"
         )
 
 
