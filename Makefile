@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -21,7 +21,7 @@ demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 test: lint test-unit test-integration test-e2e ## Everything that CI runs
 
 test-unit: .venv/installed ## Fast tests, without Ray
-	$(BIN)/python -m pytest tests/unit -n 2
+	$(BIN)/python -m pytest tests/unit tests/bad_inputs tests/faults -m "not slow" -n 2
 
 test-integration: .venv/installed ## Tests on one small Ray cluster
 	$(BIN)/python -m pytest tests/integration -m "not slow"
@@ -29,8 +29,13 @@ test-integration: .venv/installed ## Tests on one small Ray cluster
 test-e2e: .venv/installed ## Tests with real commands and servers, killed and resumed; two test files at a time
 	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
 
+N ?= 100
+SEED ?= 1
+faults: .venv/installed ## Disturb N runs as drawn from SEED, and check each against an undisturbed one; hours
+	$(BIN)/python tests/faults/faults.py --n $(N) --seed $(SEED) --out benchmarks/results/faults.md
+
 smoke: .venv/installed ## The slow tests: all seven datasets, S3, lost workers and nodes, autoscaling, metrics
-	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
+	$(BIN)/python -m pytest tests/integration tests/e2e tests/faults -m slow
 
 DATA ?= ../shared/data
 smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, about an hour

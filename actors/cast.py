@@ -15,6 +15,7 @@ from actors.metrics import StageMetrics
 from actors.remote import ACTOR_OPTIONS, handle, knowing_this_cluster, on_this_node
 from actors.residence import trains_alone
 from actors.stage_claims import claims_name
+from pada_ray.agents.brief import read_brief
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.llm.chat import Payer
@@ -74,7 +75,8 @@ class Cast:
             return GatewayLlm(gateway, Payer(run=folder, budget=config.budget), role)
 
         teacher, judge = llm("teacher", config.llm.teacher), llm("judge", config.llm.judge)
-        analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed)
+        brief = read_brief(Folder(folder), config.data.task)
+        analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed, brief)
         create("pattern analysis", PatternAnalysisActor, *analyst)
         # Processes that Ray has at hand have no runtime env.
         env = {} if trains_alone(config) else {"runtime_env": knowing_this_cluster()}

@@ -48,6 +48,10 @@ def print_report(folder: Folder, console: Console) -> None:
         show(run_tables.strategy_table(pattern_rows(found)))
     left = run_tables.remaining_table(pattern_rows(read_findings(folder, iterations + 1)))
     show(left)
+    for event in read_events(folder):
+        if event.event == "collapse":
+            told = event.figures
+            console.print(Text(f"warning: {told['model']}: the {told['what']} say little: {told['how']}"))
     unseen = [event for event in read_events(folder) if event.event == "not analysed"]
     if unseen and not left.rows:
         console.print(Text(f"{left.title} is not analysed: {unseen[-1].figures['error']}"))

@@ -18,6 +18,8 @@ from pada_ray.runs.state import RunState
 
 RAW = {
     "data": {"demo": {}},
+    "student": {"model": "demo"},
+    "pattern_analysis": {"embedding": "tfidf"},
     "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
 }
 PAUSED = BudgetReached("the budget is reached: 10 of 10 tokens")

@@ -21,6 +21,8 @@ def run(tmp_path):
     raw = {
         "runs": str(tmp_path),
         "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
         "llm": {"teacher": endpoint, "judge": endpoint},
     }
     return prepare(check_config(raw, "test"))

@@ -107,6 +107,16 @@ def test_what_was_stored_outlives_the_claims(runs):
     assert later.worked == []
 
 
+@pytest.mark.parametrize("damaged", [b"", b"made by run-X", None])
+def test_a_damaged_entry_is_taken_by_nobody_and_made_again(runs, damaged):
+    asyncio.run(runs.ask("run-0"))
+    weights = runs.path / "shared" / "abc" / "output" / "weights"
+    weights.unlink() if damaged is None else weights.write_bytes(damaged)
+    assert asyncio.run(runs.ask("run-1")) == "made by run-1"
+    assert asyncio.run(runs.ask("run-2")) == "made by run-1"
+    assert runs.worked == ["run-0", "run-1"]
+
+
 def test_parts_do_not_run_into_each_other():
     assert content_hash("ab", "c") != content_hash("a", "bc")
     assert content_hash("a", None) != content_hash("a")
