@@ -51,7 +51,7 @@ def _as_verify(value: Any) -> Any:
     return {True: "computation", False: "none"}[value] if isinstance(value, bool) else value
 
 
-Verify = Annotated[Literal["computation", "agreement", "none"], BeforeValidator(_as_verify)]
+Verify = Annotated[Literal["computation", "agreement", "none"] | bool, BeforeValidator(_as_verify)]
 Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
 
 
