@@ -20,6 +20,7 @@ from pada_ray.config import Config
 from pada_ray.runs.sweep import SweepKeys
 
 TARGET = Path(__file__).with_name("config.md")
+_MACHINE = 2**62  # a bound from here on is the machine's and tells a reader nothing
 _HEAD = """\
 # Every key of a config
 
@@ -110,7 +111,8 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _bounds(schema: dict[str, Any]) -> str:
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    return "".join(f", {said} {schema[key]:g}" for key, said in words.items() if key in schema)
+    found = {key: schema[key] for key in words if abs(schema.get(key, _MACHINE)) < _MACHINE}
+    return "".join(f", {words[key]} {value:,}" for key, value in found.items())
 
 
 def _default(model: type[BaseModel], name: str) -> str:

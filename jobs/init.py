@@ -48,7 +48,7 @@ def init(file: File, to: To = None, student: Student = DEFAULT_STUDENT) -> None:
     console.print(text, end="")
     sizes = ", ".join(f"{len(members)} {split}" for split, members in parts.items())
     console.print(f"\nconfig: {target} ({sizes})")
-    console.print(f"next: pada doctor {target} && pada run {target}")
+    console.print(f"next: pada run {target} --rehearse")
 
 
 def _at_terminal() -> bool:

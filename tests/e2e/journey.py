@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 EXAMPLE = "examples/tickets.csv"
 TEAMS = {"billing", "delivery", "returns", "account"}
-QUESTION = "My parcel has not arrived and tracking has not moved for days."
 _PATIENCE_S = 3600.0
 _WITHOUT_A_HUB = "--set pattern_analysis.embedding=tfidf"
 
@@ -64,29 +63,27 @@ def typed(line: str, journey: Journey) -> str:
         fewer = journey.samples
         smaller = "" if fewer is None else f" --set data.regime={fewer} --set data.eval_samples={fewer}"
         return f"{line} {_WITHOUT_A_HUB}{smaller}"
-    if line.startswith("pada export"):
-        # So few samples may make no model better than the base model, and then nothing is best.
-        line = f"{line} --model iteration-1"
-        return line if journey.is_real else line.replace(" --gguf Q8_0", "")
+    if line.startswith("pada export") and not journey.is_real:
+        return line.replace(" --gguf Q8_0", "")
     return line
 
 
 def replay(journey: Journey, work: Path, server: str | None) -> None:
     """Types every command in `work`. Raises AssertionError at the first that fails, or whose result is not there."""
     environment = _empty_environment(work)
+    answers_from_the_file = journey.is_real and server is not None
+    serve = ""
     for line in commands(TUTORIAL.read_text(encoding="utf-8"), journey):
         if line.startswith("llama-server"):
-            if journey.is_real and server:
-                print(f"$ {line}", flush=True)
-                say = _ask_server(line.replace("llama-server", shlex.quote(server), 1), work, environment)
-                print(say)
-                assert any(team in say.lower() for team in TEAMS), f"no team in the reply: {say}"
-            continue
-        said = _type(line, work, environment)
-        if line.startswith("echo"):
-            assert said.strip(), "pada chat said nothing"
-        if "--rehearse" in line:
-            assert "mean nothing" in said
+            serve = line.replace("llama-server", shlex.quote(server or ""), 1)
+        elif line.startswith("curl"):
+            if answers_from_the_file:
+                said = _ask_server(serve, line, work, environment)
+                assert any(team in said.lower() for team in TEAMS), f"no team in the reply: {said}"
+        else:
+            said = _type(line, work, environment)
+            assert said.strip() or "pip" in line, f"{line}: said nothing"
+            assert "--rehearse" not in line or "mean nothing" in said
     _check(work, journey)
 
 
@@ -119,13 +116,12 @@ def _type(line: str, work: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def _ask_server(line: str, work: Path, environment: dict[str, str]) -> str:
-    """What the server that a command starts says to the question."""
+def _ask_server(serve: str, ask: str, work: Path, environment: dict[str, str]) -> str:
+    """What the server that the command `serve` starts replies to the command `ask`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = line.replace("--port 8080", f"--host 127.0.0.1 --port {port}")
-    with _running(f"exec {line}", work, environment):
+    with _running(f"exec {serve.replace('--port 8080', f'--port {port}')}", work, environment):
         deadline = time.monotonic() + 120
         while True:
             with contextlib.suppress(OSError):
@@ -133,21 +129,8 @@ def _ask_server(line: str, work: Path, environment: dict[str, str]) -> str:
                 break
             assert time.monotonic() < deadline, "the server did not start within two minutes"
             time.sleep(0.5)
-        body = {"messages": [{"role": "user", "content": _prompt(work)}], "temperature": 0, "max_tokens": 32}
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v1/chat/completions",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=120) as reply:
-            said: dict[str, Any] = json.load(reply)
+        said: dict[str, Any] = json.loads(_type(ask.replace(":8080", f":{port}"), work, environment))
     return str(said["choices"][0]["message"]["content"])
-
-
-def _prompt(work: Path) -> str:
-    """A ticket in the words in which the run asked its own."""
-    first = json.loads((work / "runs/tickets/data/val.jsonl").read_text().splitlines()[0])
-    return str(first["messages"][0]["content"])
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def test_what_it_writes_can_be_run(here, task):
     write(here / "My Data.jsonl", rows(task))
     said = init("My Data.jsonl", "--student", "demo")
     assert said.exit_code == 0, said.output
-    assert "next: pada doctor my-data.yaml && pada run my-data.yaml" in said.output
+    assert "next: pada run my-data.yaml --rehearse" in said.output
     text = (here / "my-data.yaml").read_text()
     assert len(text.splitlines()) < 30
     assert all(len(line) <= 120 for line in text.splitlines() if "question:" not in line)

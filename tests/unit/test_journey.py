@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 from pathlib import Path
@@ -38,21 +39,33 @@ def test_with_a_real_student_it_types_what_the_page_shows(journey):
         "pada run tickets.yaml --rehearse",
         "pada run tickets.yaml --set pattern_analysis.embedding=tfidf",
         "pada report runs/tickets",
-        "pada export runs/tickets --to tickets-model --gguf Q8_0 --model iteration-1",
-        f'echo "{journey.QUESTION}" | pada chat runs/tickets',
+        "pada export runs/tickets --to tickets-model --gguf Q8_0",
+        'echo "Reply with one of these alone: account, billing, delivery, returns. My parcel has not arrived." '
+        "| pada chat runs/tickets",
         "llama-server -m tickets-model/*.gguf --port 8080 --jinja",
+        typed[-1],
     ]
+    assert typed[-1].startswith("curl -s http://127.0.0.1:8080/v1/chat/completions ")
 
 
 def test_without_one_there_is_no_gguf_and_samples_make_it_small(journey):
     typed = journey.commands(page(), journey.Journey("/w.whl", "demo", 16))
     assert typed[3].endswith("--set data.regime=16 --set data.eval_samples=16")
-    assert typed[5] == "pada export runs/tickets --to tickets-model --model iteration-1"
+    assert typed[5] == "pada export runs/tickets --to tickets-model"
 
 
 def test_every_command_of_the_page_is_one_of_ours(journey):
     named = re.findall(r"pada (\w+)", " ".join(re.findall(r"^```bash\n(.*?)^```", page(), re.MULTILINE | re.DOTALL)))
     assert set(named) <= set(COMMANDS)
+
+
+def test_the_page_asks_in_the_words_in_which_the_model_was_trained(journey, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["init", str(ROOT / journey.EXAMPLE), "--student", "demo"]).exit_code == 0
+    question = load_config("tickets.yaml").data.question
+    (asked,) = re.findall(r"-d '(.*)'", page())
+    content = json.loads(asked)["messages"][0]["content"]
+    assert content == question.format(ticket="My parcel has not arrived.")
 
 
 def test_the_example_is_read_as_the_page_says(journey, tmp_path, monkeypatch):

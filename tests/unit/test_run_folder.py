@@ -37,9 +37,7 @@ def test_limits_may_change_on_resume(run):
 @pytest.mark.parametrize("override", ["seed=1", "data.regime=30", "iterations=5"])
 def test_a_run_keeps_its_own_settings_on_resume(run, override):
     before = read_config(Folder(run))
-    with pytest.raises(
-        ConfigError, match="keeps its settings; only llm, budget, shared_disk, review and stop_if may change"
-    ):
+    with pytest.raises(ConfigError, match="only llm, budget, shared_disk, tracking, review and stop_if may change"):
         change_config(run, [override])
     assert read_config(Folder(run)) == before
 
