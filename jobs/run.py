@@ -23,6 +23,9 @@ Overrides = Annotated[
 NoProbe = Annotated[
     bool, typer.Option("--no-probe", help="Do not ask the LLM endpoints for a few tokens before the start.")
 ]
+New = Annotated[
+    bool, typer.Option("--new", help="Begin another run, even if the last one of this name was stopped before its end.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Ray's own logs.")]
 
 
@@ -31,6 +34,7 @@ def run(
     set_: Overrides = None,
     address: Address = None,
     no_probe: NoProbe = False,
+    new: New = False,
     verbose: Verbose = False,
 ) -> None:
     """Run PaDA-Agent with the settings in CONFIG. With --address it runs as a job on that cluster, which gets a copy of
@@ -42,9 +46,9 @@ def run(
     if address is not None:
         package = read_package()
         check_files([loaded], package)
-        arguments = [inside(config, package), *options(set_, no_probe=no_probe, verbose=verbose)]
+        arguments = [inside(config, package), *options(set_, no_probe=no_probe, new=new, verbose=verbose)]
         raise typer.Exit(run_as_job(address, "run", arguments, package))
-    drive(prepare(loaded), verbose, probing=not no_probe)
+    drive(prepare(loaded, new=new), verbose, probing=not no_probe)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from jobs.command import main
 from jobs.local.progress import clock, describe
+from jobs.local.unfinished import how_to_go_on, status_of
 from jobs.resume import Run
 from pada_ray.run.configs import read_config
 from pada_ray.run.state import FILE, read_state
@@ -15,7 +16,7 @@ from pada_ray.storage import Folder
 
 
 def status(run: Run) -> None:
-    """Show how far RUN has come, from its state on disk.
+    """Show how far RUN has come, from its state on disk, and how to go on if it has been stopped.
 
     Example: pada status runs/demo
     """
@@ -27,7 +28,10 @@ def status(run: Run) -> None:
         return
     state = read_state(folder)
     ago = clock(time.time() - folder.modified(FILE))
-    console.print(f"{run}: {state.status}, last change {ago} ago", soft_wrap=True, highlight=False)
+    now = status_of(run, config, state)
+    console.print(f"{run}: {now}, last change {ago} ago", soft_wrap=True, highlight=False)
+    if how := how_to_go_on(run, now):
+        console.print(how, soft_wrap=True, highlight=False, markup=False)
     if state.error:
         console.print(f"error: {state.error}", soft_wrap=True, highlight=False, markup=False)
     if state.status != "done":

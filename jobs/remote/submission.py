@@ -37,12 +37,18 @@ class ClusterError(PadaError, ConnectionError):
 
 
 def options(
-    set_: list[str] | None, *, only: list[str] | None = None, no_probe: bool = False, verbose: bool
+    set_: list[str] | None,
+    *,
+    only: list[str] | None = None,
+    no_probe: bool = False,
+    new: bool = False,
+    verbose: bool,
 ) -> list[str]:
     """The options to pass on to the job's command."""
     given = [part for override in set_ or [] for part in ("--set", override)]
     given += [part for place in only or [] for part in ("--only", place)]
     given += ["--no-probe"] if no_probe else []
+    given += ["--new"] if new else []
     return given + (["--verbose"] if verbose else [])
 
 
