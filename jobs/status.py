@@ -11,7 +11,9 @@ from jobs.local.progress import clock, describe
 from jobs.local.unfinished import how_to_go_on, status_of
 from jobs.resume import Run
 from pada_ray.run.configs import read_config
+from pada_ray.run.run_files import read_samples
 from pada_ray.run.state import FILE, read_state
+from pada_ray.run.time_left import Outlook
 from pada_ray.storage import Folder
 
 
@@ -27,15 +29,17 @@ def status(run: Run) -> None:
         console.print(f"{run}: prepared, not started; `pada resume {run}` starts it", soft_wrap=True)
         return
     state = read_state(folder)
-    ago = clock(time.time() - folder.modified(FILE))
+    ago = time.time() - folder.modified(FILE)
     now = status_of(run, config, state)
-    console.print(f"{run}: {now}, last change {ago} ago", soft_wrap=True, highlight=False)
+    console.print(f"{run}: {now}, last change {clock(ago)} ago", soft_wrap=True, highlight=False)
     if how := how_to_go_on(run, now):
         console.print(how, soft_wrap=True, highlight=False, markup=False)
     if state.error:
         console.print(f"error: {state.error}", soft_wrap=True, highlight=False, markup=False)
-    if state.status != "done":
-        console.print(describe(state, config, 0), soft_wrap=True, highlight=False)
+    if now != "done":
+        outlook = Outlook(config, read_samples(folder, config.data.task))
+        left = outlook.left(state, ago if now == "running" else 0.0)
+        console.print(describe(state, left), soft_wrap=True, highlight=False)
     for name, scores in state.scores.items():
         accuracies = ", ".join(f"{split} {100 * score.accuracy:.1f}" for split, score in scores.items())
         console.print(f"  {name}: {accuracies}", highlight=False)

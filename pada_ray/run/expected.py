@@ -13,7 +13,7 @@ from pada_ray.llm.account import Cost, money
 from pada_ray.records import Sample, Split
 from pada_ray.run.plan import Calls, plan
 from pada_ray.run.state import RunState
-from pada_ray.run.time_left import planned_stages
+from pada_ray.run.planned_stages import planned_stages
 
 _GENERATION = "data generation"
 

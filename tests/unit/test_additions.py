@@ -74,7 +74,7 @@ USE = """
 import asyncio, sys
 from pada_ray.run.configs import load
 from pada_ray.run.plan import plan
-from pada_ray.run.time_left import planned_stages
+from pada_ray.run.planned_stages import planned_stages
 from pada_ray.data.splits import read_data
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.run import run_files
