@@ -20,7 +20,7 @@ from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
-from pada_ray.report import print_report
+from pada_ray.report import print_ending
 from pada_ray.run.configs import read_config
 from pada_ray.run.state import RunState, read_state
 from pada_ray.storage import Folder
@@ -38,14 +38,14 @@ class RunFailed(PadaError, RuntimeError):
 
 
 def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
-    """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
+    """Takes the run in folder `run` to its end and prints what came of it. Raises RunFailed, or the PadaError that stopped
     it."""
     console = Console(file=sys.stdout)
     failures = drive_all([run], 1, verbose, console, probing=probing)
     if failures:
         raise failures[Folder(run).url]
     folder = Folder(run)
-    print_report(folder, console)
+    print_ending(folder, console)
     return read_state(folder)
 
 
