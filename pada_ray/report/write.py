@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.report import presence_tables, result_tables, run_tables, sweep_tables
-from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart
+from pada_ray.report.best import best_model
+from pada_ray.report.charts import accuracy_chart, category_chart, difference_chart, iteration_chart, loss_chart
 from pada_ray.report.comparison import compare_models, is_ablation, reference, split_for_results
 from pada_ray.report.evidence import read_evidence
 from pada_ray.report.groups import groups_of
@@ -43,13 +44,14 @@ def write_run(run: Run, out: Folder) -> None:
         run_tables.token_table(run),
         run_tables.time_table(run),
     ]
-    charts = [accuracy_chart(run), category_chart(run, evidence)]
+    charts = [accuracy_chart(run), loss_chart(run), category_chart(run, evidence)]
+    best = best_model(run)
     contents = Contents(
-        headlines=run_headlines(run, pairings),
+        headlines=run_headlines(run, best),
         tables=_write_tables(tables, out),
         charts={chart.name: chart for chart in charts if chart},
     )
-    out.write_text(PAGE, run_page(run, contents, evidence, read_items(run)))
+    out.write_text(PAGE, run_page(run, contents, evidence, read_items(run), best))
 
 
 def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[str, Table]:
