@@ -37,7 +37,7 @@ def _score_grid(run: Run, best: Best) -> Table:
     """A row for each model: its accuracy with the interval over the items."""
     grid = Table.grid(padding=(0, 2))
     for justify in ("left", "right", "left", "left"):
-        grid.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+        grid.add_column(justify=justify, overflow="fold")
     grid.add_row("", Text(f"{best.split.replace('_', ' ')}, %"), "95%", "")
     for model in run.models:
         score = run.score(model, best.split)

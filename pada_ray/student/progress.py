@@ -42,8 +42,8 @@ class StageTeller:
         self._last = now
         seconds, more = now - self._first[0], done - self._first[1]
         pace = more / seconds if more > 0 and seconds > 0 else None
-        told = {"stage": self._stage, "done": done, "total": total, "unit": self._unit, "per_second": pace}
-        self._send(StageProgress(**told, loss=loss))
+        told = StageProgress(stage=self._stage, done=done, total=total, unit=self._unit, per_second=pace, loss=loss)
+        self._send(told)
 
 
 def teller_of(run: str, stage: str, unit: str) -> StageTeller:

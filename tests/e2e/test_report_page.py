@@ -226,7 +226,9 @@ def test_on_a_phone_sections_fold_and_open_by_their_links(browser, run_page):
     page = opened.page
     assert page.evaluate("document.documentElement.scrollHeight") < 14_000
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.evaluate("[...document.querySelectorAll('.fold')].filter((f) => f.open).map((f) => f.parentElement.id)") == [
+    assert page.evaluate(
+        "[...document.querySelectorAll('.fold')].filter((f) => f.open).map((f) => f.parentElement.id)"
+    ) == [
         "model",
         "accuracy",
     ]

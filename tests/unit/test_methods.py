@@ -13,8 +13,8 @@ from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
 from pada_ray.run import run_files
 from pada_ray.run.event_log import read_events
-from pada_ray.run.state import read_state
 from pada_ray.run.planned_stages import planned_stages
+from pada_ray.run.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.student.losses import SampleLoss, hardest
 

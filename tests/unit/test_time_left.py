@@ -66,7 +66,9 @@ def test_what_another_run_has_done_tells_no_pace():
 
 
 def test_the_first_stage_of_its_kind_goes_by_its_calls():
-    state = at("iteration-1: error analysis", base__evaluation=20, iteration_0__evaluation=40, iteration_0__fine_tuning=30)
+    state = at(
+        "iteration-1: error analysis", base__evaluation=20, iteration_0__evaluation=40, iteration_0__fine_tuning=30
+    )
     assert left(ONCE, state, 6).stage is None
     calls = math.ceil(min(100, ONCE.pattern_analysis.max_failures) / ONCE.pattern_analysis.batch_size)
     usage = {"role": "teacher", "purpose": "error_analysis", "prompt_tokens": 9, "completion_tokens": 9}
@@ -107,8 +109,10 @@ class Made:
         Stages of the last few seconds, whose own noise is all that is left, are not asked about."""
         planned = planned_stages(self.config, judged=False)
         failures = {f"iteration-{i}": 40 - 5 * i for i in range(6)}
-        taken = {name: self.seconds(name, failures[f"iteration-{max(0, int(name[10]) - 1)}"] if name[0] == "i" else 0)
-                 for name in planned}
+        taken = {
+            name: self.seconds(name, failures[f"iteration-{max(0, int(name[10]) - 1)}"] if name[0] == "i" else 0)
+            for name in planned
+        }
         state, outlook = RunState(name="a"), Outlook(self.config, SAMPLES)
         off = {}
         for i, name in enumerate(planned):
