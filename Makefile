@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -21,7 +21,7 @@ demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 test: lint test-unit test-integration test-e2e ## Everything that CI runs
 
 test-unit: .venv/installed ## Fast tests, without Ray
-	$(BIN)/python -m pytest tests/unit -n 2
+	$(BIN)/python -m pytest tests/unit tests/bad_inputs tests/faults -m "not slow" -n 2
 
 test-integration: .venv/installed ## Tests on one small Ray cluster
 	$(BIN)/python -m pytest tests/integration -m "not slow"
@@ -29,8 +29,13 @@ test-integration: .venv/installed ## Tests on one small Ray cluster
 test-e2e: .venv/installed ## Tests with real commands and servers, killed and resumed; two test files at a time
 	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
 
+N ?= 100
+SEED ?= 1
+faults: .venv/installed ## Disturb N runs as drawn from SEED, and check each against an undisturbed one; hours
+	$(BIN)/python tests/faults/faults.py --n $(N) --seed $(SEED) --out benchmarks/results/faults.md
+
 smoke: .venv/installed ## The slow tests: all seven datasets, S3, lost workers and nodes, autoscaling, metrics
-	$(BIN)/python -m pytest tests/integration tests/e2e -m slow
+	$(BIN)/python -m pytest tests/integration tests/e2e tests/faults -m slow
 
 DATA ?= ../shared/data
 smoke-table1: .venv/installed ## Every cell of Table 1 at a tenth of its size, on the splits in DATA, about an hour
@@ -98,5 +103,23 @@ demo-table: .venv/installed ## PaDA-Agent beside other methods over seeds and se
 	$(BIN)/pada sweep configs/demo_table.yaml
 	$(BIN)/pada report runs/demo-table
 
+STUDENT ?= demo
+journey: .venv/installed ## Replay docs/tutorial.md from a wheel in an empty environment; STUDENT=FOLDER, SAMPLES=16
+	$(BIN)/python tests/e2e/journey.py --student $(STUDENT) $(if $(SAMPLES),--samples $(SAMPLES))
+
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q -r docs/requirements.txt
+	touch $@
+
+docs: .venv-docs/installed ## Write the docs as a site to build/site; a broken link is an error
+	.venv-docs/bin/mkdocs build --strict --quiet
+
+docs-serve: .venv-docs/installed ## Show the site while you write
+	.venv-docs/bin/mkdocs serve
+
+config-reference: .venv/installed ## Write docs/config.md from the models of the config
+	$(BIN)/python docs/config_reference.py
+
 clean: ## Remove the environment and all runs
-	rm -rf .venv .venv-vllm .venv-bench models runs
+	rm -rf .venv .venv-vllm .venv-bench .venv-docs build models runs

@@ -15,14 +15,17 @@ from actors.metrics import StageMetrics
 from actors.remote import ACTOR_OPTIONS, handle, knowing_this_cluster, on_this_node
 from actors.residence import trains_alone
 from actors.stage_claims import claims_name
+from pada_ray.agents.brief import read_brief
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.orchestrator import Computation, Orchestrator, Workers
-from pada_ray.run import run_files
-from pada_ray.run.shared_stages import StageClaims
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import Notices
+from pada_ray.runs.shared_stages import StageClaims
+from pada_ray.runs.tracking import Tracking
 from pada_ray.storage import Folder
 
 _ANSWER_WITHIN_S = 10.0
@@ -72,7 +75,8 @@ class Cast:
             return GatewayLlm(gateway, Payer(run=folder, budget=config.budget), role)
 
         teacher, judge = llm("teacher", config.llm.teacher), llm("judge", config.llm.judge)
-        analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed)
+        brief = read_brief(Folder(folder), config.data.task)
+        analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed, brief)
         create("pattern analysis", PatternAnalysisActor, *analyst)
         # Processes that Ray has at hand have no runtime env.
         env = {} if trains_alone(config) else {"runtime_env": knowing_this_cluster()}
@@ -84,7 +88,8 @@ class Cast:
             account=teacher,
             claims=self._claims,
         )
-        create("orchestrator", OrchestratorActor, config, folder, workers, StageMetrics(name))
+        notices = Notices(StageMetrics(name), Tracking(config, folder))
+        create("orchestrator", OrchestratorActor, config, folder, workers, notices)
 
     @property
     def orchestrator(self) -> Any:

@@ -20,7 +20,7 @@ from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Prediction
 from pada_ray.resources import gpus_for
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob

@@ -23,12 +23,15 @@ from actors.agents import DataGenerationAgent, QualityControlAgent
 from actors.attempts import AttemptLog, Step, outcome_of, row_of
 from actors.remote import on_this_node
 from actors.screening import screened, screening_place
+from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
+from pada_ray.agents.verification import WorkedExamples
 from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Batch, Candidate
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
+from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import LOST_WORKERS
 
 # The concurrency group of an actor that holds an AttemptLog, which is read while it is at work. Each of the two readers
@@ -64,11 +67,15 @@ class AttemptStream:
         self._waiting: dict[str, asyncio.Future[list[Candidate]]] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.has_judge = config.quality_control.enabled and any(group.reviewed for group in job.groups)
+        control = config.quality_control
+        self.has_judge = (control.rates or control.asks_for_agreement) and any(g.reviewed for g in job.groups)
         here = ray.get_runtime_context().current_actor
-        self._dataset = _written(here, screen, config, teacher)
+        train = run_files.read_samples(Folder(job.run), config.data.task)["train"]
+        brief = brief_on(train, run_files.read_knowledge(Folder(job.run)))
+        examples = WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
+        self._dataset = _written(here, screen, config, teacher, brief)
         if self.has_judge:
-            self._dataset = self._dataset.union(_reviewed(here, config, judge))
+            self._dataset = self._dataset.union(_reviewed(here, config, judge, brief, examples))
         self._dataset.set_name(f"{run_files.run_name(job.run)}: data generation")
         # A row is passed on as soon as it is there, and not with others.
         self._dataset.context.target_max_block_size = 1
@@ -139,10 +146,10 @@ def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
         outcome.set_exception(e)
 
 
-def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> Any:
+def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm, brief: Brief) -> Any:
     """The stages through which the batches go that are to be written."""
     place, at_a_time = screening_place(screen, config.sandbox.require)
-    agent = (teacher, config.data_generation, config.prompts, config.llm.max_reasks, config.seed)
+    agent = (teacher, config.data_generation, config.prompts, config.llm.max_reasks, config.seed, brief)
     return (
         _rows(here, "write")
         .map_batches(
@@ -154,9 +161,9 @@ def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> 
     )
 
 
-def _reviewed(here: Any, config: Config, judge: GatewayLlm) -> Any:
+def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, examples: WorkedExamples) -> Any:
     """The stage for batches whose candidates are to be judged."""
-    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed)
+    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed, brief, examples)
     return _rows(here, "review").map_batches(
         QualityControlAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.judge.max_in_flight)
     )

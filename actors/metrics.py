@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from pada_ray.llm.call_watch import CallWatch
-from pada_ray.run import run_files
-from pada_ray.run.event_log import Event
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import Event
 
 _WAITS = [0.1, 0.3, 1, 3, 10, 30, 100, 300]  # seconds
 _REFRESH = 5.0  # seconds

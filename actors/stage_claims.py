@@ -7,7 +7,7 @@ from typing import Any
 import ray
 
 from actors.remote import ACTOR_OPTIONS, on_this_node
-from pada_ray.run.shared_stages import StageClaims
+from pada_ray.runs.shared_stages import StageClaims
 
 StageClaimsActor = ray.remote(**ACTOR_OPTIONS)(StageClaims)
 

@@ -22,7 +22,7 @@ from pada_ray.config import EvaluationConfig, FineTuneConfig, StudentConfig
 from pada_ray.demo.domain import splits
 from pada_ray.errors import ConfigError
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob

@@ -35,9 +35,9 @@ from pada_ray.methods.llm2llm import MAX_ROUGE_L
 from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, WrittenMessage
 from pada_ray.report.results import Run, read_run, read_sweep
 from pada_ray.report.write import write_run, write_sweep
-from pada_ray.run.sharing import fine_tuning_content
-from pada_ray.run.state import RunState
-from pada_ray.run.sweep import FILE as SWEEP
+from pada_ray.runs.sharing import fine_tuning_content
+from pada_ray.runs.state import RunState
+from pada_ray.runs.sweep import FILE as SWEEP
 from pada_ray.storage import Folder, as_lines
 
 T = TypeVar("T")

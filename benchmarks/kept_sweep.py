@@ -21,12 +21,12 @@ from pada_ray.config import dump_config
 from pada_ray.records import Message, Prediction, Sample
 from pada_ray.report.comparison import split_for_results
 from pada_ray.report.results import read_run
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE as STATE
-from pada_ray.run.state import is_done, read_state
-from pada_ray.run.sweep import CELLS
-from pada_ray.run.sweep import FILE as SWEEP
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import is_done, read_state
+from pada_ray.runs.sweep import CELLS
+from pada_ray.runs.sweep import FILE as SWEEP
 from pada_ray.storage import Folder, as_lines
 
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
-from pada_ray.run.state import RunState, read_state
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
 
 ROOT = Path(__file__).resolve().parents[1]

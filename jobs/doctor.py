@@ -18,7 +18,7 @@ from jobs.run import NoProbe
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.errors import PadaError
 from pada_ray.resources import cores
-from pada_ray.run.configs import load
+from pada_ray.runs.configs import load
 
 _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
@@ -118,7 +118,7 @@ def endpoint(config: Config, role: str, *, probing: bool) -> str:
     from jobs.local.checks import check_endpoints
     from jobs.local.probe import Question, probe
     from pada_ray.data.splits import read_data
-    from pada_ray.run.expected import expected_calls
+    from pada_ray.runs.expected import expected_calls
 
     expected = expected_calls(config, read_data(config))
     if role not in {e.role for e in expected}:

@@ -23,9 +23,10 @@ from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Split
-from pada_ray.run import run_files
-from pada_ray.run.configs import load, read_config
-from pada_ray.run.state import Score, scores_of
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import load, read_config
+from pada_ray.runs.run_folder import RunFolder, check_adapter
+from pada_ray.runs.state import Score, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.tasks import Knowledge
@@ -98,6 +99,7 @@ def _read(place: str, given: str, set_: list[str] | None) -> tuple[Config, Sampl
         return config, samples, knowledge_of(config.data, samples["train"])
     if set_:
         raise ConfigError("--set: a run's settings are fixed; give a config instead")
+    folder = RunFolder(place)
     config = read_config(folder)
     config = config.model_copy(update={"runs": folder.url.rpartition("/")[0]})
     return config, run_files.read_samples(folder, config.data.task), run_files.read_knowledge(folder)
@@ -120,6 +122,7 @@ def _lay_out(
         source = Folder(lasting(adapter))
         if not source.exists("adapter_config.json"):
             raise ConfigError(f"--adapter {adapter}: no adapter here (it has no adapter_config.json)")
+        check_adapter(source.url)
         for file in source.names():
             if file.startswith("adapter_"):
                 source.copy_to(file, target, f"{ADAPTER}/{file}")

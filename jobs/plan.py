@@ -14,10 +14,10 @@ from jobs.run import Overrides
 from jobs.sweep import Only
 from pada_ray.config import Config, read_raw
 from pada_ray.data.splits import read_each
-from pada_ray.run import plan as planning
-from pada_ray.run.axes import METHOD, SEED, setting_of
-from pada_ray.run.configs import load
-from pada_ray.run.sweep import Cell, chosen, load_sweep
+from pada_ray.runs import plan as planning
+from pada_ray.runs.axes import METHOD, SEED, setting_of
+from pada_ray.runs.configs import load
+from pada_ray.runs.sweep import Cell, chosen, load_sweep
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A config, or a config with a grid.")]
 

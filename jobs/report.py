@@ -11,6 +11,7 @@ from rich.progress import track
 from jobs.command import main
 from jobs.local.run_folder import lasting
 from pada_ray.resources import cores
+from pada_ray.runs.run_folder import check_run
 from pada_ray.storage import Folder
 
 RunOrSweep = Annotated[
@@ -57,7 +58,9 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
             for _ in track(written, "pages of cells", total=len(due), console=console, transient=True):
                 pass
     else:
-        write_run(read_run(folder), target)
+        run = read_run(folder)
+        check_run(folder.url)
+        write_run(run, target)
     console.print(f"page: {target.at(PAGE)}\ntables: {target.at(TABLES)}", soft_wrap=True, highlight=False)
 
 

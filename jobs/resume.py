@@ -7,32 +7,57 @@ from typing import Annotated
 import typer
 
 from jobs.command import main
-from jobs.local.run_folder import change_config, check_changes, lasting
+from jobs.local.lock import locked
+from jobs.local.run_folder import cache_file, change_config, check_changes, lasting
 from jobs.local.runner import drive
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import NoProbe, Overrides, Verbose
+from pada_ray.llm.stored_rows import drop_damaged
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.rewind import rewind
+from pada_ray.storage import Folder
 
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="STAGE",
+        help="Do this finished stage again, and what depends on it, such as 'iteration-1: data generation'; "
+        "`start` does all of them again.",
+    ),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
 
 
 def resume(
-    run: Run, set_: Overrides = None, address: Address = None, no_probe: NoProbe = False, verbose: Verbose = False
+    run: Run,
+    set_: Overrides = None,
+    from_: From = None,
+    address: Address = None,
+    no_probe: NoProbe = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Resume RUN after its last finished stage. Replies that have arrived are not paid for again. With --address it
-    runs as a job on that cluster, where RUN is kept.
+    """Resume RUN after its last finished stage, or do it again from one. Replies that have arrived are not paid for
+    again. With --address it runs as a job on that cluster, where RUN is kept.
 
-    `shared_disk` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`, `data_generation` and
-    `quality_control` until the first of their stages has begun.
+    `shared_disk`, `tracking` and keys of `llm` and `budget` can be set anew, and those of `pattern_analysis`,
+    `data_generation` and `quality_control` until the first of their stages has begun.
 
     Example: pada resume runs/demo --set budget.usd=20
     """
     check_changes(set_ or [])
     if address is not None:
-        raise typer.Exit(
-            run_as_job(address, "resume", [run, *options(set_, no_probe=no_probe, verbose=verbose)], read_package())
-        )
+        stage = [] if from_ is None else ["--from", from_]
+        arguments = [run, *stage, *options(set_, no_probe=no_probe, verbose=verbose)]
+        raise typer.Exit(run_as_job(address, "resume", arguments, read_package()))
     folder = lasting(run)
+    config = read_config(Folder(folder))
+    if from_ is not None:
+        with locked([folder]):
+            undone = rewind(Folder(folder), from_)
+            lost = drop_damaged(cache_file(config, Folder(folder).url))
+        print(f"done again: {', '.join(undone) or 'every stage'}" + f"; damaged replies: {lost}" * bool(lost))
     if set_:
         change_config(folder, set_)
     drive(folder, verbose, probing=not no_probe)

@@ -13,7 +13,10 @@ from jobs.local.runner import drive
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
-from pada_ray.run.configs import load
+from pada_ray.config import Config
+from pada_ray.data.splits import read_data
+from pada_ray.runs.configs import load
+from pada_ray.runs.rehearsal import MEANING, rehearsal, student_at_hand
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/demo.yaml.")]
 Overrides = Annotated[
@@ -26,12 +29,19 @@ NoProbe = Annotated[
 New = Annotated[
     bool, typer.Option("--new", help="Begin another run, even if the last one of this name was stopped before its end.")
 ]
+Rehearse = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse", help="The whole loop on 40 of your samples, one epoch, no key; its numbers mean nothing."
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Ray's own logs.")]
 
 
 def run(
     config: ConfigPath,
     set_: Overrides = None,
+    rehearse: Rehearse = False,
     address: Address = None,
     no_probe: NoProbe = False,
     new: New = False,
@@ -46,9 +56,19 @@ def run(
     if address is not None:
         package = read_package()
         check_files([loaded], package)
-        arguments = [inside(config, package), *options(set_, no_probe=no_probe, new=new, verbose=verbose)]
-        raise typer.Exit(run_as_job(address, "run", arguments, package))
+        passed = options(set_, rehearse=rehearse, no_probe=no_probe, new=new, verbose=verbose)
+        raise typer.Exit(run_as_job(address, "run", [inside(config, package), *passed], package))
+    if rehearse:
+        loaded = rehearsed(loaded)
+        typer.echo(f"{MEANING}; student {loaded.student.model}, {loaded.data.regime} training samples")
     drive(prepare(loaded, new=new), verbose, probing=not no_probe)
+    if rehearse:
+        typer.echo(f"rehearsed: {MEANING}; next: pada run {config}")
+
+
+def rehearsed(config: Config) -> Config:
+    """The rehearsal of a config, with its own student where that is small and on this machine."""
+    return rehearsal(config, len(read_data(config)["train"]), student_at_hand(config.student.model))
 
 
 if __name__ == "__main__":

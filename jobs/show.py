@@ -8,8 +8,8 @@ from jobs.command import main
 from jobs.resume import Run
 from pada_ray.errors import ConfigError
 from pada_ray.report import print_report
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.run_folder import RunFolder, check_run, has_begun
 from pada_ray.storage import Folder
 
 
@@ -19,9 +19,10 @@ def show(run: Run) -> None:
     Example: pada show runs/demo
     """
     read_config(Folder(run))
-    if not Folder(run).exists(FILE):
+    if not has_begun(Folder(run)):
         raise ConfigError(f"{run}: nothing to show yet; `pada resume {run}` starts it")
-    print_report(Folder(run), Console())
+    check_run(run)
+    print_report(RunFolder(run), Console())
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from jobs.command import main
 from jobs.local.progress import clock, describe
 from jobs.local.unfinished import how_to_go_on, status_of
 from jobs.resume import Run
-from pada_ray.run.configs import read_config
-from pada_ray.run.run_files import read_samples
-from pada_ray.run.state import FILE, read_state
-from pada_ray.run.time_left import Outlook
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.run_files import read_samples
+from pada_ray.runs.run_folder import has_begun
+from pada_ray.runs.state import FILE, read_state
+from pada_ray.runs.time_left import Outlook
 from pada_ray.storage import Folder
 
 
@@ -25,7 +26,7 @@ def status(run: Run) -> None:
     folder = Folder(run)
     config = read_config(folder)
     console = Console()
-    if not folder.exists(FILE):
+    if not has_begun(folder):
         console.print(f"{run}: prepared, not started; `pada resume {run}` starts it", soft_wrap=True)
         return
     state = read_state(folder)

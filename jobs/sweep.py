@@ -20,9 +20,9 @@ from jobs.remote.submission import Address, options, run_as_job
 from jobs.run import NoProbe, Overrides, Verbose
 from pada_ray.data.splits import read_each
 from pada_ray.errors import PAUSES, ConfigError, PadaError
-from pada_ray.run.axes import setting_of
-from pada_ray.run.state import is_done
-from pada_ray.run.sweep import FILE, Sweep, chosen, load_sweep, up_to, write_sweep
+from pada_ray.runs.axes import setting_of
+from pada_ray.runs.state import is_done
+from pada_ray.runs.sweep import FILE, Sweep, chosen, load_sweep, up_to, write_sweep
 from pada_ray.storage import Folder
 
 SweepPath = Annotated[

@@ -23,6 +23,14 @@ class StorageError(PadaError, OSError):
     """A store that cannot be reached or refuses: the file's URL, what the store says."""
 
 
+class DamagedFile(StorageError):
+    """A file of a run that is not what the run wrote: the file, what is wrong, how it is made again."""
+
+
+class DiskFull(StorageError):
+    """A disk without room: the file, how much is free, what to do."""
+
+
 class EndpointError(PadaError, ConnectionError):
     """An LLM endpoint that cannot be reached, refuses the key, or keeps answering with errors."""
 

@@ -11,8 +11,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from pada_ray.agents.brief import Brief, brief_on
+from pada_ray.agents.collapse import echoes, follow_the_calls, has_collapsed
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
+from pada_ray.agents.near_seeds import seeds_of_kinds
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
@@ -35,17 +38,19 @@ from pada_ray.records import (
     Split,
     Strategy,
 )
-from pada_ray.run import run_files
-from pada_ray.run.event_log import Event
-from pada_ray.run.shared_stages import StageClaims, StageStore
-from pada_ray.run.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
-from pada_ray.run.stages import Records, StageKeeper
-from pada_ray.run.state import RunState, scores_of
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import Event
+from pada_ray.runs.shared_stages import StageClaims, StageStore
+from pada_ray.runs.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
+from pada_ray.runs.stages import Records, StageKeeper
+from pada_ray.runs.state import RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
 from pada_ray.student.losses import SampleLoss, hardest
 from pada_ray.student.progress import StageProgress
+
+_NEAREST = 5  # training samples that a failure draws from where its mistakes name no kind
 
 
 class Computation(Protocol):
@@ -77,9 +82,9 @@ class Orchestrator:
         self._config = config
         self._method = METHODS[config.method]
         self._workers = workers
-        self._folder = Folder(folder)
         store = StageStore(config.shared_stages, workers.claims) if config.shared_stages and workers.claims else None
-        self._stages = StageKeeper(self._folder, config.name, store, notice)
+        self._stages = StageKeeper(Folder(folder), config.name, store, notice)
+        self._folder = self._stages.folder
         self._samples = run_files.read_samples(self._folder, config.data.task)
         self._knowledge = run_files.read_knowledge(self._folder)
         self._train = self._samples["train"]
@@ -88,15 +93,20 @@ class Orchestrator:
         self._long_waits = LongWaits()
         self._progress: StageProgress | None = None
 
-    # These two read all samples, so they are made once, and not in a run that has no use for them, or no more.
+    # These read all samples, so they are made once, and not in a run that has no use for them, or no more.
+
+    @functools.cached_property
+    def _brief(self) -> Brief:
+        return brief_on(self._train, self._knowledge)
 
     @functools.cached_property
     def _guard(self) -> LeakGuard:
-        return LeakGuard(run_files.held_out(self._samples), self._train, self._config.leak_guard.words)
+        held_out, words = run_files.held_out(self._samples), self._config.leak_guard.words
+        return LeakGuard(held_out, self._train, words, self._brief.frame)
 
     @functools.cached_property
     def _screen(self) -> Screen:
-        return Screen(self._config.quality_control, self._train, self._guard, self._knowledge)
+        return Screen(self._config.quality_control, self._train, self._guard, self._brief)
 
     async def run(self) -> RunState:
         """Takes the run to its end, from wherever it stands."""
@@ -269,8 +279,13 @@ class Orchestrator:
         )
         await self._take_account()
         self._stages.count(
-            run_files.model(iteration), failures_analysed=len(analyses), failures_unread=len(drawn) - len(analyses)
+            run_files.model(iteration),
+            failures_analysed=len(analyses),
+            failures_unread=len(drawn) - len(analyses),
+            analysed_again=sum("." in a.call for a in analyses),
         )
+        if has_collapsed([a.error_cause for a in analyses]):
+            self._warn_of_collapse(iteration, "analyses", "most are one text")
         return analyses
 
     async def cluster(self, iteration: int, analyses: Sequence[Analysis]) -> dict[int, list[Analysis]]:
@@ -282,6 +297,8 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.cluster(analyses),
             clustering_content(self._config, analyses),
         )
+        if follow_the_calls(labels, [a.call for a in analyses]):
+            self._warn_of_collapse(iteration, "clusters", "they are the calls in which the failures were analysed")
         return {k: [a for a, label in zip(analyses, labels, strict=True) if label == k] for k in sorted(set(labels))}
 
     async def pattern_categorization(self, iteration: int, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
@@ -293,6 +310,8 @@ class Orchestrator:
             lambda: self._workers.pattern_analysis.pattern_categorization(clusters),
         )
         await self._take_account()
+        if same := echoes([p.error_pattern for p in patterns]):
+            self._warn_of_collapse(iteration, "patterns", f"{same} of {len(patterns)} repeat another")
         return patterns
 
     async def strategy_drafting(self, iteration: int, patterns: Sequence[Pattern]) -> list[Strategy]:
@@ -314,6 +333,8 @@ class Orchestrator:
             work,
         )
         await self._take_account()
+        if same := echoes([s.generation_approach for s in strategies]):
+            self._warn_of_collapse(iteration, "strategies", f"{same} of {len(strategies)} repeat another")
         leaks = self._folder.read_records(run_files.leaks(iteration), LeakHit)
         self._stages.count(
             run_files.model(iteration), patterns=len(patterns), strategies=len(strategies), leaks_cut_out=len(leaks)
@@ -363,8 +384,29 @@ class Orchestrator:
             [Seed(sample=f.sample, wrong_reply=f.reply) for f in errors],
             total=self._synthetic_size,
             error_share=share,
+            quotas=self._config.data_generation.quotas,
+            near=await self._near_seeds(iteration, strategies),
         )
         return await self._augment(iteration, groups)
+
+    async def _near_seeds(self, iteration: int, strategies: Sequence[Strategy]) -> dict[int, list[Seed]]:
+        """By cluster, where the config asks for them: what a strategy's samples are written from."""
+        if self._config.data_generation.seeds == "random":
+            return {}
+        return {strategy.cluster: await self._near(iteration, strategy) for strategy in strategies}
+
+    async def _near(self, iteration: int, strategy: Strategy) -> list[Seed]:
+        rng = generator_for(self._config.seed, "near seeds", iteration, strategy.cluster)
+        if seeds := seeds_of_kinds(self._train, strategy.mistakes, self._knowledge, rng):
+            return seeds
+        if not self._folder.exists(run_files.clusters(iteration)):  # they were drafted without a look at any failure
+            return []
+        clusters = self._folder.read_yaml(run_files.clusters(iteration))
+        analyses = self._folder.read_records(run_files.analyses(iteration), Analysis)
+        asked = [a.question for a in analyses if clusters.get(a.sample_id) == strategy.cluster]
+        questions = [self._brief.frame.taken_off(s.question) for s in self._train]
+        found = await self._workers.pattern_analysis.nearest(asked, questions, _NEAREST)
+        return [Seed(sample=self._train[i]) for i in sorted({i for positions in found for i in positions})]
 
     async def write(
         self, iteration: int, seeds: Sequence[Seed], *, keep_reply: bool = False, max_overlap: float = 1.0
@@ -447,10 +489,20 @@ class Orchestrator:
             rejected=len(augmentation.rejected),
             shortfall=sum(g.shortfall for g in augmentation.groups),
         )
+        duplicates = sum(g.rejected.get("duplicate", 0) for g in augmentation.groups)
+        drafts = len(augmentation.accepted) + len(augmentation.rejected)
+        if duplicates > drafts / 2:
+            self._warn_of_collapse(
+                iteration, "drafts", f"{duplicates} of {drafts} repeat their example or a known question"
+            )
         return [c.sample for c in augmentation.accepted if c.sample]
 
     def _accepted(self, iteration: int) -> list[Candidate]:
         return self._folder.read_records(run_files.accepted(iteration), Candidate)
+
+    def _warn_of_collapse(self, iteration: int, what: str, how: str) -> None:
+        """Puts it into the event log once, also in a run that is resumed."""
+        self._stages.tell_once("collapse", model=run_files.model(iteration), what=what, how=how)
 
     async def _take_account(self) -> None:
         self._stages.state.usage = await self._workers.account.usage()

@@ -75,17 +75,49 @@ class Failure(Record):
     reply: str | None  # None for a training sample that is right, but hard for the model
 
 
+class Mistake(Record):
+    """What is wrong with a reply, found without any LLM. It names labels, functions and fields alone, so it holds
+    nothing of a held-out sample's text."""
+
+    text: str  # such as `expected card_arrival, replied card_linking`
+    kinds: list[str] = Field(default_factory=list)  # the labels or functions that it is about, the expected one first
+
+    @property
+    def is_confusion(self) -> bool:
+        """Whether one kind was taken for another."""
+        return len(self.kinds) == 2
+
+
+class MistakeCount(Mistake):
+    times: int  # failures of the cluster that have it
+
+    @property
+    def told(self) -> str:
+        """As prompts show it."""
+        return f"{self.text}: {self.times}"
+
+
 class Analysis(Record):
-    """a_j: the root cause and the scenario of one validation failure (appendix A.2.1, figure 2)."""
+    """a_j: what is known of one validation failure, then its root cause and scenario (appendix A.2.1, figure 2)."""
 
     sample_id: str
     error_cause: str
     scenario_category: str
+    question: str = ""  # this and what follows runs of 0.1 do not say
+    facts: dict[str, str] = Field(default_factory=dict)  # the task's, which may quote the sample
+    mistakes: list[Mistake] = Field(default_factory=list)
+    call: str = ""  # which one analysed it, such as `2`; `2.1` is a smaller one that `2` was asked again in
 
     @property
     def text(self) -> str:
         """What is embedded and clustered."""
-        return f"{self.scenario_category}: {self.error_cause}"
+        known = "; ".join(f"{name} {fact}" for name, fact in self.facts.items())
+        return "\n".join([*filter(None, [self.question, known]), f"{self.scenario_category}: {self.error_cause}"])
+
+    @property
+    def confusion(self) -> str | None:
+        """The kinds that were confused, as one text; None if the mistake is another."""
+        return next((mistake.text for mistake in self.mistakes if mistake.is_confusion), None)
 
 
 class Pattern(Record):
@@ -96,6 +128,7 @@ class Pattern(Record):
     error_pattern: str
     representative_samples: list[str] = Field(default_factory=list)
     size: int  # analyses in the cluster
+    mistakes: list[MistakeCount] = Field(default_factory=list)  # the commonest first
 
 
 class Strategy(Record):
@@ -106,6 +139,18 @@ class Strategy(Record):
     strategy_name: str
     generation_approach: str
     key_elements: list[str]
+    mistakes: list[MistakeCount] = Field(default_factory=list)  # of its pattern
+    size: int = 0  # analyses in its cluster; 0 where it has none, or in runs of 0.1
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """As prompts show it."""
+        told: dict[str, Any] = {
+            "strategy_name": self.strategy_name,
+            "generation_approach": self.generation_approach,
+            "key_elements": self.key_elements,
+        }
+        return told | ({"mistakes": [mistake.told for mistake in self.mistakes]} if self.mistakes else {})
 
     @property
     def group(self) -> str:
@@ -135,6 +180,7 @@ class Seed(Record):
     sample: Sample
     wrong_reply: str | None = None
     answered_correctly: list[Sample] = Field(default_factory=list)
+    contrast: Sample | None = None  # a training sample of the kind that the model confuses this one's with
 
 
 class Attempt(Record):
@@ -164,9 +210,10 @@ class Batch(Record):
         return [attempt.seed for attempt in self.attempts]
 
 
-Reason = Literal["malformed", "leak", "duplicate", "wrong", "low score", "unscored"]
-"""Why a candidate was turned down: not in the form of a sample, quotes val or test, stands in the training set
-already, its answer is verifiably wrong, the judge rated it below the threshold, the judge's reply was unreadable."""
+Reason = Literal["malformed", "leak", "duplicate", "wrong", "not confirmed", "low score", "unscored"]
+"""Why a candidate was turned down: not in the form of a sample, quotes val or test, repeats its seed or what stands in
+the training set already, its answer is verifiably wrong, the judge answered its question otherwise, the judge rated it
+below the threshold, the judge's rating was unreadable."""
 
 
 class WrittenMessage(Record):

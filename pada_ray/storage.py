@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -12,8 +15,10 @@ from typing import Any, TypeVar
 
 import fsspec
 import yaml
+from pydantic import ValidationError
 
-from pada_ray.errors import ConfigError, StorageError, one_line
+from pada_ray.config.plain_file import what_instead
+from pada_ray.errors import ConfigError, DamagedFile, DiskFull, PadaError, StorageError, one_line
 from pada_ray.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -21,6 +26,7 @@ R = TypeVar("R", bound=Record)
 # In C where PyYAML has it, ten times as fast: a report reads many files of many runs.
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # of this package, by the URL's protocol
 
 
@@ -69,7 +75,9 @@ class Folder:
                 temporary.unlink(missing_ok=True)
 
     def read_bytes(self, path: str, most: int | None = None) -> bytes:
-        """All of a file, or its first `most` bytes."""
+        """All of a file, or its first `most` bytes. Raises StorageError at once for what has no end, such as a FIFO."""
+        if self.is_local and (other := what_instead(self.at(path))) is not None:
+            raise StorageError(f"{self.at(path)}: this is {other}; a file is needed")
         with self._explained(path):
             return self._fs.cat_file(f"{self._root}/{path}", end=most)
 
@@ -124,6 +132,14 @@ class Folder:
         # A store's console marks an empty folder by an object that is listed as its content.
         return sorted(p.rpartition("/")[2] for p in inside if p != self._root.rstrip("/"))
 
+    def files(self, path: str) -> list[str]:
+        """The sorted paths of all files in a folder inside, however deep; [] if it does not exist."""
+        root = self._root.rstrip("/")
+        with self._explained(path):
+            found = self._fs.find(f"{root}/{path}".rstrip("/"))
+        # A writer that was killed leaves its temporary file.
+        return sorted(str(p).removeprefix(f"{root}/") for p in found if not str(p).endswith(".tmp"))
+
     def write_text(self, path: str, text: str) -> None:
         self.write_bytes(path, text.encode())
 
@@ -134,13 +150,19 @@ class Folder:
         self.write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))
 
     def read_yaml(self, path: str) -> Any:
-        return yaml.load(self.read_text(path), _YAML_LOADER)
+        """Raises DamagedFile for what is no YAML."""
+        try:
+            return yaml.load(self.read_text(path), _YAML_LOADER)
+        except (yaml.YAMLError, ValueError, RecursionError) as e:
+            raise DamagedFile(f"{self.at(path)}: damaged: not YAML: {one_line(e, most=200)}") from None
 
     def write_records(self, path: str, records: Iterable[Record]) -> None:
         self.write_text(path, as_lines(records))
 
     def read_records(self, path: str, kind: type[R]) -> list[R]:
-        return list(_parse_lines(self.read_text(path), kind))
+        """Raises DamagedFile, with the line, for what is no record of this kind."""
+        data = self.read_bytes(path)
+        return list(_parse_lines(data, kind, self.at(path)))
 
     @contextlib.contextmanager
     def _explained(self, path: str = "") -> Iterator[None]:
@@ -152,6 +174,8 @@ class Folder:
             if self.is_local:
                 if not isinstance(e, OSError) or isinstance(e, FileNotFoundError):
                     raise
+                if is_disk_full(e):
+                    raise disk_full(where) from None
                 raise StorageError(f"{where}: {e.strerror or one_line(e)}") from None
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
@@ -182,6 +206,52 @@ def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:
     return fs, root
 
 
-def _parse_lines(text: str, kind: type[R]) -> Iterator[R]:
+def is_disk_full(e: BaseException) -> bool:
+    """Whether an error says that a disk, or a quota, has no room. Libraries wrap the system's in their own, or tell it
+    in words: safetensors, torch and SQLite."""
+    if isinstance(e, OSError) and e.errno in _FULL:
+        return True
+    return any(words in str(e) for words in ("No space left on device", "os error 28", "database or disk is full"))
+
+
+def disk_full(path: str, needed: int | None = None) -> DiskFull:
+    """The error of a disk, or a quota, on which a file does not fit. `needed`: bytes, where that is known."""
+    wanted = "" if needed is None else f", and {needed / 1e6:,.1f} MB are needed"
+    return DiskFull(
+        f"{path}: {os.strerror(errno.ENOSPC)}: {_free(path) / 1e6:,.1f} MB are free on its disk{wanted}; make room "
+        "there, then go on with `pada resume`: what is finished is kept"
+    )
+
+
+def check_free(path: str, needed: int) -> None:
+    """Raises DiskFull unless the disk of a local path has room for as many bytes. Of a store nobody knows."""
+    if Folder(path).is_local and _free(path) < needed:
+        raise disk_full(path, needed)
+
+
+def _free(path: str) -> int:
+    """Bytes free on the disk where a path is, or will be."""
+    here = Path(path).absolute()
+    return shutil.disk_usage(next(p for p in (here, *here.parents) if p.exists())).free
+
+
+@contextlib.contextmanager
+def telling_a_full_disk(path: str) -> Iterator[None]:
+    """What a library raises in the block because the disk of `path` is full becomes DiskFull."""
+    try:
+        yield
+    except Exception as e:
+        if isinstance(e, PadaError) or not is_disk_full(e):
+            raise
+        raise disk_full(path) from None
+
+
+def _parse_lines(data: bytes, kind: type[R], where: str) -> Iterator[R]:
     # Not splitlines(): a reply may hold a line separator that JSON leaves unescaped.
-    return (kind.model_validate_json(line) for line in text.split("\n") if line)
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line:
+            continue
+        try:
+            yield kind.model_validate_json(line)
+        except ValidationError as e:
+            raise DamagedFile(f"{where}:{number}: damaged: no {kind.__name__}: {e.errors()[0]['msg']}") from None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.bench.processes import ROOT, call
 from pada_ray.findings.ledger import least_calls
-from pada_ray.run.state import read_state
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
 

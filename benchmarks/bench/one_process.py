@@ -17,8 +17,8 @@ from peft import get_peft_model
 from benchmarks.bench.training import Work, lora, plain_steps
 from pada_ray.config import Config
 from pada_ray.records import Sample
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 from pada_ray.student.chat_encoder import IGNORED, ChatEncoder, load_encoder
 from pada_ray.student.evaluation import fails_all

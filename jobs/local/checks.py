@@ -14,7 +14,8 @@ from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
-from pada_ray.run.expected import check_budget, expected_calls
+from pada_ray.runs.expected import check_budget, expected_calls
+from pada_ray.runs.tracking import check_tracking
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import check_fine_tuning
@@ -25,6 +26,7 @@ from pada_ray.tasks.code import Code
 def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError for the first problem found in the config or its samples."""
     Prompts(config.prompts)
+    check_tracking(config)
     check_size(config, samples)
     expected = expected_calls(config, samples)
     check_endpoints(config, dict.fromkeys(e.role for e in expected))

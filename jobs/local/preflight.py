@@ -32,7 +32,9 @@ def check_surroundings(config: Config) -> None:
     _check_gpus(config)
     _check_disk(config)
     method = METHODS[config.method]
-    if (method.finds_patterns and config.pattern_analysis.enabled) or method.contrasts:
+    control = config.quality_control
+    verifies = control.asks_for_agreement and bool(method.instructions) and (method.reviewed or control.for_all_methods)
+    if (method.finds_patterns and config.pattern_analysis.enabled) or method.contrasts or verifies:
         _check_embedding(config.pattern_analysis.embedding)
 
 

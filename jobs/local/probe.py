@@ -13,9 +13,9 @@ from jobs.local.run_folder import cache_file
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.errors import ConfigError, EndpointError
 from pada_ray.llm.gateway import LlmGateway, Probed
-from pada_ray.run import run_files
-from pada_ray.run.expected import Expected, check_budget, expected_calls
-from pada_ray.run.state import FILE, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.expected import Expected, check_budget, expected_calls
+from pada_ray.runs.state import FILE, read_state
 from pada_ray.storage import Folder
 
 WITHIN_S = 25.0

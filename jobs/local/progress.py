@@ -16,10 +16,10 @@ from rich.text import Text
 from pada_ray.config import Config
 from pada_ray.errors import PAUSES
 from pada_ray.llm.waiting import LongWaits, Waiting
-from pada_ray.run.planned_stages import planned_stages
-from pada_ray.run.run_files import read_samples
-from pada_ray.run.state import RunState
-from pada_ray.run.time_left import Left, Outlook, Pace
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.run_files import read_samples
+from pada_ray.runs.state import RunState
+from pada_ray.runs.time_left import Left, Outlook, Pace
 from pada_ray.storage import Folder
 from pada_ray.student.progress import StageProgress
 

@@ -90,8 +90,8 @@ def stderr_to(file: int) -> Iterator[int]:
 
 
 def _forget_terminal(stderr: int) -> None:
-    """Sends what is still printed nowhere: writing to a terminal that has closed is an error. `stderr` is where standard
-    error goes to, or went to before."""
+    """Sends what is still printed nowhere: writing to a terminal that has closed is an error. `stderr` is where
+    standard error goes to, or went to before."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (STDOUT, STDERR, stderr):
         if stat.S_ISCHR(os.fstat(stream).st_mode):

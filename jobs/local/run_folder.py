@@ -17,11 +17,12 @@ from pada_ray.data.splits import Samples, read_data
 from pada_ray.errors import ConfigError
 from pada_ray.llm.reply_transfer import take_along
 from pada_ray.prompts import read_templates
-from pada_ray.run import run_files
-from pada_ray.run.changes import check_not_begun, check_section
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE as STATE
-from pada_ray.run.state import read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.changes import check_not_begun, check_section
+from pada_ray.runs.checksums import with_header
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder, as_lines
 from pada_ray.tasks import Knowledge
 
@@ -98,7 +99,7 @@ def _write_config(folder: Folder, config: Config) -> None:
     """Writes the config. Replies of an existing run are copied to where the new config keeps them."""
     if folder.exists(run_files.CONFIG):
         take_along(cache_file(read_config(folder), folder.url), cache_file(config, folder.url))
-    folder.write_text(run_files.CONFIG, dump_config(config))
+    folder.write_text(run_files.CONFIG, with_header(dump_config(config)))
 
 
 def new_folder(config: Config) -> Folder:

@@ -20,10 +20,13 @@ from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config
 from pada_ray.errors import PadaError, one_line, root_cause
+from pada_ray.llm.stored_rows import check_replies
 from pada_ray.report import print_ending
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import RunState, read_state
-from pada_ray.storage import Folder
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.run_folder import RunFolder, check_run
+from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import RunState, read_state
+from pada_ray.storage import Folder, disk_full, is_disk_full
 
 if TYPE_CHECKING:
     from actors.cast import Cast
@@ -38,13 +41,13 @@ class RunFailed(PadaError, RuntimeError):
 
 
 def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
-    """Takes the run in folder `run` to its end and prints what came of it. Raises RunFailed, or the PadaError that stopped
-    it."""
+    """Takes the run in folder `run` to its end and prints what came of it. Raises RunFailed, or the PadaError that
+    stopped it."""
     console = Console(file=sys.stdout)
     failures = drive_all([run], 1, verbose, console, probing=probing)
     if failures:
         raise failures[Folder(run).url]
-    folder = Folder(run)
+    folder = RunFolder(run)
     print_ending(folder, console)
     return read_state(folder)
 
@@ -57,6 +60,9 @@ def drive_all(
     Returns what stopped those that failed, by their folders.
     """
     configs = {Folder(run).url: read_config(Folder(run)) for run in runs}
+    for run, config in configs.items():
+        check_run(run)
+        _check_replies(run, config)
     first, config = next(iter(configs.items()))
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
     Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +81,14 @@ def drive_all(
                 return _conduct(configs, parallel, teachers | models, progress)
     except KeyboardInterrupt:
         raise RunFailed(stopped) from None
+
+
+def _check_replies(run: str, config: Config) -> None:
+    """Raises DamagedFile if the run's replies are not what was stored. Where they have a copy, they may be missing."""
+    folder = Folder(run)
+    usage = read_state(folder).usage if folder.exists(STATE) else []
+    paid = sum(u.calls for u in usage if not u.shared)
+    check_replies(cache_file(config, run), run, 0 if cache_copy(config, run) else paid)
 
 
 def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress) -> dict[str, PadaError]:
@@ -148,6 +162,8 @@ def _explained(e: BaseException, run: str) -> PadaError:
     if isinstance(root, PadaError):
         told = str(root)
         return root if "`pada resume " in told else type(root)(f"{told}; continue with `pada resume {run}`")
+    if is_disk_full(root):
+        return disk_full(run)
     return RunFailed(
         f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; continue with "
         f"`pada resume {run}`"

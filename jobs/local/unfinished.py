@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from jobs.local.lock import is_at_work
 from pada_ray.config import CHANGEABLE, Config
-from pada_ray.errors import ConfigError
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE, RunState, read_state
+from pada_ray.errors import ConfigError, PadaError
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.run_folder import has_begun
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
 
 
@@ -25,11 +26,11 @@ def how_to_go_on(run: str, status: str) -> str:
 def refuse_unfinished(config: Config, run: Folder) -> None:
     """Raises ConfigError if `run` has begun with the settings of `config`, and stands still before its end. To begin
     another would do and pay again what is done. `llm`, `budget` and `shared_disk` do not count: they may change."""
-    if not run.exists(FILE):
-        return
     try:
+        if not has_begun(run):
+            return
         before, state = read_config(run), read_state(run)
-    except ValueError:  # of another version
+    except PadaError:  # of another version, or damaged
         return
     status = status_of(run.url, before, state)
     if status in ("running", "done") or _settings(before) != _settings(config):

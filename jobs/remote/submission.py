@@ -40,6 +40,7 @@ def options(
     set_: list[str] | None,
     *,
     only: list[str] | None = None,
+    rehearse: bool = False,
     no_probe: bool = False,
     new: bool = False,
     verbose: bool,
@@ -47,6 +48,7 @@ def options(
     """The options to pass on to the job's command."""
     given = [part for override in set_ or [] for part in ("--set", override)]
     given += [part for place in only or [] for part in ("--only", place)]
+    given += ["--rehearse"] if rehearse else []
     given += ["--no-probe"] if no_probe else []
     given += ["--new"] if new else []
     return given + (["--verbose"] if verbose else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -18,30 +19,55 @@ from threadpoolctl import threadpool_limits
 from pada_ray.errors import ConfigError
 
 
-def cluster(texts: Sequence[str], embedding: str, min_clusters: int, max_clusters: int, seed: int) -> list[int]:
+def cluster(
+    texts: Sequence[str],
+    embedding: str,
+    min_clusters: int,
+    max_clusters: int,
+    seed: int,
+    together: Sequence[str | None] | None = None,
+) -> list[int]:
     """A cluster number for each text, counted from 0 by falling size.
 
-    `embedding` is `tfidf` or a sentence-transformers model. With fewer distinct texts than `min_clusters` every
-    distinct text is its own cluster. Raises ConfigError when the embedding model cannot be loaded.
+    `embedding` is `tfidf` or a sentence-transformers model. Texts with the same value in `together`, None aside, stay
+    in one cluster. With fewer distinct texts than `min_clusters` every distinct text is its own cluster. Raises
+    ConfigError when the embedding model cannot be loaded.
     """
     if not texts:
         return []
-    return cluster_vectors(embed(texts, embedding, seed), min_clusters, max_clusters, seed)
+    return cluster_vectors(embed(texts, embedding, seed), min_clusters, max_clusters, seed, together)
 
 
-def cluster_vectors(vectors: np.ndarray[Any, Any], min_clusters: int, max_clusters: int, seed: int) -> list[int]:
+def cluster_vectors(
+    vectors: np.ndarray[Any, Any],
+    min_clusters: int,
+    max_clusters: int,
+    seed: int,
+    together: Sequence[str | None] | None = None,
+) -> list[int]:
     """As `cluster`, for texts that are embedded already: one row each, at least one."""
-    distinct = len(np.unique(vectors.round(6), axis=0))
+    unit_of = _units(together or [None] * len(vectors))
+    sizes = np.bincount(unit_of)
+    # What stays together is placed by its mean, with the weight of all its texts.
+    units = np.array([vectors[unit_of == unit].mean(axis=0) for unit in range(len(sizes))])
+    distinct = len(np.unique(units.round(6), axis=0))
     fewest, most = min(min_clusters, distinct), min(max_clusters, distinct)
     # The curve starts one cluster early: a bend at the fewest allowed shows only against what lies before it.
     with threadpool_limits(1):  # on so few points threads cost more than they give
         fits = {
-            k: KMeans(n_clusters=k, n_init=10, random_state=seed).fit(vectors)
+            k: KMeans(n_clusters=k, n_init=10, random_state=seed).fit(units, sample_weight=sizes)
             for k in range(max(1, fewest - 1), most + 1)
         }
     nothing_left = dict.fromkeys(range(distinct, max_clusters + 1), 0.0)  # every distinct text its own cluster
     best = elbow({k: float(fit.inertia_) for k, fit in fits.items()} | nothing_left)
-    return _by_size(fits[min(max(best, fewest), most)].labels_.tolist())
+    return _by_size(fits[min(max(best, fewest), most)].labels_[unit_of].tolist())
+
+
+def _units(together: Sequence[str | None]) -> np.ndarray[Any, Any]:
+    """For each text the number of its unit: texts with an equal name are one, any other is its own."""
+    names = [name if name is not None else i for i, name in enumerate(together)]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names])
 
 
 def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, Any]:
@@ -56,23 +82,45 @@ def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, An
         if components < 1:
             return np.asarray(rows.todense())
         return normalize(make_pipeline(TruncatedSVD(components, random_state=seed)).fit_transform(rows))
+    return np.asarray(_model(embedding).encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
+
+
+@functools.lru_cache(maxsize=1)
+def _model(embedding: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(embedding)
+        return SentenceTransformer(embedding)
     except (OSError, ValueError) as e:
         raise ConfigError(
             f"pattern_analysis.embedding: cannot load {embedding}: {' '.join(str(e).split())[:200]}; "
             "`tfidf` needs no weights"
         ) from None
-    return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
 
 
 def nearest(queries: Sequence[str], texts: Sequence[str], k: int, embedding: str, seed: int) -> list[list[int]]:
     """For each query the positions in `texts` of the `k` most similar ones (cosine), the nearest first."""
-    vectors = embed([*queries, *texts], embedding, seed)
-    similarity = vectors[: len(queries)] @ vectors[len(queries) :].T
-    return np.argsort(-similarity, axis=1, kind="stable")[:, :k].tolist()
+    return Neighbours(texts, embedding, seed).nearest(queries, k)
+
+
+class Neighbours:
+    """Finds the most similar of some texts. A model embeds them once. Raises ConfigError when it cannot be loaded."""
+
+    def __init__(self, texts: Sequence[str], embedding: str, seed: int):
+        self._texts = list(texts)
+        self._embedding = embedding
+        self._seed = seed
+        # TF-IDF's dimensions depend on all texts, those of queries too.
+        self._vectors = None if embedding == "tfidf" else embed(self._texts, embedding, seed)
+
+    def nearest(self, queries: Sequence[str], k: int) -> list[list[int]]:
+        """For each query the positions of the `k` most similar ones (cosine), the nearest first."""
+        if self._vectors is None:
+            together = embed([*queries, *self._texts], self._embedding, self._seed)
+            asked, known = together[: len(queries)], together[len(queries) :]
+        else:
+            asked, known = embed(queries, self._embedding, self._seed), self._vectors
+        return np.argsort(-(asked @ known.T), axis=1, kind="stable")[:, :k].tolist()
 
 
 def elbow(inertia: dict[int, float]) -> int:

@@ -3,17 +3,27 @@ Generate(e_i, feedback_i), and what the other methods ask of the same generator.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from pada_ray.agents.brief import Brief
+from pada_ray.agents.collapse import has_collapsed, smaller
 from pada_ray.config import DataGenerationConfig
 from pada_ray.llm.ask import ask_each, tokens_of
 from pada_ray.llm.chat import Llm
-from pada_ray.llm.reply_schemas import SampleReply, SampleWithAnswerReply
+from pada_ray.llm.reply_schemas import (
+    QuestionReply,
+    SampleReply,
+    SampleWithAnswerReply,
+    TurnReply,
+    TurnWithAnswerReply,
+    with_choices,
+)
 from pada_ray.prompts import Prompts
 from pada_ray.randomness import number_for
-from pada_ray.records import Attempt, Batch, Candidate, Seed, WrittenMessage
-from pada_ray.tasks import get_task
+from pada_ray.records import Attempt, Batch, Candidate, Sample, Seed, WrittenMessage
+from pada_ray.tasks import choices_of, get_task
 
 _WRAPPING_TOKENS = 60  # of the JSON round one new sample
 
@@ -22,7 +32,16 @@ class DataGenerationAgent:
     """Writes synthetic samples from training samples: along a strategy, against a training error, or as another
     method's instruction says."""
 
-    def __init__(self, llm: Llm, settings: DataGenerationConfig, prompts: str | None, max_reasks: int, seed: int):
+    def __init__(
+        self,
+        llm: Llm,
+        settings: DataGenerationConfig,
+        prompts: str | None,
+        max_reasks: int,
+        seed: int,
+        brief: Brief | None = None,
+    ):
+        self._brief = brief or Brief()
         self._llm = llm
         self._settings = settings
         self._prompts = Prompts(prompts, seed)
@@ -30,9 +49,40 @@ class DataGenerationAgent:
         self._seed = seed
 
     async def generate(self, batch: Batch) -> list[Candidate]:
-        """At most one candidate per attempt of the batch, in their order; none for those that stay unreadable."""
+        """At most one candidate per attempt of the batch, in their order; none for those that stay unreadable. Drafts
+        that are alike for most of a call, or most of which copy their seed, are asked for again in smaller ones."""
+        return await self._write(batch, batch.id)
+
+    async def _write(self, batch: Batch, call: str) -> list[Candidate]:
+        found = await self._ask(batch, call)
+        size = smaller(len(batch.attempts))
+        if size is None or not self._has_collapsed(batch, found):
+            return found
+        parts = [batch.attempts[i : i + size] for i in range(0, len(batch.attempts), size)]
+        calls = [
+            self._write(batch.model_copy(update={"attempts": part}), f"{call}.{number}")
+            for number, part in enumerate(parts, start=1)
+        ]
+        return [candidate for part in await asyncio.gather(*calls) for candidate in part]
+
+    def _varying(self, candidate: Candidate) -> str:
+        question = candidate.messages[-2].content if len(candidate.messages) > 1 else ""
+        return self._brief.frame.taken_off(question)
+
+    def _has_collapsed(self, batch: Batch, found: Sequence[Candidate]) -> bool:
+        """Whether most drafts are one text, or the text of their seed."""
+        if len(found) < 3:
+            return False
+        seeds = {seed.sample.id: self._brief.frame.taken_off(seed.sample.question) for seed in batch.seeds}
+        questions = {c.id: self._varying(c) for c in found}
+        copies = sum(questions[c.id].split() == seeds[c.seed_id].split() for c in found)
+        return copies > len(found) / 2 or has_collapsed(list(questions.values()))
+
+    async def _ask(self, batch: Batch, call: str) -> list[Candidate]:
         named = {f"example-{i}": attempt for i, attempt in enumerate(batch.attempts, start=1)}
-        shown = {name: self._show(name, attempt.seed) for name, attempt in named.items()}
+        # One form for all of a call.
+        by_turn = all(self._brief.frame.is_single_turn(attempt.seed.sample.messages) for attempt in batch.attempts)
+        shown = {name: self._shown(name, attempt.seed, by_turn) for name, attempt in named.items()}
         shows_answer = any("answer" in entry for entry in shown.values())
 
         def prompt(names: Sequence[str]) -> str:
@@ -40,44 +90,47 @@ class DataGenerationAgent:
             remarks = [{"sample_id": name, "feedback": said} for name, said in feedback.items() if said is not None]
             return self._prompts.render(
                 batch.instruction,
-                strategy=batch.strategy.model_dump(exclude={"cluster", "category_name"}) if batch.strategy else None,
+                task=self._brief.lines,
+                strategy=batch.strategy.shown if batch.strategy else None,
                 seeds=[shown[name] for name in names],
                 feedback=remarks or None,
                 shows_answer=shows_answer,
+                keeps_reply=batch.keep_reply,
             )
 
         written = await ask_each(
             self._llm,
             {name: _expected_tokens(entry) for name, entry in shown.items()},
             prompt,
-            SampleWithAnswerReply if shows_answer else SampleReply,
+            self._reply_type(batch, by_turn, shows_answer),
             purpose=batch.instruction,
             max_reasks=self._max_reasks,
             temperature=self._settings.temperature,
-            seed=number_for(self._seed, batch.id) % 2**31,
+            seed=number_for(self._seed, call) % 2**31,
         )
         return [self._candidate(batch, named[name], sample) for name, sample in written.items()]
 
-    def _show(self, name: str, seed: Seed) -> dict[str, Any]:
+    def _shown(self, name: str, seed: Seed, by_turn: bool) -> dict[str, Any]:
         """A seed as the prompt shows it. An answer that cannot be read from the reply (test code) is shown too."""
         sample = seed.sample
-        entry: dict[str, Any] = {
-            "sample_id": name,
-            "messages": [m.model_dump() for m in sample.messages],
-        }
+        entry: dict[str, Any] = {"sample_id": name}
+        entry |= (
+            self._brief.shown(sample.messages) if by_turn else {"messages": [m.model_dump() for m in sample.messages]}
+        )
         if seed.wrong_reply is not None:
             entry["wrong_reply"] = seed.wrong_reply
         if seed.answered_correctly:
-            entry["answered_correctly"] = [[m.model_dump() for m in s.messages] for s in seed.answered_correctly]
+            entry["answered_correctly"] = [self._brief.shown(s.messages) for s in seed.answered_correctly]
+        if seed.contrast is not None:
+            entry["contrast"] = self._brief.shown(seed.contrast.messages)
         if get_task(sample.task).answer_of(sample.messages) is None:
             entry["answer"] = sample.answer
         return entry
 
-    @staticmethod
-    def _candidate(batch: Batch, attempt: Attempt, written: SampleReply) -> Candidate:
+    def _candidate(self, batch: Batch, attempt: Attempt, written: SampleReply | QuestionReply) -> Candidate:
         original = attempt.seed.sample
-        messages = [WrittenMessage(role=m.role, content=m.content) for m in written.messages]
-        answer = written.answer if isinstance(written, SampleWithAnswerReply) else None
+        messages = self._messages(original, written)
+        answer = getattr(written, "answer", None)
         if batch.keep_reply:  # whatever the LLM made of it
             messages[-1:] = [WrittenMessage(role="assistant", content=original.reference)]
             answer = original.answer if isinstance(original.answer, str) else None
@@ -93,8 +146,28 @@ class DataGenerationAgent:
             answer=answer,
         )
 
+    def _messages(self, original: Sample, written: SampleReply | QuestionReply) -> list[WrittenMessage]:
+        """The new conversation: what was written of it, in the frame of its original."""
+        if isinstance(written, SampleReply):
+            return [WrittenMessage(role=m.role, content=m.content) for m in written.messages]
+        reply = written.reply if isinstance(written, TurnReply) else ""
+        return [
+            *(WrittenMessage(role=m.role, content=m.content) for m in original.messages[:-2]),
+            WrittenMessage(role="user", content=self._brief.frame.put_on(written.question)),
+            WrittenMessage(role="assistant", content=reply),
+        ]
+
+    def _reply_type(self, batch: Batch, by_turn: bool, with_answer: bool) -> type[SampleReply] | type[QuestionReply]:
+        if by_turn and batch.keep_reply:
+            return QuestionReply
+        if by_turn:
+            choices = choices_of((seed.sample for seed in batch.seeds), self._brief.knowledge)
+            return with_choices(TurnWithAnswerReply if with_answer else TurnReply, choices)
+        return SampleWithAnswerReply if with_answer else SampleReply
+
 
 def _expected_tokens(shown: dict[str, Any]) -> int:
     """Of a new sample, which is about as long as its example."""
-    texts = [m["content"] for m in shown["messages"]] + [str(shown.get("answer") or "")]
+    turn = [shown.get("question", ""), shown.get("reply", ""), str(shown.get("answer") or "")]
+    texts = [*turn, *(m["content"] for m in shown.get("messages", []))]
     return _WRAPPING_TOKENS + sum(map(tokens_of, texts))

@@ -69,11 +69,7 @@ class _WordIndex:
     def overlaps(self, question: str, most: float) -> bool:
         """Whether the ROUGE-L with some question is above `most`, which is 0 to 1."""
         words = _words(question)
-        # On words, one minus the normalised insertions and deletions is twice the longest common subsequence over the
-        # sum of the lengths, which is ROUGE-L's F1.
-        return any(
-            Indel.normalized_similarity(words, _words(self._questions[i])) > most for i in self._near(words, most)
-        )
+        return any(_rouge_l(words, _words(self._questions[i])) > most for i in self._near(words, most))
 
     def _near(self, words: list[str], most: float) -> list[int]:
         """The questions that share enough of a text's rarest words to overlap with it by more than `most`.
@@ -90,6 +86,17 @@ class _WordIndex:
         for word in by_rarity[: len(words) - common + least]:
             shared.update(self._with_word.get(word, ()))
         return [i for i, words_shared in shared.items() if words_shared >= least]
+
+
+def overlap(question: str, other: str) -> float:
+    """Their ROUGE-L (F1 over words), 0 to 1."""
+    return _rouge_l(_words(question), _words(other))
+
+
+def _rouge_l(words: list[str], others: list[str]) -> float:
+    # On words, one minus the normalised insertions and deletions is twice the longest common subsequence over the sum
+    # of the lengths, which is ROUGE-L's F1.
+    return Indel.normalized_similarity(words, others)
 
 
 def _words(question: str) -> list[str]:

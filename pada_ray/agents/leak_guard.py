@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from pada_ray.data.frame import Frame
 from pada_ray.data.samples import question_key
 from pada_ray.data.text_key import tokens
 from pada_ray.records import LeakHit, Message, Pattern, Sample, Strategy
@@ -89,20 +90,20 @@ def _signed(text: str, start: int, end: int) -> Signed:
     return (*before, *tokens(text[start:end]), *after)
 
 
-def _paragraphs(message: Message) -> list[str]:
+def _paragraphs(text: str) -> list[str]:
     """Runs across paragraphs would join an item's words to the words of a template that every item has."""
-    return re.split(r"\n\s*\n", message.content)
+    return re.split(r"\n\s*\n", text)
 
 
-def _protected(sample: Sample, message: Message) -> list[str]:
-    """The paragraphs of a held-out message whose runs are protected: none of a system message. Of a JSON reply they are
-    the texts in it, since names of functions and fields are no held-out text."""
+def _protected(sample: Sample, message: Message, varying: str) -> list[str]:
+    """The paragraphs of a held-out message whose runs are protected: of what varies in it, none of a system message.
+    Of a JSON reply they are the texts in it, since names of functions and fields are no held-out text."""
     if message.role == "system":
         return []
     if sample.task == Json.name and message is sample.messages[-1]:
         with contextlib.suppress(ValueError):
             return [value for _, value in fields(json_in(message.content)) if isinstance(value, str)]
-    return _paragraphs(message)
+    return _paragraphs(varying)
 
 
 class LeakGuard:
@@ -111,13 +112,17 @@ class LeakGuard:
     word, a run is 1.6 times as long.
 
     A shorter paragraph of a user message is protected as a whole, where its signs are the same too (`p & q` is another
-    question than `p | q`); shorter ones of replies, and system messages, are not.
+    question than `p | q`); shorter ones of replies, and system messages, are not. The words of the `frame` that all
+    questions share do not count.
 
     Eight words by default: on GSM8K they hit 3% of unrelated train items and 98% of held-out questions with
     every number changed, where six hit 18% and nearly 100%, and thirteen 0% and 77%.
     """
 
-    def __init__(self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8) -> None:
+    def __init__(
+        self, held_out: Iterable[Sample], public: Iterable[Sample], words: int = 8, frame: Frame | None = None
+    ) -> None:
+        self._frame = frame or Frame()
         self._owners: dict[int, dict[Run, str]] = {words: {}}  # length of a run -> run -> sample id
         self._signed: dict[Run, dict[Signed, str]] = {}  # of the shorter runs: run -> with its signs -> sample id
         self._questions: dict[str, Hit] = {}
@@ -128,7 +133,7 @@ class LeakGuard:
     def _protect(self, sample: Sample, words: int) -> None:
         self._questions.setdefault(question_key(sample), Hit(sample.id, sample.question))
         for message in sample.messages:
-            for paragraph in _protected(sample, message):
+            for paragraph in _protected(sample, message, self._varying(message)):
                 # Interned, a word is held once, whatever the number of runs and samples.
                 found = [sys.intern(word) for word in _words(paragraph)]
                 most = _length(found, words)
@@ -141,6 +146,9 @@ class LeakGuard:
                         bounds = [match.span() for match in _WORD.finditer(paragraph)]
                         signed = _signed(paragraph, bounds[0][0], bounds[-1][1])
                         self._signed.setdefault(tuple(found), {}).setdefault(signed, sample.id)
+
+    def _varying(self, message: Message) -> str:
+        return self._frame.taken_off(message.content) if message.role == "user" else message.content
 
     def _release(self, public: Iterable[Sample]) -> None:
         """Forgets the runs that stand in a public sample too."""
@@ -193,7 +201,8 @@ class LeakGuard:
     def leaks(self, sample: Sample) -> list[Hit]:
         """What the messages of a sample share with held-out ones, one of their questions as a whole included."""
         asked = self._questions.get(question_key(sample))
-        texts = [text for m in sample.messages for text in dict.fromkeys([m.content, *_paragraphs(m)])]
+        varying = map(self._varying, sample.messages)
+        texts = [text for content in varying for text in dict.fromkeys([content, *_paragraphs(content)])]
         hits = [hit for text in texts for hit in self.hits(text)]
         return list(dict.fromkeys([asked, *hits] if asked else hits))
 
@@ -219,7 +228,11 @@ def redact_pattern(guard: LeakGuard, pattern: Pattern) -> tuple[Pattern, list[Le
     name, name_hits = _redact(guard, pattern.category_name, where)
     text, text_hits = _redact(guard, pattern.error_pattern, where)
     clean = pattern.model_copy(
-        update={"category_name": name or f"Category {pattern.cluster + 1}", "error_pattern": text}
+        update={
+            "category_name": name or f"Category {pattern.cluster + 1}",
+            "error_pattern": text,
+            "mistakes": [mistake for mistake in pattern.mistakes if not guard.hits(mistake.text)],
+        }
     )
     return clean, [*name_hits, *text_hits]
 

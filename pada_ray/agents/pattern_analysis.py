@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from pada_ray.agents.brief import Brief
+from pada_ray.agents.collapse import echoes, has_collapsed, smaller
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
 from pada_ray.llm.ask import ask, ask_each, tokens_of
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import AnalysisReply, PatternCategorizationReply, StrategyReply
 from pada_ray.prompts import Prompts
-from pada_ray.records import Analysis, Failure, Pattern, Sample, Strategy
+from pada_ray.records import Analysis, Failure, Mistake, MistakeCount, Pattern, Sample, Strategy
 from pada_ray.storage import Folder
+from pada_ray.tasks import Task, get_task
 
+_MISTAKES = 5  # of a pattern, most
 HANDFUL = 5  # training samples that a strategy is drafted from without failures
 _ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 80, 250, 250  # that a reply on one of them is expected to take
 
@@ -21,7 +26,16 @@ _ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 80, 250, 250  # that a rep
 class PatternAnalysisAgent:
     """Its subagents are sample-level error analysis, pattern categorization and strategy drafting."""
 
-    def __init__(self, llm: Llm, settings: PatternAnalysisConfig, prompts: str | None, max_reasks: int, seed: int):
+    def __init__(
+        self,
+        llm: Llm,
+        settings: PatternAnalysisConfig,
+        prompts: str | None,
+        max_reasks: int,
+        seed: int,
+        brief: Brief | None = None,
+    ):
+        self._brief = brief or Brief()
         self._llm = llm
         self._settings = settings
         self._prompts = Prompts(prompts, seed)
@@ -29,21 +43,27 @@ class PatternAnalysisAgent:
         self._seed = seed
 
     async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]:
-        """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are
-        missing."""
-        size = self._settings.batch_size
-        calls = [self._analyse(failures[i : i + size]) for i in range(0, len(failures), size)]
+        """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are missing. What
+        comes out alike for most of a call is asked for again in smaller ones."""
+        return await self._analyse_in_calls(failures, self._settings.batch_size, "")
+
+    async def _analyse_in_calls(self, failures: Sequence[Failure], size: int, within: str) -> list[Analysis]:
+        parts = [failures[i : i + size] for i in range(0, len(failures), size)]
+        calls = [self._analyse(part, f"{within}{number}") for number, part in enumerate(parts, start=1)]
         return [analysis for part in await asyncio.gather(*calls) for analysis in part]
 
     async def cluster(self, analyses: Sequence[Analysis]) -> list[int]:
-        """The cluster of each analysis, counted from 0 by falling size."""
+        """The cluster of each analysis, counted from 0 by falling size. Failures that confuse the same two kinds stay
+        together."""
         from pada_ray.agents.clustering import (
             cluster,  # late, since it brings scikit-learn, and not every run comes here
         )
 
         s = self._settings
-        texts = [a.text for a in analyses]
-        return await asyncio.to_thread(cluster, texts, s.embedding, s.min_clusters, s.max_clusters, self._seed)
+        texts, confused = [a.text for a in analyses], [a.confusion for a in analyses]
+        return await asyncio.to_thread(
+            cluster, texts, s.embedding, s.min_clusters, s.max_clusters, self._seed, confused
+        )
 
     async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
         """For each query the positions in `texts` of the `k` most similar ones."""
@@ -76,30 +96,32 @@ class PatternAnalysisAgent:
         named = {f"handful-{i + 1}": i for i in handfuls}
 
         def prompt(names: Sequence[str]) -> str:
-            shown = {name: [[m.model_dump() for m in s.messages] for s in handfuls[named[name]]] for name in names}
+            shown = {name: [self._brief.shown(s.messages) for s in handfuls[named[name]]] for name in names}
             return self._prompts.render(
                 "blind_strategy_drafting",
+                task=self._brief.lines,
                 handfuls=[{"handful_id": name, "examples": examples} for name, examples in shown.items()],
             )
 
         read = await self._ask_for_strategies(named, prompt, "blind_strategy_drafting")
         return [_strategy(named[name], name.replace("-", " "), s) for name, s in read.items()]
 
-    async def _analyse(self, failures: Sequence[Failure]) -> list[Analysis]:
+    async def _analyse(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
+        found = await self._ask_for_analyses(failures, call)
+        size = smaller(len(failures))
+        if size is None or not has_collapsed([analysis.error_cause for analysis in found]):
+            return found
+        return await self._analyse_in_calls(failures, size, f"{call}.")
+
+    async def _ask_for_analyses(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
         named = {f"failure-{i}": f for i, f in enumerate(failures, start=1)}
+        known = await asyncio.to_thread(self._facts, named)  # some tasks execute code for them
 
         def prompt(names: Sequence[str]) -> str:
             return self._prompts.render(
                 "error_analysis",
-                failures=[
-                    {
-                        "sample_idx": name,
-                        "question": named[name].sample.question,
-                        "response": named[name].reply,
-                        "ground_truth": named[name].sample.reference,
-                    }
-                    for name in names
-                ],
+                task=self._brief.lines,
+                failures=[self._shown(name, named[name], known[name]) for name in names],
             )
 
         read = await ask_each(
@@ -115,14 +137,40 @@ class PatternAnalysisAgent:
                 sample_id=named[name].sample.id,
                 error_cause=analysis.error_cause,
                 scenario_category=analysis.scenario_category,
+                question=self._brief.frame.taken_off(named[name].sample.question),
+                facts=known[name],
+                mistakes=self._mistakes(named[name].sample, known[name]),
+                call=call,
             )
             for name, analysis in read.items()
         ]
 
+    def _task(self, sample: Sample) -> Task:
+        return get_task(sample.task, self._brief.knowledge)
+
+    def _facts(self, failures: Mapping[str, Failure]) -> dict[str, dict[str, str]]:
+        """By name. Of a sample that is right, but hard, none are known."""
+        return {
+            name: self._task(f.sample).facts(f.sample, f.reply) if f.reply is not None else {}
+            for name, f in failures.items()
+        }
+
+    def _mistakes(self, sample: Sample, facts: dict[str, str]) -> list[Mistake]:
+        return self._task(sample).mistakes(sample, facts) if facts else []
+
+    def _shown(self, name: str, failure: Failure, facts: dict[str, str]) -> dict[str, object]:
+        return {
+            "sample_idx": name,
+            "question": self._brief.frame.taken_off(failure.sample.question),
+            "response": failure.reply,
+            "ground_truth": failure.sample.reference,
+            **({"facts": facts} if facts else {}),
+        }
+
     async def _categorize(self, k: int, members: list[Analysis]) -> Pattern | None:
         prompt = self._prompts.render(
             "pattern_categorization",
-            analyses=[{"error_cause": a.error_cause, "scenario_category": a.scenario_category} for a in members],
+            analyses=[_diagnosis(a) for a in members],
         )
         try:
             reply = await ask(
@@ -132,7 +180,7 @@ class PatternAnalysisAgent:
                 purpose="pattern_categorization",
                 max_reasks=self._max_reasks,
                 # It quotes one or two of the analyses.
-                tokens=_PATTERN_TOKENS + 2 * max(tokens_of(a.text) for a in members),
+                tokens=_PATTERN_TOKENS + 2 * max(tokens_of(a.error_cause) for a in members),
             )
         except UnreadableReply:
             return None
@@ -142,6 +190,7 @@ class PatternAnalysisAgent:
             error_pattern=reply.error_pattern,
             representative_samples=reply.representative_samples,
             size=len(members),
+            mistakes=commonest(members),
         )
 
     async def _draft(self, patterns: Sequence[Pattern]) -> dict[int, Strategy]:
@@ -153,8 +202,14 @@ class PatternAnalysisAgent:
             shown = [(name, named[name]) for name in names]
             return self._prompts.render(
                 "strategy_drafting",
+                task=self._brief.lines,
                 patterns=[
-                    {"pattern_id": name, "category_name": p.category_name, "error_pattern": p.error_pattern}
+                    {
+                        "pattern_id": name,
+                        "category_name": p.category_name,
+                        "error_pattern": p.error_pattern,
+                        **({"mistakes": [m.told for m in p.mistakes]} if p.mistakes else {}),
+                    }
                     for name, p in shown
                 ],
             )
@@ -162,9 +217,12 @@ class PatternAnalysisAgent:
         categories = {p.category_name: name for name, p in named.items()}
         aliases = categories if len(categories) == len(named) else None
         read = await self._ask_for_strategies(named, prompt, "strategy_drafting", aliases)
+        drafted = [(named[name], s) for name, s in read.items()]
         return {
-            named[name].cluster: _strategy(named[name].cluster, named[name].category_name, s)
-            for name, s in read.items()
+            p.cluster: _strategy(p.cluster, p.category_name, s).model_copy(
+                update={"mistakes": p.mistakes, "size": p.size}
+            )
+            for p, s in drafted
         }
 
     async def _ask_for_strategies(
@@ -186,6 +244,25 @@ class PatternAnalysisAgent:
         )
 
 
+def commonest(analyses: Iterable[Analysis]) -> list[MistakeCount]:
+    """The mistakes that most of a cluster's failures share, with how many have each. One that a single failure has is
+    left out where others are shared."""
+    by_analysis = [{mistake.text: mistake for mistake in analysis.mistakes} for analysis in analyses]
+    counts = Counter(text for mistakes in by_analysis for text in mistakes)
+    by_text = {text: mistake for mistakes in by_analysis for text, mistake in mistakes.items()}
+    least = min(2, max(counts.values(), default=0))
+    return [
+        MistakeCount(text=text, kinds=by_text[text].kinds, times=times)
+        for text, times in counts.most_common(_MISTAKES)
+        if times >= least
+    ]
+
+
+def _diagnosis(analysis: Analysis) -> dict[str, object]:
+    mistakes = {"mistakes": [m.text for m in analysis.mistakes]} if analysis.mistakes else {}
+    return {"error_cause": analysis.error_cause, "scenario_category": analysis.scenario_category, **mistakes}
+
+
 def _strategy(cluster: int, category: str, drafted: StrategyReply) -> Strategy:
     return Strategy(
         cluster=cluster,
@@ -198,7 +275,9 @@ def _strategy(cluster: int, category: str, drafted: StrategyReply) -> Strategy:
 
 def _check_differs(drafted: StrategyReply, others: Iterable[StrategyReply]) -> None:
     for other in others:
-        if drafted.strategy_name == other.strategy_name or drafted.generation_approach == other.generation_approach:
+        if drafted.strategy_name == other.strategy_name or echoes(
+            [other.generation_approach, drafted.generation_approach]
+        ):
             raise ValueError(f"It must differ in name and approach from the strategy {other.strategy_name[:100]!r}.")
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from pada_ray.agents.brief import Brief
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.agents.screening import turned_down
+from pada_ray.agents.verification import Verifier, WorkedExamples
 from pada_ray.config import QualityControlConfig
 from pada_ray.llm.ask import ask_each
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import EvaluationReply, PatternEvaluationReply
 from pada_ray.prompts import Prompts
-from pada_ray.records import Batch, Candidate, Message, Ratings, Sample
+from pada_ray.records import Batch, Candidate, Ratings, Sample
 
 _REVIEW_TOKENS = 60  # that a reply on one sample is expected to take
 
@@ -20,17 +22,32 @@ _REVIEW_TOKENS = 60  # that a reply on one sample is expected to take
 class QualityControlAgent:
     """Has candidates that passed the screen rated by another model than the one that wrote them."""
 
-    def __init__(self, llm: Llm, settings: QualityControlConfig, prompts: str | None, max_reasks: int, seed: int):
+    def __init__(
+        self,
+        llm: Llm,
+        settings: QualityControlConfig,
+        prompts: str | None,
+        max_reasks: int,
+        seed: int,
+        brief: Brief | None = None,
+        examples: WorkedExamples | None = None,
+    ):
+        self._brief = brief or Brief()
         self._llm = llm
         self._settings = settings
         self._prompts = Prompts(prompts, seed)
         self._max_reasks = max_reasks
+        self._verifier = Verifier(llm, settings, self._prompts, max_reasks, seed, self._brief, examples)
 
     async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates in order, with ratings where the judge gave some. `rejected` is None for those that pass, and
-        `feedback` says what to mend."""
+        `feedback` says what to mend. What is verified by agreement is rated only if it is confirmed."""
+        if not batch.reviewed:
+            return list(candidates)
+        if self._settings.asks_for_agreement:
+            candidates = await self._verifier.verify(batch, candidates)
         passing = [c for c in candidates if c.rejected is None]
-        if not self._settings.enabled or not batch.reviewed or not passing:
+        if not self._settings.rates or not passing:
             return list(candidates)
         size = self._settings.batch_size
         calls = [self._review(batch, passing[i : i + size]) for i in range(0, len(passing), size)]
@@ -57,12 +74,13 @@ class QualityControlAgent:
             pairs = [(name, named[name]) for name in names]
             return self._prompts.render(
                 "quality_control",
-                strategy=batch.strategy.model_dump(exclude={"cluster", "category_name"}) if batch.strategy else None,
+                task=self._brief.lines,
+                strategy=batch.strategy.shown if batch.strategy else None,
                 pairs=[
                     {
                         "sample_id": name,
-                        "original": _shown(seeds[c.seed_id].messages),
-                        "synthetic": _shown(c.sample.messages if c.sample else []),
+                        "original": self._brief.shown(seeds[c.seed_id].messages),
+                        "synthetic": self._brief.shown(c.sample.messages if c.sample else []),
                     }
                     for name, c in pairs
                 ],
@@ -93,10 +111,6 @@ class QualityControlAgent:
             c if score >= self._settings.threshold else c.model_copy(update={"rejected": "low score"})
             for c, score in zip(scored, overall, strict=True)
         ]
-
-
-def _shown(messages: Sequence[Message]) -> dict[str, list[dict[str, str]]]:
-    return {"messages": [m.model_dump() for m in messages]}
 
 
 def _text(of: Candidate | Sample) -> str:

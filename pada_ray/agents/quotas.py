@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,7 +19,7 @@ from pada_ray.agents.known_questions import KnownQuestions
 from pada_ray.config import DataGenerationConfig, ErrorShare
 from pada_ray.randomness import generator_for
 from pada_ray.records import Attempt, Batch, Candidate, Record, Sample, Seed, Strategy
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 ERRORS = "errors"  # the group of the error branch
@@ -60,7 +61,7 @@ class GroupReport(Record):
     unwritten: int
     pool: int = 0  # seeds that it draws from; this and what follows runs of 0.1 do not say
     asked: list[int] = Field(default_factory=list)  # attempts in each round
-    reviewed: list[int] = Field(default_factory=list)  # candidates of each round that the judge was shown
+    reviewed: list[int] = Field(default_factory=list)  # candidates of each round that were left for the judge to rate
 
     @property
     def shortfall(self) -> int:
@@ -130,20 +131,38 @@ def plan_groups(
     train_failures: Sequence[Seed],
     total: int,
     error_share: float,
+    quotas: Literal["even", "size"] = "even",
+    near: Mapping[int, Sequence[Seed]] | None = None,
 ) -> list[Group]:
-    """Gives its share of `total` to the training errors and spreads the rest evenly over the strategies. A branch with
-    nothing to go on leaves all to the other. The quotas always add up to `total`: with neither strategies nor errors,
-    the group of the errors has it whole and nothing to draw from, which its report calls a shortfall."""
+    """Gives its share of `total` to the training errors and spreads the rest over the strategies, evenly or by their
+    clusters' sizes. A strategy draws from its seeds in `near`, by cluster, if it has any there, else from train.
+
+    A branch with nothing to go on leaves all to the other. The quotas always add up to `total`: with neither strategies
+    nor errors, the group of the errors has it whole and nothing to draw from, which its report calls a shortfall."""
     errors = list(train_failures) if error_share else []
     for_errors = total if not strategies else round(total * error_share) if errors else 0
     whole = [Seed(sample=s) for s in train]
+    sizes = [s.size for s in strategies] if quotas == "size" else [1] * len(strategies)
+    pools = [list((near or {}).get(s.cluster, [])) or whole for s in strategies]
     groups = [
-        Group(name=s.group, instruction="pattern_generation", strategy=s, pool=whole, quota=share)
-        for s, share in zip(strategies, even_shares(total - for_errors, len(strategies)), strict=True)
+        Group(name=s.group, instruction="pattern_generation", strategy=s, pool=pool, quota=share)
+        for s, pool, share in zip(strategies, pools, shares(total - for_errors, sizes), strict=True)
     ]
     if for_errors:
         groups.append(Group(name=ERRORS, instruction="error_generation", pool=errors, quota=for_errors))
     return groups
+
+
+def shares(total: int, sizes: Sequence[int]) -> list[int]:
+    """`total` in parts by these sizes, rounded by the largest remainders; evenly where all are 0."""
+    whole = sum(sizes)
+    if not whole:
+        return even_shares(total, len(sizes))
+    parts = [total * size // whole for size in sizes]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: -(total * sizes[i] % whole))
+    for i in by_remainder[: total - sum(parts)]:
+        parts[i] += 1
+    return parts
 
 
 def even_shares(total: int, parts: int) -> list[int]:
@@ -269,10 +288,11 @@ class _Filling:
         candidates = {c.id: c for part in written for c in part}
         passed = [c for c in candidates.values() if c.rejected is None]
         if self._review and passed:
-            self._reviewed[-1] += len(passed)
             of = {attempt.draft: attempt for batch in batches for attempt in batch.attempts}
             batch = self._batch(f"{batches[0].id}-review", [of[c.draft] for c in passed])
-            candidates |= {c.id: c for c in await self._review(batch, passed)}
+            judged = await self._review(batch, passed)
+            self._reviewed[-1] += sum(c.rejected != "not confirmed" for c in judged)
+            candidates |= {c.id: c for c in judged}
         return list(candidates.values())
 
     def _batch(self, name: str, attempts: Sequence[Attempt]) -> Batch:

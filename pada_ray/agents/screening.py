@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from pada_ray.agents.brief import Brief
+from pada_ray.agents.known_questions import overlap
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.config import QualityControlConfig
 from pada_ray.data.samples import question_key
@@ -20,20 +22,22 @@ _CONTROL_TOKENS = re.compile(
 
 
 class Screen:
-    """Knows the held-out samples by `guard`, the training samples, which new ones must not repeat, and the task."""
+    """Knows the held-out samples by `guard`, the training samples, which new ones must not repeat, and the task by its
+    `brief`."""
 
     def __init__(
         self,
         settings: QualityControlConfig,
         train: Iterable[Sample],
         guard: LeakGuard,
-        knowledge: Knowledge | None = None,
+        brief: Brief | None = None,
     ):
         train = list(train)
-        self._verifies = settings.enabled and settings.verify
+        self._verifies = settings.computes
+        self._max_overlap = settings.max_overlap
         self._known_questions = {question_key(s) for s in train}
         self._guard = guard
-        self._knowledge = knowledge
+        self._brief = brief or Brief()
         self.runs_code = self._verifies and any(s.task == Code.name for s in train)
         """Whether screening executes what a model wrote, which needs a sandbox."""
 
@@ -44,7 +48,7 @@ class Screen:
 
     def _screen(self, candidate: Candidate, seed: Sample, verify: bool) -> Candidate:
         try:
-            sample = as_sample(candidate, seed, self._knowledge)
+            sample = as_sample(candidate, seed, self._brief.knowledge)
         except ValueError as e:
             return turned_down(candidate, "malformed", str(e))
         candidate = candidate.model_copy(update={"sample": sample})
@@ -55,11 +59,19 @@ class Screen:
             )
         if question_key(sample) in self._known_questions:
             return turned_down(candidate, "duplicate", "This question stands in the training set; write a new one.")
+        if self._overlap(sample, seed) > self._max_overlap:
+            return turned_down(
+                candidate, "duplicate", "This question repeats its example; write of another situation in other words."
+            )
         if verify:
-            check = get_task(sample.task, self._knowledge).check(sample)
+            check = get_task(sample.task, self._brief.knowledge).check(sample)
             if check.verdict == "wrong":
                 return turned_down(candidate, "wrong", f"The reply is wrong: {check.reason}")
         return candidate
+
+    def _overlap(self, sample: Sample, seed: Sample) -> float:
+        """Of the questions, in what varies."""
+        return overlap(self._brief.frame.taken_off(sample.question), self._brief.frame.taken_off(seed.question))
 
 
 def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = None) -> Sample:

@@ -1,4 +1,4 @@
-"""The config of a run. Of this project it imports only `errors`, so `run/configs.py` checks the names of methods,
+"""The config of a run. Of this project it imports only `errors`, so `runs/configs.py` checks the names of methods,
 datasets and backends."""
 
 from pada_ray.config.loading import check_config, dump_config, lay_over, load_config, put, read_raw

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pada_ray.config.plain_file import what_instead
+
 SHIPPED = Path(__file__).parent / "deepspeed_configs"
 # These follow from other keys of `fine_tune`: transformers' Trainer replaces "auto".
 _FILLED_IN = (
@@ -36,9 +38,11 @@ def _read(name: str) -> Any:
     """The JSON of a shipped config, or of a file."""
     shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.json"))}
     file = shipped.get(name, Path(name))
+    if (other := what_instead(str(file))) is not None:
+        raise ValueError(f"{name}: this is {other}; give a JSON file, or {', '.join(shipped) or 'a mapping'}")
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(f"{name}: no such JSON file; give one, or {', '.join(shipped) or 'a mapping'}") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise ValueError(f"{name}: not readable as JSON: {e}") from None

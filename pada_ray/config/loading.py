@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from pada_ray.config.models import Config
+from pada_ray.config.plain_file import what_instead
+from pada_ray.config.yaml_text import line_of, load_yaml
 from pada_ray.errors import ConfigError
+
+MOST_BYTES = 2**18  # of a config's file
 
 
 def load_config(path: str, overrides: list[str] | None = None) -> Config:
@@ -27,15 +30,27 @@ def load_config(path: str, overrides: list[str] | None = None) -> Config:
 
 def read_raw(path: str) -> dict[str, Any]:
     """The mapping in a YAML file, unchecked. Raises ConfigError if the file cannot be read or holds none."""
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such config file") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as e:
-        raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(e).split())}") from None
+    raw = load_yaml(_text(path), path)
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: a config is a mapping of keys; see configs/demo.yaml")
     return raw
+
+
+def _text(path: str) -> str:
+    if (other := what_instead(path)) is not None:
+        raise ConfigError(f"{path}: this is {other}; give a file with a config")
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; a config is some kilobytes")
+        return data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such config file") from None
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{path}: not UTF-8 ({e.reason} at byte {e.start}); save it as UTF-8") from None
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"{path}: not readable: {' '.join(str(e).split())}") from None
 
 
 def check_config(raw: dict[str, Any], source: str) -> Config:
@@ -43,7 +58,28 @@ def check_config(raw: dict[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as e:
-        raise ConfigError(f"{source}: {_first_error(e)}") from None
+        line = _line(source, raw, e.errors()[0]["loc"])
+        raise ConfigError(f"{source}{line}: {_first_error(e)}") from None
+
+
+def _line(source: str, raw: dict[str, Any], path: tuple[int | str, ...]) -> str:
+    """`:LINE` of a key in the file `source`; empty where the value comes from elsewhere, such as from `--set`."""
+    try:
+        text = _text(source)
+        here, there = _at(load_yaml(text, source), path), _at(raw, path)
+    except ConfigError:
+        return ""
+    line = line_of(text, path) if repr(here) == repr(there) else None  # nan equals nothing
+    return "" if line is None else f":{line}"
+
+
+def _at(raw: Any, path: tuple[int | str, ...]) -> Any:
+    """The value at a key's path, or of the last section on it that there is."""
+    for part in path:
+        if not (isinstance(raw, dict) and part in raw):
+            break
+        raw = raw[part]
+    return raw
 
 
 def dump_config(config: Config) -> str:
@@ -54,11 +90,12 @@ def dump_config(config: Config) -> str:
 def lay_over(raw: dict[str, Any], override: str) -> None:
     """Puts the value of `key.path=value` (YAML) into `raw`. Raises ConfigError."""
     key, equals, text = override.partition("=")
+    override = override if len(override) <= 100 else f"{override[:100]}..."
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: write it as key.path=value, such as --set data.regime=300")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = load_yaml(text, "--set")
+    except ConfigError:
         raise ConfigError(f"--set {override}: the value is not valid YAML") from None
     put(raw, key.strip(), value, f"--set {override}")
 
@@ -91,8 +128,13 @@ def _first_error(e: ValidationError) -> str:
     message = ", or ".join(way["msg"].removeprefix("Value error, ") for way in ways)
     # The value is hidden where it may be a secret, given in place of its variable's name.
     shown = error["type"] != "value_error" and not {"api_key_env", "headers", "base_url"} & set(error["loc"])
-    given = f" (given: {error['input']!r})" if shown else ""
+    given = f" (given: {_short(error['input'])})" if shown else ""
     return f"{path}: {message}{given}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveInt,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -27,6 +28,7 @@ from pada_ray.config.teacher import TeacherSettings
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 VLLM_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM has kernels for
+MOST_OF_DEMO = 100_000  # samples of a split, which are drawn one by one
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
 Gap = Literal["none", "rare", "absent"]
 
@@ -45,6 +47,11 @@ FewestAndMost = Annotated[
 ]
 
 
+def _as_verify(value: Any) -> Any:
+    return {True: "computation", False: "none"}[value] if isinstance(value, bool) else value
+
+
+Verify = Annotated[Literal["computation", "agreement", "none"], BeforeValidator(_as_verify)]
 Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
 
 
@@ -52,8 +59,20 @@ class Section(BaseModel):
     """A part of the config. Unknown keys are errors, and values cannot be changed."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), validate_by_name=False, serialize_by_alias=True
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        validate_by_name=False,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_yes_for_one(cls, given: Any, info: ValidationInfo) -> Any:
+        if isinstance(given, bool) and "bool" not in str(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError(f"{str(given).lower()} is no value here (yes, no, on and off are true and false in YAML)")
+        return given
 
 
 class DemoData(Section):
@@ -126,10 +145,10 @@ class DataConfig(Section):
     """How texts are compared, in task `exact` and in the strings of task `json`: `none`; `whitespace`, up to white
     space; `case`, also up to case and forms of one character; `punctuation`, also without punctuation; `squad`, as in
     `extractive_qa`."""
-    regime: int | None = Field(default=None, ge=1)
+    regime: int | None = Field(default=None, ge=1, le=10_000_000)
     """Number of training samples to draw (the paper: 1000, 600 or 300). None takes all, of the demo 1000. With one
     seed, smaller regimes nest in larger ones."""
-    eval_samples: int | None = Field(default=500, ge=1)
+    eval_samples: int | None = Field(default=500, ge=1, le=10_000_000)
     """Most samples to take of val, and of test (the paper: 500). Every seed takes the same ones of a file."""
     val_apart: float = Field(default=0, ge=0, lt=1)
     """Share of val that the agents never see. It chooses the best model and shows how much the rest of val, which
@@ -158,6 +177,8 @@ class DataConfig(Section):
             raise ValueError("`question` and `answer` name columns of `file`, or of `train` and `val`; give these")
         if self.split is not None and self.file is None:
             raise ValueError("`split` cuts the one `file`; leave it out where train and val are files of their own")
+        if self.demo is not None and max(self.regime or 0, self.eval_samples or 0) > MOST_OF_DEMO:
+            raise ValueError(f"the demo has at most {MOST_OF_DEMO:,} samples a split; lower regime or eval_samples")
         if self.folder is not None and self.dataset is None:
             raise ValueError("`folder` holds the files of a dataset; name the dataset with `dataset`")
         return self
@@ -176,16 +197,16 @@ class StudentConfig(Section):
     different replies. Needs a GPU and `pip install 'pada-ray[4bit]'`."""
     chat_template: dict[str, Any] = Field(default_factory=dict)
     """Values for the model's chat template, such as a fixed `date_string` for Llama 3."""
-    max_length: int = Field(default=2048, ge=16)
+    max_length: int = Field(default=2048, ge=16, le=10_000_000)
     """Most tokens of prompt and reply together. Longer training samples are left out and counted."""
 
 
 class LoraSettings(Section):
     """The adapter, as in `peft.LoraConfig`."""
 
-    r: int = Field(default=32, ge=1)
+    r: int = Field(default=32, ge=1, le=100_000)
     """Rank. The default is the paper's."""
-    alpha: int = Field(default=32, ge=1)
+    alpha: int = Field(default=32, ge=1, le=1_000_000)
     """The adapter's output is scaled by alpha / r. The default is the paper's."""
     dropout: float = Field(default=0.05, ge=0, lt=1)
     """Dropout probability in the adapter. The default is the paper's."""
@@ -197,20 +218,20 @@ class FineTuneConfig(Section):
     """LoRA fine-tuning by Ray Train."""
 
     lora: LoraSettings = LoraSettings()
-    epochs: int = Field(default=5, ge=1)
+    epochs: int = Field(default=5, ge=1, le=10_000)
     """Passes over the training set. The default is the paper's."""
-    learning_rate: float = Field(default=2e-4, gt=0)
+    learning_rate: float = Field(default=2e-4, gt=0, le=1)
     """Highest learning rate of the optimiser, AdamW. The default is the paper's."""
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=100_000)
     """Samples per optimiser step, over all workers together."""
-    gradient_accumulation: int = Field(default=1, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1, le=100_000)
     """Forward passes per optimiser step. `batch_size` must be a multiple of it times the most `workers`. Fewer workers
     make more passes each, so that a step keeps its samples."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Learning rate schedule after the warmup. `constant` has no warmup."""
     warmup: Fraction = 0.05
     """Share of the optimiser steps over which the learning rate rises."""
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=100)
     """Weight decay of the optimiser."""
     restart: Literal["base", "previous"] = "base"
     """Where each iteration's adapter starts: at the base model, or at the previous iteration's adapter."""
@@ -227,7 +248,7 @@ class FineTuneConfig(Section):
     gpus_per_worker: float | Literal["auto"] = "auto"
     """GPUs that each worker reserves. `auto`: one if the cluster has any or its autoscaler may add some. Where that
     cannot be seen, as on KubeRay while no GPU is up, give a number."""
-    max_failures: int = Field(default=2, ge=0)
+    max_failures: int = Field(default=2, ge=0, le=1000)
     """How often a lost worker is replaced. Training then goes on from the last epoch's checkpoint."""
 
     @field_validator("deepspeed", mode="before")
@@ -256,9 +277,9 @@ class EvaluationConfig(Section):
     `pip install 'pada-ray[vllm]'`; see docs/vllm.md."""
     vllm: dict[str, Any] = Field(default_factory=dict)
     """vLLM engine arguments, such as `gpu_memory_utilization`. They override those that follow from the config."""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1, le=100_000)
     """Samples that a worker takes at a time."""
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     """Most tokens of a reply. None takes the task's limit."""
     workers: FewestAndMost = (1, 1)
     """Workers that generate at the same time: `2`, or `[1, 4]` for one to four, as the cluster has room. Predictions do
@@ -283,20 +304,20 @@ class PatternAnalysisConfig(Section):
 
     enabled: bool = True
     """False removes this branch: the ablation without generalization pattern analysis."""
-    max_failures: int = Field(default=50, ge=1)
+    max_failures: int = Field(default=50, ge=1, le=1_000_000)
     """Most validation failures to analyse in an iteration, drawn at random. The default is the paper's."""
-    batch_size: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=10, ge=1, le=100_000)
     """Failures per LLM call."""
     embedding: str = "sentence-transformers/all-mpnet-base-v2"
     """Embeds the analyses: a sentence-transformers model (Hub id or folder), or `tfidf`, which needs no weights. The
     default is the paper's (appendix A.2.1)."""
-    min_clusters: int = Field(default=2, ge=1)
+    min_clusters: int = Field(default=2, ge=1, le=10_000)
     """Fewest clusters. The default is the paper's."""
-    max_clusters: int = Field(default=10, ge=1)
+    max_clusters: int = Field(default=10, ge=1, le=10_000)
     """Most clusters. The default is the paper's."""
     of_last_model: bool = True
     """Whether the last model's failures are analysed too, only for the report: some ten LLM calls."""
-    leave_out: int | None = Field(default=None, ge=0)
+    leave_out: int | None = Field(default=None, ge=0, le=10_000)
     """A cluster (0 is the largest) whose strategy is drafted but not used, to see what it is worth."""
 
     @model_validator(mode="after")
@@ -318,9 +339,9 @@ class PatternAnalysisConfig(Section):
 class DataGenerationConfig(Section):
     """From strategies and training errors to synthetic samples: section 2.3 of the paper."""
 
-    ratio: float = Field(default=0.5, gt=0)
+    ratio: float = Field(default=0.5, gt=0, le=1000)
     """Accepted synthetic samples per iteration, as a share of the original training set. The default is the paper's."""
-    batch_size: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=10, ge=1, le=100_000)
     """Samples per LLM call: B of appendix A.5."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature of these calls; all others have 0. Both are the paper's."""
@@ -328,7 +349,13 @@ class DataGenerationConfig(Section):
     """Share of the branch of training errors in the new samples: a number (0 removes the branch); `error_rate`, train's
     error rate divided by the sum of train's and val's; `cluster`, as much as one more cluster. docs/error_share.md says
     why."""
-    candidate_budget: float = Field(default=3.0, ge=1)
+    seeds: Literal["random", "near"] = "random"
+    """What a strategy's samples are written from: training samples drawn at `random`, as in the paper; or those `near`
+    its failures: of the labels or functions that the model confused, each shown beside one of the kind that it is
+    confused with; where there are none, the most similar ones."""
+    quotas: Literal["even", "size"] = "even"
+    """How the samples are spread over strategies: `even`, or by the `size` of their clusters."""
+    candidate_budget: float = Field(default=3.0, ge=1, le=1000)
     """Most first drafts per accepted sample asked for. When they are used up, the shortfall is reported."""
 
     def samples_to_add(self, train: int) -> int:
@@ -343,17 +370,43 @@ class QualityControlConfig(Section):
     """False is the ablation without quality control: only malformed samples, leaks and known questions are rejected."""
     threshold: float = Field(default=7, ge=1, le=10)
     """Lowest mean of the ratings, 1 to 10, that passes. The default is the paper's."""
-    max_regenerations: int = Field(default=3, ge=0)
+    max_regenerations: int = Field(default=3, ge=0, le=100)
     """How often a rejected sample is regenerated. The default is the paper's."""
-    batch_size: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=10, ge=1, le=100_000)
     """Samples per call to the judge. A larger generated batch is split."""
     decide: Literal["sample", "batch"] = "sample"
     """Whether the threshold applies to each sample, or to a batch's mean as in the paper (a mean hides wrong
     answers)."""
-    verify: bool = True
-    """Whether answers that can be computed or executed are checked; a wrong one never passes. The paper: false."""
+    verify: Verify = "computation"
+    """Which answers are checked before the judge rates anything. `computation`: those that can be computed or executed.
+    `agreement`: also the others, by having the judge answer the question without seeing the answer. `none`: no answer,
+    as in the paper. true and false mean computation and none."""
+    votes: int = Field(default=1, ge=1)
+    """With `agreement`, how often the judge answers a question. Most of its answers must confirm the sample's."""
+    worked_examples: int = Field(default=5, ge=0)
+    """With `agreement`, how many of the nearest training examples it is shown for each question."""
+    judge: bool = True
+    """Whether the judge rates samples. False leaves it at what `verify` finds, where its ratings are worth nothing."""
+    max_overlap: float = Field(default=0.9, gt=0, le=1)
+    """Highest overlap of a new question with the one that it was made from, in what varies between questions (ROUGE-L,
+    F1 over words); above it the new one is a duplicate. With 1 only equal questions are."""
     for_all_methods: bool = False
     """Whether the methods that PaDA-Agent is compared with get its quality control too. They have none of their own."""
+
+    @property
+    def computes(self) -> bool:
+        """Whether answers are computed or executed."""
+        return self.enabled and self.verify != "none"
+
+    @property
+    def asks_for_agreement(self) -> bool:
+        """Whether the judge answers questions."""
+        return self.enabled and self.verify == "agreement"
+
+    @property
+    def rates(self) -> bool:
+        """Whether the judge rates samples."""
+        return self.enabled and self.judge
 
 
 class GradingConfig(Section):
@@ -366,7 +419,7 @@ class GradingConfig(Section):
     """What to rate a reply by, 1 to 10. A sample's own `meta.rubric` replaces it."""
     threshold: float = Field(default=7, ge=1, le=10)
     """A reply that is rated lower fails."""
-    batch_size: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=10, ge=1, le=100_000)
     """Replies per call to the judge."""
 
 
@@ -380,7 +433,7 @@ class SandboxConfig(Section):
 class LeakGuardConfig(Section):
     """Keeps val and test out of the new samples."""
 
-    words: int = Field(default=8, ge=4)
+    words: int = Field(default=8, ge=4, le=1000)
     """Length of a leak: this many words in a row of a val or test text, unless the training set has them too."""
 
 
@@ -446,19 +499,19 @@ class EndpointConfig(Section):
     """Most tokens per minute, of prompts and replies together. None: the limit is found likewise."""
     max_in_flight: int | None = Field(default=None, ge=1)
     """Most calls at a time. None: the limit is found likewise."""
-    max_retries: int = Field(default=8, ge=0)
+    max_retries: int = Field(default=8, ge=0, le=10_000)
     """Retries of one call after a lost connection, a timeout, 408, 409, 429 or 5xx. The waits grow, or follow
     Retry-After. While other calls succeed, a 429 counts as a tenth of a retry."""
-    first_token_timeout: float = Field(default=600, gt=0)
+    first_token_timeout: float = Field(default=600, gt=0, le=86_400)
     """Seconds until the first piece of a reply: a queue or a long prompt makes a server silent. A server that does not
     stream has this time for the whole reply."""
-    timeout: float = Field(default=120, gt=0)
+    timeout: float = Field(default=120, gt=0, le=86_400)
     """Seconds from one piece of a reply to the next. A reply may take as long as it grows."""
-    patience: float = Field(default=600, ge=0)
+    patience: float = Field(default=600, ge=0, le=31_536_000)
     """Seconds that an endpoint may be down, or out of reach, before the run pauses."""
     price: Price | None = None
     """Without it money is not counted: a price is never guessed."""
-    max_tokens: int = Field(default=8192, ge=16)
+    max_tokens: int = Field(default=8192, ge=16, le=10_000_000)
     """Most tokens of one reply."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Extra HTTP headers; no secrets."""
@@ -510,7 +563,7 @@ class LlmConfig(Section):
     """Analyses failures and writes samples. The paper: Llama 3.3 70B Instruct."""
     judge: EndpointConfig = NO_ENDPOINT
     """Rates samples and replies. The paper: Claude 3.5 Haiku v2."""
-    max_reasks: int = Field(default=3, ge=0)
+    max_reasks: int = Field(default=3, ge=0, le=100)
     """How often an unreadable reply is asked for again, with the parser's error."""
     cache: str | None = None
     """Folder or fsspec URL for replies already paid for, which runs may share. None: the run's folder."""
@@ -525,24 +578,24 @@ class Budget(Section):
     """Most tokens, of prompts and replies together."""
 
 
-CHANGEABLE = {"llm", "budget", "shared_disk"}  # keys that may change after a run has started
+CHANGEABLE = {"llm", "budget", "shared_disk", "tracking"}  # keys that may change after a run has started
 
 
 class Config(Section):
     """One run of PaDA-Agent."""
 
-    name: str = Field(default="pada", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(default="pada", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run's folder, with a number added if it is taken."""
     runs: str = "runs"
     """Folder or fsspec URL under which runs are kept."""
     shared_disk: bool = False
     """Whether local paths, such as `runs`, are on a disk that all nodes mount at the same place. Without it, a cluster
     of several nodes takes no local path; see docs/storage.md."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Seed of the run's random draws: training samples, fine-tuning, agents."""
     method: str = "pada"
     """PaDA-Agent, a method to compare it with, or a control: a name from `pada_ray/methods`."""
-    iterations: int = Field(default=2, ge=1)
+    iterations: int = Field(default=2, ge=1, le=1000)
     """Iterations after the initial fine-tuning. The paper does not give the number."""
     data: DataConfig
     student: StudentConfig = StudentConfig()
@@ -562,6 +615,10 @@ class Config(Section):
     """Folder or fsspec URL of fine-tunings and evaluations that several runs share. A sweep sets it."""
     prompts: str | None = None
     """Folder with your own templates, named like those in `pada_ray/prompts`."""
+    tracking: tuple[Literal["mlflow", "wandb", "tensorboard"], ...] = ()
+    """Where the run is also told, such as `[mlflow]`: docs/tracking.md. Needs `pip install 'pada-ray[tracking]'`."""
+    rehearsal: bool = False
+    """Whether the numbers mean nothing, which the report then says. `pada run --rehearse` sets it."""
 
     @model_validator(mode="after")
     def _money_is_counted(self) -> Config:

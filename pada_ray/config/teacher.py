@@ -15,7 +15,7 @@ FAULT_NAMES: tuple[FaultName, ...] = get_args(FaultName)
 class TeacherSettings(BaseModel):
     """The offline teacher's settings. Rates are shares of entries or of requests, 0 to 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = 0
     """Seed of its wordings, mistakes and faults."""
@@ -38,16 +38,16 @@ class TeacherSettings(BaseModel):
     judge_error_rate: Rate = 0.02
     """Share of verdicts that are reversed: a good sample rejected or a bad one accepted."""
 
-    latency_ms: float = Field(default=0, ge=0)
+    latency_ms: float = Field(default=0, ge=0, le=86_400_000)
     """Wait before every reply, in milliseconds."""
 
     faults: dict[FaultName, Rate] = Field(default_factory=dict)
     """Share of requests with each fault; see `pada_ray.teacher.faults`. A request has at most one fault."""
 
-    hang_seconds: float = Field(default=30, ge=0)
+    hang_seconds: float = Field(default=30, ge=0, le=86_400)
     """Seconds that a request with the fault "hang" waits for its reply."""
 
-    retry_after_seconds: float = Field(default=1, ge=0)
+    retry_after_seconds: float = Field(default=1, ge=0, le=86_400)
     """Seconds in the Retry-After header of the fault "rate_limit"."""
 
     access_log: str | None = None

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 import fsspec
 
 from pada_ray.config import DataConfig
+from pada_ray.config.plain_file import what_instead
 from pada_ray.data.paper_sets import labels_file
 from pada_ray.errors import DataError
 from pada_ray.records import Sample
 from pada_ray.tasks import Knowledge, learn
 from pada_ray.tasks.json_schema import check_schema, of_tools
+
+_MOST = 2**24  # characters of a file with labels or a schema
 
 
 def given_knowledge(data: DataConfig) -> Knowledge:
@@ -56,17 +59,23 @@ def _schema(path: str) -> dict[str, object]:
         check_schema(schema)
     except DataError:
         raise
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise DataError(f"{path}: neither a JSON Schema nor a list of tools: {err}; mend it") from err
     return schema
 
 
 def _text(path: str, key: str) -> str:
+    if (other := what_instead(path)) is not None:
+        raise DataError(f"{path}: this is {other}; check {key} in the config")
     try:
         with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
-            text: str = file.read()
+            text: str = file.read(_MOST)
     except FileNotFoundError as err:
         raise DataError(f"{path}: no such file; check {key} in the config") from err
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path}: not UTF-8 ({err.reason} at byte {err.start}); save it as UTF-8") from err
     except Exception as err:  # each fsspec file system has its own errors
         raise DataError(f"{path}: cannot be read ({type(err).__name__}: {err}); check {key} in the config") from err
+    if len(text) == _MOST:
+        raise DataError(f"{path}: longer than {_MOST:,} characters; check {key} in the config")
     return text

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import fsspec
 
 from pada_ray.config import SplitShares
+from pada_ray.config.plain_file import what_instead
 from pada_ray.data.columns import Columns, fields_of, layout_of, names_in, unmistakable
 from pada_ray.data.layouts import LAYOUTS, Row
 from pada_ray.data.proposal import propose, task_of
@@ -32,6 +33,8 @@ def is_ours(path: str, columns: Columns | None) -> bool:
     for ours, whose reader says why."""
     if columns is not None or not path.endswith((".jsonl", ".json")):
         return False
+    if what_instead(path) is not None:  # to open it might take for ever
+        return path.endswith(".jsonl")
     try:
         with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
             first = json.loads(next(line for line in file if line.strip()))

@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 import fsspec
 from pydantic import ValidationError
 
+from pada_ray.config.plain_file import what_instead
 from pada_ray.data.text_key import text_key
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Sample
 from pada_ray.tasks import Knowledge, check_named_by_data, get_task
+
+MOST_OF_LINE = 2**24  # characters of a line
 
 
 class Line(NamedTuple):
@@ -22,12 +25,17 @@ class Line(NamedTuple):
 
 def _json_lines(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(FILE:LINE, object) of each line that is not blank."""
+    if (other := what_instead(path)) is not None:
+        raise DataError(f"{path}: cannot be read: this is {other}; give a file with one JSON object on each line")
     try:
         with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
+            # A file without an end of line would be read to its end.
+            for number, line in enumerate(iter(lambda: file.readline(MOST_OF_LINE), ""), start=1):
                 if not line.strip():
                     continue
                 where = f"{path}:{number}"
+                if len(line) == MOST_OF_LINE:
+                    raise DataError(f"{where}: longer than {MOST_OF_LINE:,} characters; write one JSON object a line")
                 try:
                     found = json.loads(line)
                 except (ValueError, RecursionError) as err:

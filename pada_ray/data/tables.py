@@ -11,6 +11,7 @@ from typing import Any
 
 import fsspec
 
+from pada_ray.config.plain_file import what_instead
 from pada_ray.data.layouts import Row
 from pada_ray.errors import ConfigError, DataError, one_line
 from pada_ray.storage import Folder
@@ -30,6 +31,8 @@ def read_rows(path: str) -> Rows:
         ConfigError: a folder of `datasets`, and that package is not installed.
     """
     kind = _kind(path)
+    if (other := what_instead(path)) not in (None, "a folder"):
+        raise DataError(f"{path}: cannot be read: this is {other}; give a file of {', '.join(sorted(_READERS))}")
     if kind not in _READERS:
         if "://" not in path and Folder(path).exists("state.json"):
             return _numbered(path, _saved_dataset(path))
@@ -61,7 +64,7 @@ def _kind(path: str) -> str:
 def _unknown(path: str) -> str:
     if "://" not in path and Folder(path).exists("dataset_dict.json"):
         return "holds several splits; name the folder of one"
-    return "no known kind of file"
+    return "this is a folder" if what_instead(path) else "no known kind of file"
 
 
 def _numbered(path: str, rows: list[dict[str, Any]]) -> Rows:

@@ -1,4 +1,4 @@
-"""White space around a text that says nothing, and the indentation of its first line, which says something in Python."""
+"""White space around a text, which says nothing, and the indentation of its first line, which does in Python."""
 
 from __future__ import annotations
 

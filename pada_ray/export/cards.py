@@ -15,7 +15,7 @@ from pada_ray.export.synthetic_data import COLUMNS, LINES, PARQUET
 from pada_ray.printable import printable
 from pada_ray.records import SPLITS
 from pada_ray.report.results import interval_over_items
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 _TEMPLATES = Environment(
     loader=PackageLoader("pada_ray.export", "templates"),

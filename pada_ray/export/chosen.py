@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pada_ray.errors import ConfigError
 from pada_ray.report.results import Run, read_run
-from pada_ray.run import run_files
-from pada_ray.run.sweep import FILE as SWEEP_FILE
+from pada_ray.runs import run_files
+from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 
@@ -33,7 +33,8 @@ class Chosen(NamedTuple):
 def chosen_model(folder: Folder, model: str | None = None) -> Chosen:
     """The best model of the run in `folder`, or its model of that name.
 
-    Raises ConfigError when there is no run, when the run has no such model, or none yet.
+    Raises ConfigError when there is no run, when the run has no such model, or none yet, and DamagedFile when a file
+    of the run is not what the run wrote.
     """
     if folder.exists(SWEEP_FILE):
         raise ConfigError(f"{folder.url}: this is a sweep; name one of the runs under {folder.at('cells')}")
@@ -49,4 +50,5 @@ def chosen_model(folder: Folder, model: str | None = None) -> Chosen:
     chosen = Chosen(run, found)
     if chosen.adapter is not None and not folder.exists(f"{chosen.adapter}/adapter_config.json"):
         raise ConfigError(f"{folder.at(chosen.adapter)}: no adapter here (it has no adapter_config.json)")
+    run.folder.check()
     return chosen

@@ -13,7 +13,7 @@ from pada_ray.export.merged import PROMPTS, write_merged
 from pada_ray.export.modelfile import modelfile, read_turns
 from pada_ray.export.synthetic_data import LINES, PARQUET, synthetic_rows, write_synthetic
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student.model import load_encoder
 from pada_ray.tasks import get_task
 

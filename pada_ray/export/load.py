@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pada_ray.export.chosen import Chosen
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student.model import Student
 from pada_ray.tasks import get_task
 

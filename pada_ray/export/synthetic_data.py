@@ -9,7 +9,7 @@ from typing import Any
 from pada_ray.export.chosen import Chosen
 from pada_ray.findings.lineage import read_findings
 from pada_ray.records import Candidate
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 PARQUET, LINES = "synthetic.parquet", "synthetic.jsonl"
 

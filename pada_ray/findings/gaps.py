@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pada_ray.records import Record
-from pada_ray.run.state import RunState, read_state
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
 
 NOTE = (

@@ -11,9 +11,9 @@ from pada_ray.agents.quotas import ERRORS, GroupReport
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.records import Prediction
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import RunState, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
 
 
@@ -21,7 +21,8 @@ def least_calls(folder: Folder) -> dict[str, int]:
     """By purpose, the calls that a finished run needs if each holds as many samples as its batch size allows and every
     reply can be read. What is asked again about an unreadable reply comes on top.
 
-    A purpose is absent where the run had nothing to ask, or was made by 0.1, whose files do not tell.
+    Answers of the judge (`quality_control.verify: agreement`) are none of them: which samples need one is not kept. A
+    purpose is absent where the run had nothing to ask, or was made by 0.1, whose files do not tell.
     """
     config, state = read_config(folder), read_state(folder)
     least: Counter[str] = Counter()
@@ -56,7 +57,8 @@ def _for_generation(folder: Folder, config: Config, iteration: int) -> Counter[s
         instruction = method.error_instruction if group.group == ERRORS else method.instruction
         size = min(config.data_generation.batch_size, group.pool or 1)  # no seed comes twice in a call
         least[str(instruction)] += sum(math.ceil(asked / size) for asked in group.asked)
-        least["quality_control"] += sum(math.ceil(n / config.quality_control.batch_size) for n in group.reviewed)
+        if config.quality_control.rates:
+            least["quality_control"] += sum(math.ceil(n / config.quality_control.batch_size) for n in group.reviewed)
     return least
 
 

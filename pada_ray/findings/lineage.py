@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pada_ray.records import Analysis, Pattern, Record, Strategy
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
 # scipy and scikit-learn take seconds to load, which `pada show` need not wait for: the functions that use them load

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pada_ray.errors import DataError
 from pada_ray.findings.lineage import Category, Lineage, read_findings, read_lineage
 from pada_ray.records import Candidate, Pattern, Prediction, Record, Strategy
-from pada_ray.run import run_files
-from pada_ray.run.configs import read_config
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 
 

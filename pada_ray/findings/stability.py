@@ -15,7 +15,7 @@ from pada_ray.config import PatternAnalysisConfig
 from pada_ray.findings.lineage import read_all_findings
 from pada_ray.randomness import generator_for, number_for
 from pada_ray.records import Record
-from pada_ray.run.configs import read_config
+from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 
 Vectors = np.ndarray[Any, Any]
@@ -56,18 +56,25 @@ def read_stability(folder: Folder) -> list[Stability]:
         if found.clusters:
             vectors = embed([a.text for a in found.analyses], settings.embedding, config.seed)
             labels = [found.clusters[a.sample_id] for a in found.analyses]
-            stabilities.append(assess(found.iteration, vectors, labels, settings, config.seed))
+            confused = [a.confusion for a in found.analyses]
+            stabilities.append(assess(found.iteration, vectors, labels, settings, config.seed, confused))
     return stabilities
 
 
 def assess(
-    iteration: int, vectors: Vectors, labels: Sequence[int], settings: PatternAnalysisConfig, seed: int
+    iteration: int,
+    vectors: Vectors,
+    labels: Sequence[int],
+    settings: PatternAnalysisConfig,
+    seed: int,
+    together: Sequence[str | None] | None = None,
 ) -> Stability:
-    """The stability of `labels`, one for each row of `vectors`."""
+    """The stability of `labels`, one for each row of `vectors`. What stays `together` does so in every try."""
 
     def agreement(rows: list[int], name: str, repeat: int) -> tuple[float, int]:
         chance = number_for(seed, "stability", iteration, name, repeat) % 2**31
-        again = cluster_vectors(vectors[rows], settings.min_clusters, settings.max_clusters, chance)
+        confused = [together[row] for row in rows] if together else None
+        again = cluster_vectors(vectors[rows], settings.min_clusters, settings.max_clusters, chance, confused)
         return float(adjusted_rand_score([labels[i] for i in rows], again)), len(set(again))
 
     everything = list(range(len(labels)))

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from pada_ray.config import Price
 from pada_ray.llm.chat import ChatRequest, Completion, Usage
+from pada_ray.llm.stored_rows import add_checksum, row_checksum
 
 # The columns called `experiment` hold a run's folder. They keep this name because files of older runs are read.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS paid_calls (
     experiment TEXT NOT NULL, role TEXT NOT NULL, purpose TEXT NOT NULL, key TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, usd REAL, estimated INTEGER NOT NULL DEFAULT 0
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, usd REAL, estimated INTEGER NOT NULL DEFAULT 0,
+    checksum TEXT
 )
 """
 _ESTIMATED = "ALTER TABLE paid_calls ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0"  # files of 0.1 lack it
@@ -80,14 +82,13 @@ class Account:
         db.execute(_TABLE)
         if "estimated" not in {column for _, column, *_ in db.execute("PRAGMA table_info(paid_calls)")}:
             _add_column(db)
+        add_checksum(db, "paid_calls")
         for statement in (_INDEX, _BY_KEY, _SHARED):
             db.execute(statement)
 
     def pay(self, run: str, role: str, request: ChatRequest, key: str, call: Completion, usd: float | None) -> None:
-        self._db.execute(
-            "INSERT INTO paid_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (run, role, request.purpose, key, call.prompt_tokens, call.completion_tokens, usd, call.estimated),
-        )
+        row = (run, role, request.purpose, key, call.prompt_tokens, call.completion_tokens, usd, int(call.estimated))
+        self._db.execute("INSERT INTO paid_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_checksum(*row)))
 
     def share(self, run: str, role: str, purpose: str, key: str) -> None:
         """Notes that the run got a reply, unless the run paid for it or this is noted already."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pada_ray.storage import telling_a_full_disk
+
 PATIENCE = 60  # seconds to wait while another process holds the file
 
 
@@ -40,6 +42,6 @@ def _switch_to_wal(db: sqlite3.Connection) -> None:
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Stores all of the block or nothing."""
-    with db:
+    with telling_a_full_disk(db.execute("PRAGMA database_list").fetchone()[2]), db:
         db.execute("BEGIN IMMEDIATE")
         yield

@@ -7,10 +7,13 @@ stands before what it leads to. Unknown keys in a reply are ignored; missing one
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def _no_truth_value(value: object) -> object:
@@ -21,6 +24,10 @@ def _no_truth_value(value: object) -> object:
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _as_text(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 Rating = Annotated[float, BeforeValidator(_no_truth_value), Field(ge=1, le=10)]
@@ -63,8 +70,35 @@ class MessageReply(Reply):
     content: str
 
 
+class QuestionReply(Reply):
+    """Figures 5 and 6, of one example of which the question alone is written anew."""
+
+    question: str = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_messages(cls, given: Any) -> Any:
+        """The last question and reply of a conversation, which some models give although it is not asked for."""
+        if not isinstance(given, dict) or "question" in given or not isinstance(given.get("messages"), list):
+            return given
+        said = {m.get("role"): m.get("content") for m in given["messages"] if isinstance(m, dict)}
+        return given | {"question": said.get("user"), "reply": said.get("assistant")}
+
+
+class TurnReply(QuestionReply):
+    """The same with its reply, of an example that is one question and its reply."""
+
+    reply: Annotated[str, BeforeValidator(_as_text)]
+
+
+class TurnWithAnswerReply(TurnReply):
+    """The same where examples show an answer, such as test code."""
+
+    answer: str | None
+
+
 class SampleReply(Reply):
-    """Figures 5 and 6, of one example."""
+    """Figures 5 and 6, of one example of more messages."""
 
     messages: list[MessageReply]
 
@@ -73,6 +107,12 @@ class SampleWithAnswerReply(SampleReply):
     """The same where examples show an answer, such as test code."""
 
     answer: str | None
+
+
+class AnswerReply(Reply):
+    """Another model's reply to one new question, whose answer it has not seen."""
+
+    reply: Annotated[str, BeforeValidator(_as_text)]
 
 
 class EvaluationReply(Reply):
@@ -94,6 +134,15 @@ class GradeReply(Reply):
 
     feedback: str
     rating: Rating
+
+
+def with_choices(reply_type: type[T], choices: Sequence[str]) -> type[T]:
+    """The same with the only texts that its `reply` may be in its schema. What is read may be another: it is checked
+    later, for each sample."""
+    if not choices:
+        return reply_type
+    reply: Any = Annotated[str, BeforeValidator(_as_text), Field(json_schema_extra={"enum": list(choices)})]
+    return create_model(reply_type.__name__, __base__=reply_type, reply=(reply, ...))
 
 
 def strict_schema(reply_type: type[BaseModel]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ NAMES = (
     "strategy_drafting",
     "blind_strategy_drafting",
     *INSTRUCTIONS,
+    "answering",
     "quality_control",
     "grading",
 )

@@ -15,6 +15,7 @@ _STAGES = {
     "strategy_drafting": "strategy drafting",
     "blind_strategy_drafting": "strategy drafting",
     "quality_control": "data generation",
+    "answering": "data generation",
     "grading": "grading",
 } | dict.fromkeys(INSTRUCTIONS, "data generation")
 

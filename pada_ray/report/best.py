@@ -8,7 +8,7 @@ from pada_ray.records import Message, Record, Split
 from pada_ray.report.comparison import Pairing, compare_models, split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 EXAMPLES = 3
 

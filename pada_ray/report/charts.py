@@ -13,7 +13,7 @@ from pada_ray.report.evidence import Evidence
 from pada_ray.report.groups import OverSeeds, groups_of, over_seeds
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, Sweep
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student.fine_tune import REPORT, FineTuneReport
 
 Figure = dict[str, Any]

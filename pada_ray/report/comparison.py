@@ -10,7 +10,7 @@ from pada_ray.findings.statistics import Comparison, compare, holm
 from pada_ray.randomness import number_for
 from pada_ray.records import Message, Split
 from pada_ray.report.results import Run
-from pada_ray.run.axes import Label
+from pada_ray.runs.axes import Label
 
 LEVEL = 0.05
 _TOO_FEW = "fewer than two items with a score for both"

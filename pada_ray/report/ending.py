@@ -13,7 +13,7 @@ from pada_ray.report.headline import duration
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, interval_over_items, read_run
 from pada_ray.report.tables import Column, text_of
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 

@@ -9,7 +9,7 @@ from pada_ray.findings.lineage import Lineage, PatternRow, read_lineage, table3
 from pada_ray.findings.provenance import PatternOutcome, Remaining, Turnover, trace, turnover, what_is_left
 from pada_ray.findings.stability import Stability, read_stability
 from pada_ray.report.results import Run
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 _NO_LINEAGE = Lineage(categories=[], bars=[])
 

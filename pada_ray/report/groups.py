@@ -10,8 +10,8 @@ from pada_ray.findings.statistics import interval
 from pada_ray.methods import METHODS
 from pada_ray.records import Split
 from pada_ray.report.results import MissingRun, Run, Sweep, SweepCell, interval_over_items
-from pada_ray.run.axes import METHOD, setting_of
-from pada_ray.run.state import Score
+from pada_ray.runs.axes import METHOD, setting_of
+from pada_ray.runs.state import Score
 
 
 class Group(NamedTuple):

@@ -13,7 +13,8 @@ from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, Sweep, interval_over_items
 from pada_ray.report.tables import Column, text_of
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
+from pada_ray.runs.rehearsal import MEANING
 
 
 class Headline(NamedTuple):
@@ -31,7 +32,8 @@ def run_headlines(run: Run, best: Best | None) -> list[Headline]:
         shown = [*tuned[-1:], *tuned[:1]]
     else:
         shown = [best.model, *(pairing.other for pairing in reversed(best.pairings))]
-    headlines = [_accuracy_headline(run, model, split) for model in dict.fromkeys(shown)]
+    headlines = [Headline("Rehearsal", "no result", MEANING)] if run.config.rehearsal else []
+    headlines += [_accuracy_headline(run, model, split) for model in dict.fromkeys(shown)]
     for pairing in reversed(best.pairings) if best else []:
         if pairing.found:
             headlines.append(_difference_headline(pairing, pairing.found))

@@ -6,7 +6,7 @@ from pada_ray.findings.lineage import read_all_findings
 from pada_ray.methods import METHODS
 from pada_ray.records import Candidate, Message, Ratings, Record, Sample, Split, WrittenMessage
 from pada_ray.report.results import Run
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 
 class Version(Record):

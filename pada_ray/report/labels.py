@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 
 def label(model: str, method: str) -> str:

@@ -9,7 +9,7 @@ from pada_ray.findings.looks import MOST_SEEDS, adjusted, bounds, seeds_needed
 from pada_ray.findings.statistics import holm
 from pada_ray.report.comparison import LEVEL, Look, Pairing, finished_seeds, pair_methods
 from pada_ray.report.results import Run, Sweep
-from pada_ray.run.axes import METHOD, SEED, Label, setting_of
+from pada_ray.runs.axes import METHOD, SEED, Label, setting_of
 
 
 def compare_methods(sweep: Sweep, against: str, others: Sequence[str]) -> list[Pairing]:

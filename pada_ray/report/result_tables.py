@@ -13,7 +13,7 @@ from pada_ray.report.comparison import Pairing, is_ablation
 from pada_ray.report.groups import Group, groups_of, mean_of, over_seeds, rounded
 from pada_ray.report.results import Run, Sweep
 from pada_ray.report.tables import Column, Table, Value
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 
 def result_table(sweep: Sweep, pairings: Sequence[Pairing], against: str, split: Split) -> Table:

@@ -8,23 +8,25 @@ from typing import Any, NamedTuple, get_args
 
 from pada_ray.agents.quotas import GroupReport
 from pada_ray.config import Config
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.findings.paper_results import Dataset
 from pada_ray.records import Message, Prediction, Sample, Split
-from pada_ray.run import run_files
-from pada_ray.run.axes import DATASET, METHOD, SEED, Label, setting_of
-from pada_ray.run.configs import read_config
-from pada_ray.run.design import Design
-from pada_ray.run.state import FILE, RunState, Score, read_state
-from pada_ray.run.sweep import CELLS, read_design
-from pada_ray.run.sweep import FILE as SWEEP_FILE
+from pada_ray.runs import run_files
+from pada_ray.runs.axes import DATASET, METHOD, SEED, Label, setting_of
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.design import Design
+from pada_ray.runs.run_files import ADAPTER
+from pada_ray.runs.run_folder import RunFolder, check_run, has_begun
+from pada_ray.runs.state import FILE, RunState, Score, read_state
+from pada_ray.runs.sweep import CELLS, read_design
+from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 
 class Run(NamedTuple):
     """One run. `coordinates` are its labels on the axes of its sweep."""
 
-    folder: Folder
+    folder: RunFolder
     config: Config
     state: RunState
     status: str
@@ -158,15 +160,18 @@ def is_sweep(folder: Folder) -> bool:
 
 
 def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run:
-    """The run in a folder. Raises ConfigError when there is none, or when its config does not fit this version."""
+    """The run in a folder. Raises ConfigError when there is none, or when its config does not fit this version, and
+    DamagedFile, here or when a file of the run is read."""
     if not folder.exists(run_files.CONFIG):
         raise ConfigError(f"{folder.url}: no run and no sweep here (neither {run_files.CONFIG} nor {SWEEP_FILE})")
     config = read_config(folder)
-    started = folder.exists(FILE)
+    started = has_begun(folder)
     # Taken before the state is read, so that a page never looks newer than its state.
     changed = folder.modified(FILE if started else run_files.CONFIG)
     state = read_state(folder) if started else RunState(name=config.name)
-    return Run(folder, config, state, state.status if started else "prepared", coordinates or {}, changed)
+    return Run(
+        RunFolder(folder.url), config, state, state.status if started else "prepared", coordinates or {}, changed
+    )
 
 
 def read_sweep(folder: Folder) -> Sweep:
@@ -192,6 +197,7 @@ def _read_cell(folder: Folder, cell: dict[str, Any]) -> SweepCell:
     if not place.exists(run_files.CONFIG):
         return SweepCell(name, MissingRun(coordinates, "not begun"))
     try:
+        check_run(place.url, leave_out=ADAPTER)  # which no report reads
         return SweepCell(name, read_run(place, coordinates))
-    except ConfigError as e:
+    except (ConfigError, DamagedFile) as e:
         return SweepCell(name, MissingRun(coordinates, str(e)))

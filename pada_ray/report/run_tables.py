@@ -18,7 +18,7 @@ from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, interval_over_items
 from pada_ray.report.tables import Column, Table, Value
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 if TYPE_CHECKING:
     from pada_ray.report.evidence import Evidence  # it loads scikit-learn, which `pada show` need not wait for

@@ -12,7 +12,7 @@ from pada_ray.report.comparison import split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run
 from pada_ray.report.tables import Column, Table, Value
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.tasks import Knowledge
 from pada_ray.tasks.json import Json
 from pada_ray.tasks.label import Label

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pada_ray.report import tables
-from pada_ray.run import run_files
-from pada_ray.run.event_log import read_events
-from pada_ray.run.state import FILE, RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.rehearsal import MEANING
+from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 _WIDTH = 100  # of a run's tables at most; longer lines of text are hard to read
@@ -35,6 +36,8 @@ def print_report(folder: Folder, console: Console) -> None:
 
     run = read_run(folder)
     iterations = run.config.iterations
+    if run.config.rehearsal:
+        console.print(MEANING)
     if not run.models:
         console.print("No model has been evaluated yet.")
     show(run_tables.accuracy_table(run))
@@ -45,6 +48,10 @@ def print_report(folder: Folder, console: Console) -> None:
         show(run_tables.strategy_table(pattern_rows(found)))
     left = run_tables.remaining_table(pattern_rows(read_findings(folder, iterations + 1)))
     show(left)
+    for event in read_events(folder):
+        if event.event == "collapse":
+            told = event.figures
+            console.print(Text(f"warning: {told['model']}: the {told['what']} say little: {told['how']}"))
     unseen = [event for event in read_events(folder) if event.event == "not analysed"]
     if unseen and not left.rows:
         console.print(Text(f"{left.title} is not analysed: {unseen[-1].figures['error']}"))

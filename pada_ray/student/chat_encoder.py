@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+from transformers.utils import logging as transformers_logging
 
 from pada_ray.config import StudentConfig
 from pada_ray.data.white_space import trimmed
@@ -20,6 +22,9 @@ from pada_ray.records import Message, Sample
 from pada_ray.student.evaluation_job import cut
 
 IGNORED = -100  # label of tokens that carry no loss (torch's cross_entropy)
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 
 def model_location(model: str) -> str:
@@ -33,7 +38,7 @@ def load_tokenizer(settings: StudentConfig) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(model_location(settings.model))
     except Exception as e:  # the Hub's errors and those of each kind of tokenizer have no common base
         raise ConfigError(
-            f"student.model: cannot load the tokenizer of {settings.model}: {one_line(e)}; check the name, or the folder"
+            f"student.model: cannot load the tokenizer of {settings.model}: {one_line(e)}; check the name or the folder"
         ) from None
     if not tokenizer.chat_template:
         raise ConfigError(f"student.model: {settings.model} has no chat template; take an instruction-tuned model")
@@ -131,8 +136,8 @@ class ChatEncoder:
         ids = self._ids(anchor + said)[len(self._ids(anchor)) :]
         if self._text(self._ids(prompt) + ids) != self._text(self._ids(prompt + said)):
             raise ConfigError(
-                "student.model: its tokenizer joins the end of the prompt with the beginning of this reply, and encodes "
-                "the reply otherwise by itself; change how the reply begins"
+                "student.model: its tokenizer joins the end of the prompt with the beginning of this reply, and "
+                "encodes the reply otherwise by itself; change how the reply begins"
             )
         return ids
 
@@ -202,7 +207,8 @@ def nothing_to_train_on(settings: StudentConfig, long: Sequence[str], refused: S
     if refused and not long:
         return refused[0].error
     return ConfigError(
-        f"student.max_length: every training sample is longer than {settings.max_length} tokens; raise it, or shorten them"
+        f"student.max_length: every training sample is longer than {settings.max_length} tokens; raise it, or shorten "
+        "them"
     )
 
 
@@ -221,7 +227,7 @@ def _advice(messages: Sequence[Message]) -> str:
     roles = [m.role for m in messages]
     if "system" in roles:
         return "put the system message at the beginning of the user's first message, or take another model"
-    if any(one == other for one, other in zip(roles, roles[1:], strict=False)):
+    if any(one == other for one, other in pairwise(roles)):
         return "join messages of one role that follow each other, or take another model"
     if roles[:1] != ["user"]:
         return "begin with the user's message, or take another model"

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pada_ray.errors import DamagedFile
+from pada_ray.runs.checksums import sha256
 from pada_ray.storage import Folder
 
 CHECKPOINTS = "checkpoints"  # folder in the run's folder
@@ -27,7 +29,9 @@ class OwnCheckpoints:
         """Keeps the folder `checkpoint` instead of the one before."""
         before = self._last()
         Folder(str(checkpoint.parent)).copy_to(checkpoint.name, self._run, f"{self._place}/{checkpoint.name}")
-        self._run.write_yaml(f"{self._place}/{_LAST}", {"checkpoint": checkpoint.name, "figures": figures})
+        checksums = self._checksums(checkpoint.name)
+        last = {"checkpoint": checkpoint.name, "figures": figures, "checksums": checksums}
+        self._run.write_yaml(f"{self._place}/{_LAST}", last)
         if before and before["checkpoint"] != checkpoint.name:
             self._run.remove(f"{self._place}/{before['checkpoint']}")
 
@@ -44,5 +48,15 @@ class OwnCheckpoints:
         return last and last["figures"]
 
     def _last(self) -> Any:
+        """None also for a checkpoint that is not what was written: training then begins anew, which costs no calls."""
         file = f"{self._place}/{_LAST}"
-        return self._run.read_yaml(file) if self._run.exists(file) else None
+        try:
+            last = self._run.read_yaml(file) if self._run.exists(file) else None
+            whole = last and last.get("checksums") in (None, self._checksums(last["checkpoint"]))
+        except (DamagedFile, KeyError, AttributeError):
+            return None
+        return last if whole else None
+
+    def _checksums(self, checkpoint: str) -> dict[str, str]:
+        place = f"{self._place}/{checkpoint}"
+        return {path: sha256(self._run.read_bytes(path)) for path in self._run.files(place)}

@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Sequence
 
 from pada_ray.records import Prediction, Sample, Split
-from pada_ray.storage import Folder
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.tasks import Knowledge, get_task
 
@@ -25,7 +25,7 @@ is imported when it is needed, since each brings heavy packages."""
 def evaluate(job: EvaluationJob) -> list[Prediction]:
     """A prediction for every sample of every split, in the order of the files. `failed` is None where a judge is to
     decide."""
-    run = Folder(job.run)
+    run = RunFolder(job.run)
     samples: list[tuple[Split, Sample]] = [
         (split, sample) for split, file in job.splits.items() for sample in run.read_records(file, Sample)
     ]

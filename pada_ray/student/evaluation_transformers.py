@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pada_ray.records import Record, Sample
 from pada_ray.resources import cpus_for, gpus_for
-from pada_ray.run import run_files
-from pada_ray.storage import Folder
+from pada_ray.runs import run_files
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
 from pada_ray.student.progress import teller_of
 from pada_ray.tasks import get_task
@@ -134,7 +134,7 @@ class StudentWorker:
 
         self._job = job
         self._answer = {"reply": self.reply, "loss": self.loss}[asked]
-        with Folder(job.run).local_copy(job.adapter) as adapter:
+        with RunFolder(job.run).local_copy(job.adapter) as adapter:
             self._student = Student(job.student, adapter, job.settings.merge_adapter)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:

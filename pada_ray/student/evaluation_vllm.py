@@ -14,8 +14,8 @@ from typing import Any
 from pada_ray.config import VLLM_LORA_RANKS
 from pada_ray.records import Sample
 from pada_ray.resources import cpus_for, gpus_for
-from pada_ray.run import run_files
-from pada_ray.storage import Folder
+from pada_ray.runs import run_files
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.chat_encoder import Reply, load_encoder, model_location
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
 from pada_ray.tasks import get_task
@@ -24,7 +24,10 @@ from pada_ray.tasks import get_task
 def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
     """A greedy reply to each of the samples, in their order."""
     encoder = load_encoder(job.student)
-    model = model_location(job.student.model) if job.adapter is None else Folder(job.run).at(job.adapter)
+    run = RunFolder(job.run)
+    if job.adapter is not None:
+        run.check(job.adapter)
+    model = model_location(job.student.model) if job.adapter is None else run.at(job.adapter)
     tasks = [get_task(s.task, job.knowledge) for s in samples]
     prompts = [encoder.prompt(s.prompt) for s in samples]
     limits = [
@@ -84,6 +87,6 @@ def _engine_arguments(job: EvaluationJob, gpus: float) -> dict[str, Any]:
     # Nothing of the model's generation_config.json, such as a repetition penalty: replies are greedy.
     arguments: dict[str, Any] = {"max_model_len": job.student.max_length, "dtype": dtype, "generation_config": "vllm"}
     if job.adapter is not None:
-        rank = json.loads(Folder(job.run).read_text(f"{job.adapter}/adapter_config.json"))["r"]
+        rank = json.loads(RunFolder(job.run).read_text(f"{job.adapter}/adapter_config.json"))["r"]
         arguments |= {"enable_lora": True, "max_lora_rank": next(r for r in VLLM_LORA_RANKS if r >= rank)}
     return arguments | job.settings.vllm

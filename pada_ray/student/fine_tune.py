@@ -6,6 +6,7 @@ workers does is in `fine_tune_worker.py`.
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,7 +99,8 @@ def _write_adapter(job: FineTuneJob, checkpoint: Path, figures: dict[str, Any]) 
     """Writes the adapter in a folder of transformers' Trainer, and the report from the `figures` of its last epoch."""
     run = Folder(job.run)
     for file in sorted(checkpoint.glob("adapter_*")):
-        run.write_bytes(f"{job.adapter}/{file.name}", file.read_bytes())
+        content = file.read_bytes()
+        run.write_bytes(f"{job.adapter}/{file.name}", _in_order(content) if file.suffix == ".json" else content)
     report = FineTuneReport(
         job=job.name,
         samples=figures["samples"],
@@ -111,6 +113,14 @@ def _write_adapter(job: FineTuneJob, checkpoint: Path, figures: dict[str, Any]) 
     )
     run.write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
     return report
+
+
+def _in_order(config: bytes) -> bytes:
+    """peft writes the names of modules in the order of a set, which is another one in every process."""
+    values = json.loads(config)
+    if isinstance(values.get("target_modules"), list):
+        values["target_modules"].sort()
+    return json.dumps(values, indent=2).encode()
 
 
 def forget_checkpoints(job: FineTuneJob) -> None:

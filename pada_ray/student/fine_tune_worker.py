@@ -16,9 +16,12 @@ from typing import Any
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
-from pada_ray.run.run_files import model_of
-from pada_ray.storage import Folder
+from pada_ray.runs.run_files import model_of
+from pada_ray.runs.run_folder import RunFolder
+from pada_ray.storage import Folder, check_free, telling_a_full_disk
 from pada_ray.student.checkpoints import OwnCheckpoints
+
+BYTES_IN_A_CHECKPOINT = 12  # of each trained weight: itself, and the two moments that AdamW keeps of it, in float32
 
 
 class FineTuneJob(Record):
@@ -58,11 +61,12 @@ def train_on_worker(config: dict[str, Any]) -> None:
         transformers.set_seed(job.seed)
         encoder = load_encoder(job.student)
         base = student.load_model(job.student)
-        samples = Folder(job.run).read_records(job.training_set, Sample)
+        samples = RunFolder(job.run).read_records(job.training_set, Sample)
         fitting, long, refused = encode_all(encoder, samples, job.student.max_length)
         if not fitting:
             raise nothing_to_train_on(job.student, long, refused)
         model = with_fast_dropout(_with_adapter(job, base))
+        _check_room(model, output, job.run)
         lengths = [len(e.input_ids) for e in fitting]
         trainer = Trainer(
             model,
@@ -76,9 +80,18 @@ def train_on_worker(config: dict[str, Any]) -> None:
                 None if rank else teller_of(job.run, f"{model_of(job.adapter)}: fine-tuning", "steps"),
             ),
         )
-        with _checkpoint_of_ray_train() if own is None else own.folder() as checkpoint:
+        last = _checkpoint_of_ray_train() if own is None else own.folder()
+        with last as checkpoint, telling_a_full_disk(output):
             trainer.train(resume_from_checkpoint=checkpoint)
         student.assert_adapter_acts(model, fitting[0].input_ids)
+
+
+def _check_room(model: Any, *folders: str) -> None:
+    """Raises DiskFull where a checkpoint has no room: else an epoch is trained, and lost, before anyone says so; and
+    again whenever Ray Train starts the workers anew."""
+    weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    for folder in folders:
+        check_free(folder, weights * BYTES_IN_A_CHECKPOINT)
 
 
 def _on_this_device(job: FineTuneJob) -> FineTuneJob:
@@ -110,7 +123,7 @@ def _with_adapter(job: FineTuneJob, base: Any) -> Any:
     if job.student.quantization is not None:
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if job.previous_adapter is not None:
-        with Folder(job.run).local_copy(job.previous_adapter) as previous:
+        with RunFolder(job.run).local_copy(job.previous_adapter) as previous:
             return PeftModel.from_pretrained(base, previous, is_trainable=True)
     return get_peft_model(base, lora_of(job.settings))
 

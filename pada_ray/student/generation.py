@@ -1,7 +1,7 @@
 """Greedy generation for a batch of prompts.
 
-It gives what transformers' `generate` gives with no other settings, and does less for it: what all prompts begin with is read once, and a row
-that has ended leaves the batch.
+It gives what transformers' `generate` gives with no other settings, and does less for it: what all prompts begin with
+is read once, and a row that has ended leaves the batch.
 """
 
 from __future__ import annotations

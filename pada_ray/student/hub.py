@@ -21,6 +21,6 @@ def check_name(key: str, model: str) -> None:
         HfApi().model_info(model, timeout=_WAIT_S)
     except Exception as e:  # of the network, of the Hub, and of names that can be none
         raise ConfigError(
-            f"{key}: {model} is no folder here, not in the cache, and the Hub does not give it: {one_line(e, 300)}; check "
-            "the name, your access (HF_TOKEN) and the network"
+            f"{key}: {model} is no folder here, not in the cache, and the Hub does not give it: {one_line(e, 300)}; "
+            "check the name, your access (HF_TOKEN) and the network"
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.records import Record, Sample
-from pada_ray.storage import Folder
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import EvaluationJob
 
 HARDEST = 0.1  # share of the training samples
@@ -23,7 +23,7 @@ def losses(job: EvaluationJob) -> list[SampleLoss]:
     by transformers."""
     from pada_ray.student.evaluation_transformers import losses as losses_of
 
-    run = Folder(job.run)
+    run = RunFolder(job.run)
     samples = [sample for file in job.splits.values() for sample in run.read_records(file, Sample)]
     found = losses_of(job, samples)
     return [SampleLoss(id=sample.id, loss=loss) for sample, loss in zip(samples, found, strict=True)]

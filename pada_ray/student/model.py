@@ -11,16 +11,12 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
-from transformers.utils import logging as transformers_logging
 
 from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
 from pada_ray.student.chat_encoder import IGNORED, Encoded, Reply, load_encoder, model_location
 from pada_ray.student.generation import greedy
-
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
 
 
 def device() -> torch.device:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
 from pada_ray.records import Record
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 
 _PAUSE_S = 1.0  # between two messages at least
 
@@ -53,9 +54,8 @@ def teller_of(run: str, stage: str, unit: str) -> StageTeller:
     name = run_files.actor_name(run, "orchestrator")
 
     def send(told: StageProgress) -> None:
-        try:
+        # There is none in `pada evaluate`, or it is coming back.
+        with contextlib.suppress(ValueError, ray.exceptions.RayError):
             ray.get_actor(name).take_progress.remote(told)
-        except (ValueError, ray.exceptions.RayError):  # no run watches, as in `pada evaluate`, or it is coming back
-            pass
 
     return StageTeller(stage, unit, send)

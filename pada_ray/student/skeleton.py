@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -32,7 +33,9 @@ def adapter_parameters(student: StudentConfig, settings: FineTuneConfig) -> int:
     except Exception as e:  # each architecture has its own errors
         raise ConfigError(f"student.model: cannot load {student.model}: {one_line(e)}") from None
     try:
-        adapted = get_peft_model(model, lora_of(settings))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of peft about transformers, which say nothing to a user
+            adapted = get_peft_model(model, lora_of(settings))
     except ValueError as e:
         raise ConfigError(f"fine_tune.lora: {student.model} does not take this adapter: {one_line(e)}") from None
     trained: int = adapted.get_nb_trainable_parameters()[0]

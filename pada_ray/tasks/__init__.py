@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from pada_ray.errors import ConfigError
@@ -12,7 +12,7 @@ from pada_ray.records import Sample
 from pada_ray.tasks.base import Check, Task
 from pada_ray.tasks.knowledge import Knowledge
 
-__all__ = ["TASKS", "Check", "Knowledge", "Task", "check_named_by_data", "get_task", "learn"]
+__all__ = ["TASKS", "Check", "Knowledge", "Task", "check_named_by_data", "choices_of", "get_task", "learn"]
 
 TASKS = {
     "math": "pada_ray.tasks.math:Math",
@@ -37,6 +37,12 @@ def learn(train: Sequence[Sample], given: Knowledge) -> Knowledge:
     for name in dict.fromkeys(sample.task for sample in train):
         known = get_task(name, known).learn([sample for sample in train if sample.task == name])
     return known
+
+
+def choices_of(samples: Iterable[Sample], knowledge: Knowledge) -> list[str]:
+    """Every reply that samples of one task may have; empty where that is not known, or where tasks are mixed."""
+    names = {sample.task for sample in samples}
+    return get_task(names.pop(), knowledge).choices if len(names) == 1 else []
 
 
 def get_task(name: str, knowledge: Knowledge | None = None) -> Task:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 from typing_extensions import Self
 
 from pada_ray.errors import DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Message, Mistake, Sample
 from pada_ray.tasks.knowledge import Knowledge
 
 NOTHING = "nothing that can be read"  # the fact `given` of a reply without an answer
@@ -58,6 +58,11 @@ class Task(ABC):
         return ""
 
     @property
+    def choices(self) -> list[str]:
+        """Every reply there may be; empty where that is not known."""
+        return []
+
+    @property
     def reply_limit(self) -> int:
         """Most tokens of a reply."""
         return self.knowledge.reply_limit or self.max_new_tokens
@@ -92,9 +97,18 @@ class Task(ABC):
 
     def facts(self, sample: Sample, reply: str) -> dict[str, str]:
         """What is known of a reply that fails, without any LLM: a short text by the name of each fact. The texts may
-        quote the sample; labels and names of fields are no secret."""
+        quote the sample."""
         answers = [sample.answer] if isinstance(sample.answer, str) else sample.answer
         return {"expected": " | ".join(answers), "given": self.read(reply) or NOTHING}
+
+    def mistakes(self, sample: Sample, facts: Mapping[str, str]) -> list[Mistake]:
+        """Those of a reply's `facts` that name labels, functions, fields or kinds of error alone. The writer of new
+        samples is told of them, so they must not quote the sample or the reply."""
+        return []
+
+    def kind(self, sample: Sample) -> str | None:
+        """The label or function that a sample is about, for tasks that have such: what mistakes name."""
+        return None
 
 
 def one_answer(sample: Sample) -> str:

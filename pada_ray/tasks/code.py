@@ -11,10 +11,10 @@ reply's code.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pada_ray.errors import DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Message, Mistake, Sample
 from pada_ray.sandbox import run_python, run_python_many
 from pada_ray.tasks.base import Check, Task, one_answer
 from pada_ray.tasks.code_blocks import blocks, syntax_error
@@ -87,6 +87,11 @@ class Code(Task):
         if self.read(reply) is None:
             return {"failed": "the reply holds no code"}
         return {"failed": run_python(*self.program(reply, sample)).reason}
+
+    def mistakes(self, sample: Sample, facts: Mapping[str, str]) -> list[Mistake]:
+        """The type of the exception."""
+        exception = re.match(r"[A-Z]\w*(?:Error|Exception)\b", facts["failed"])
+        return [Mistake(text=exception[0] if exception else "the code does not run to its end")]
 
     def answer_of(self, messages: Sequence[Message]) -> None:
         """None: a reply holds no tests."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pada_ray.errors import DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Message, Mistake, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task
 from pada_ray.tasks.own_words import own_words
 
@@ -67,6 +67,11 @@ class ExtractiveQA(Task):
         expected, given = _accepted(sample)[0], self.read(reply)
         facts = {"expected": expected, "given": given or NOTHING}
         return facts | ({"overlap": _overlap(expected, given)} if given else {})
+
+    def mistakes(self, sample: Sample, facts: Mapping[str, str]) -> list[Mistake]:
+        """How the span given lies to the expected one."""
+        overlap = facts.get("overlap", "the reply holds no span")
+        return [Mistake(text=overlap.replace("it ", "the span given ", 1))]
 
     def answer_of(self, messages: Sequence[Message]) -> list[str] | None:
         answer = messages[-1].content.strip()

@@ -10,12 +10,13 @@ The schema comes from the config's `data.schema`, or is learned from the trainin
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pada_ray.errors import DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Message, Mistake, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.json_schema import learned, outline, problem
 from pada_ray.tasks.json_value import canonical, counted, fields, json_in, same
@@ -113,6 +114,34 @@ class Json(Task):
             facts["wrong order"] = "an array has the right values in another order, or an empty value differs"
         facts |= {"expected values": _shown(left)} if left else {}
         return facts | ({"given values": _shown(extra)} if extra else {})
+
+    def mistakes(self, sample: Sample, facts: Mapping[str, str]) -> list[Mistake]:
+        """The functions that were confused, and each field that is missing, wrong or too many. Names that the schema
+        does not have are left out: a reply may hold anything."""
+        if facts.get("given") == NOTHING:
+            return [Mistake(text="the reply is no JSON")]
+        function, given = facts.get("expected function"), facts.get("given function")
+        about = [function] if function and self._known(function) else []
+        if about and given and given != function:
+            if self._known(given):
+                return [Mistake(text=f"expected function {function}, replied {given}", kinds=[*about, given])]
+            return [Mistake(text=f"expected function {function}, replied an unknown one", kinds=about)]
+        where = f" of {function}" if about else ""
+        return [
+            Mistake(text=f"{kind.removesuffix('s')} {field.removeprefix('arguments.')}{where}", kinds=about)
+            for kind in ("missing fields", "wrong fields", "extra fields")
+            for field in facts.get(kind, "").split(", ")
+            if field and all(map(self._known, re.findall(r"[^.\[\]]+", field)))
+        ]
+
+    def kind(self, sample: Sample) -> str | None:
+        """The function, where the answer is a call."""
+        value = expected(sample)
+        name = value.get("name") if isinstance(value, dict) and len(value) == 2 else None
+        return name if isinstance(name, str) else None
+
+    def _known(self, name: str) -> bool:
+        return json.dumps(name) in json.dumps(self.knowledge.value_schema)
 
     def field_counts(self, sample: Sample, reply: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
         """How often each field is in the answer, in the reply, and in both with the same value."""

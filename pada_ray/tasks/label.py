@@ -8,12 +8,12 @@ The labels come from the config's `data.labels`, or from the training samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rapidfuzz import process
 
 from pada_ray.errors import DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Message, Mistake, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.knowledge import Knowledge
 from pada_ray.tasks.label_name import label_in, label_like, same_label
@@ -37,6 +37,10 @@ class Label(Task):
     def describe(self) -> str:
         labels = self.knowledge.labels
         return f"The reply is one of these {len(labels)} labels: {', '.join(labels)}" if labels else ""
+
+    @property
+    def choices(self) -> list[str]:
+        return self.knowledge.labels
 
     def read(self, reply: str) -> str | None:
         """See `label_in`. Where no labels are known, the whole reply without what is written around a label."""
@@ -66,6 +70,16 @@ class Label(Task):
         given = self.read(reply)
         facts = {"expected": one_answer(sample).strip(), "given": given or NO_LABEL}
         return facts if given else facts | {"reply": label_like(reply) or NOTHING}
+
+    def mistakes(self, sample: Sample, facts: Mapping[str, str]) -> list[Mistake]:
+        """The two labels. A reply counts as a label only where the labels are known."""
+        expected, given = facts["expected"], facts["given"]
+        if given not in self.knowledge.labels:
+            return [Mistake(text=f"expected {expected}, replied {NO_LABEL}", kinds=[expected])]
+        return [Mistake(text=f"expected {expected}, replied {given}", kinds=[expected, given])]
+
+    def kind(self, sample: Sample) -> str:
+        return one_answer(sample).strip()
 
     def _not_among(self, text: str) -> str:
         labels = self.knowledge.labels

@@ -8,10 +8,10 @@ Reply: Total regular price for the blouses is $20 x 4 = $80. ... Misha paid $80 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pada_ray.errors import DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Message, Mistake, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.equations import equations
 from pada_ray.tasks.final_number import final_number, split_answer
@@ -38,6 +38,12 @@ class Math(Task):
         false = next((e for e in equations(split_answer(reply)[0]) if e.holds is False), None)
         facts = {"expected": one_answer(sample), "given": self.read(reply) or NOTHING}
         return facts | ({"does not hold": false.text} if false else {})
+
+    def mistakes(self, sample: Sample, facts: Mapping[str, str]) -> list[Mistake]:
+        """Whether an equation is wrong, or only what is calculated."""
+        if "does not hold" in facts:
+            return [Mistake(text="an equation of the reply does not hold")]
+        return [Mistake(text="no number in the reply" if facts["given"] == NOTHING else "another number is calculated")]
 
     def answer_of(self, messages: Sequence[Message]) -> str | None:
         return self.read(messages[-1].content)

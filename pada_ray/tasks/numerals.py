@@ -40,9 +40,8 @@ _GOES_ON = re.compile(
 _POWER = re.compile(r"(?:\^|(?<=[\w)])\*\*)[-({]*$")  # which marks no number of its own
 _SIGN_IN_WORDS = re.compile(r"(?:(\w+|[)%])\s+)?\b(negative|minus)\s+$", re.IGNORECASE)
 # Behind these words `minus` is a sign; behind others something is taken away.
-_BEFORE_A_SIGN = frozenset(
-    "is are was be to of at by equals equal answer get gets got gives makes reads about so then thus final".split()
-)
+_BEFORE_A_SIGN = {"is", "are", "was", "be", "to", "of", "at", "by", "equals", "equal", "answer", "about", "so", "then"}
+_BEFORE_A_SIGN |= {"get", "gets", "got", "gives", "makes", "reads", "thus", "final"}
 
 _SIGNS = str.maketrans(
     {"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "⁄": "/", "€": "$", "£": "$", "\u00a0": " ", "\u202f": " "}

@@ -44,7 +44,8 @@ _STATED = [
 ]
 # These weaken a statement: the clause that it stands in is granted, or supposed; or it holds elsewhere only.
 _GRANTED = re.compile(
-    r"(?:^|[\s(,;.])(?:while|whilst|whereas|although|though|even if|if|granted|suppose|supposing|assuming)\b[^,;.!?\n]*$",
+    r"(?:^|[\s(,;.])(?:while|whilst|whereas|although|though|even if|if|granted|suppose|supposing|assuming)\b"
+    r"[^,;.!?\n]*$",
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
@@ -74,8 +75,8 @@ def chosen_letter(reply: str) -> str | None:
     `Answer: (B)`, `I choose B`, `so B`, `B is correct`; else its first `(B)`, `B.`, `B)`, `**B`; else its first
     capital that stands alone and is no article.
 
-    Letters that the reply rules out, or grants while it states another, are ignored. None if it chooses several (`B and C`), repeats the list of options,
-    or names none.
+    Letters that the reply rules out, or grants while it states another, are ignored. None if it chooses several
+    (`B and C`), repeats the list of options, or names none.
     """
     reply = own_words(reply).strip()
     bare = _BARE.fullmatch(reply)

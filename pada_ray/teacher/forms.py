@@ -63,6 +63,22 @@ def form_of(messages: Sequence[Mapping[str, Any]], answer: str | None = None) ->
     return "text"
 
 
+def messages_of(shown: Any) -> list[dict[str, str]]:
+    """The conversation that an entry of a prompt shows: its messages, or a question and the reply to it."""
+    if isinstance(shown, list):
+        shown = {"messages": shown}
+    if not isinstance(shown, dict):
+        return []
+    if "question" in shown:
+        turn = (("user", shown["question"]), ("assistant", shown.get("reply", "")))
+        return [{"role": role, "content": str(content)} for role, content in turn]
+    return [
+        {"role": str(message.get("role", "user")), "content": str(message.get("content", ""))}
+        for message in shown.get("messages") or []
+        if isinstance(message, dict)
+    ]
+
+
 def question_of(messages: Sequence[Mapping[str, Any]]) -> str:
     """The last user message, "" if there is none."""
     return next((str(m.get("content", "")) for m in reversed(messages) if m.get("role") == "user"), "")

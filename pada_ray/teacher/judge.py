@@ -58,8 +58,8 @@ def evaluate_pairs(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[
 
 
 def examine(pair: dict[str, Any], strategy: dict[str, Any] | None) -> Verdict:
-    """The verdict on {"original": {"messages"}, "synthetic": {"messages"}}."""
-    original, synthetic = (_messages(pair.get(name)) for name in ("original", "synthetic"))
+    """The verdict on an `original` and a `synthetic` example."""
+    original, synthetic = (forms.messages_of(pair.get(name)) for name in ("original", "synthetic"))
     off_form = _form_fault(original, synthetic)
     if forms.question_of(original) == forms.question_of(synthetic):
         return Verdict("The example repeats its original; write a new one.", off_form=off_form)
@@ -87,11 +87,6 @@ def _rate(verdict: Verdict, with_adherence: bool, rng: random.Random) -> dict[st
     if verdict.off_strategy and with_adherence:
         remarks.append("The situation is not the one that the strategy asks for; choose one that is.")
     return {"feedback": " ".join(remarks) or rng.choice(_PRAISE), **ratings}
-
-
-def _messages(sample: Any) -> list[dict[str, Any]]:
-    messages = sample.get("messages") if isinstance(sample, dict) else None
-    return [message for message in messages or [] if isinstance(message, dict)]
 
 
 def _form_fault(original: list[dict[str, Any]], synthetic: list[dict[str, Any]]) -> str | None:

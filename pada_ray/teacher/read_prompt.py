@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 _OPENING = re.compile(
-    r"<(failures|analyses|patterns|handfuls|strategy|examples|errors|exemplars|originals|feedback|pairs|replies)"
+    r"<(failures|analyses|patterns|handfuls|strategy|examples|errors|exemplars|originals|feedback|pairs|replies|worked"
+    r"|questions)"
     r"(?:-[0-9a-f]{8})?>\s*"
 )
 
-# The tag that only this prompt has. `strategy` and `feedback` accompany other tags and decide nothing.
+# The tag that only this prompt has. `strategy`, `feedback` and `worked` accompany other tags and decide nothing.
 _PROMPT_OF_TAG = {
     "failures": "error_analysis",
     "analyses": "pattern_categorization",
@@ -28,10 +29,11 @@ _PROMPT_OF_TAG = {
     "exemplars": "similar_questions",
     "originals": "rephrasing",
     "pairs": "quality_control",
+    "questions": "answering",
     "replies": "grading",
 }
 
-_NAMES = ("sample_id", "sample_idx", "pattern_id", "handful_id", "reply_id")
+_NAMES = ("sample_id", "sample_idx", "pattern_id", "handful_id", "reply_id", "question_id")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import random
 from typing import Any, NamedTuple
 
 from pada_ray.config.teacher import FaultName, TeacherSettings
+from pada_ray.teacher.answer_questions import answer_questions
 from pada_ray.teacher.chat_request import ChatRequest, content_hash
 from pada_ray.teacher.diagnose import analyse_failures
 from pada_ray.teacher.faults import spoil
@@ -63,6 +64,8 @@ def answer(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, Any
             return write(prompt, settings, key, "exemplars")
         case "rephrasing":
             return rephrase(prompt, settings, key)
+        case "answering":
+            return answer_questions(prompt, settings, key)
         case "quality_control":
             return evaluate_pairs(prompt, settings, key)
         case "grading":

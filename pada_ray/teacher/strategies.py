@@ -45,7 +45,8 @@ def draft_blind_strategies(prompt: Prompt, key: str) -> dict[str, Any]:
     """One strategy for each handful of training samples. It names their scenarios, and no weakness."""
     strategies = {}
     for i, (name, handful) in enumerate(prompt.named_entries("handfuls").items()):
-        problems = [domain.read(forms.question_of(messages)) for messages in handful.get("examples") or []]
+        shown = [forms.messages_of(example) for example in handful.get("examples") or []]
+        problems = [domain.read(forms.question_of(messages)) for messages in shown]
         text = "; ".join(SCENARIO_OF_KIND[problem.kind].phrases[0] for problem in problems if problem)
         target = _target(text, random.Random(f"strategy {key} {content_hash(handful)}"))
         strategies[name] = _strategy(target or "all that the task may ask", None, _number_in(name, i), key)

@@ -23,7 +23,7 @@ def write(prompt: Prompt, settings: TeacherSettings, key: str, tag: str) -> dict
     samples = {}
     for name, entry in prompt.named_entries(tag).items():
         rng = random.Random(f"write {key} {content_hash(entry)}")
-        messages = _messages_of(entry)
+        messages = forms.messages_of(entry)
         answer = entry["answer"] if isinstance(entry.get("answer"), str) else None
         wrong = rng.random() < wrong_rate
         problem = domain.read(forms.question_of(messages))
@@ -41,7 +41,7 @@ def rephrase(prompt: Prompt, settings: TeacherSettings, key: str) -> dict[str, A
     samples = {}
     for name, example in prompt.named_entries("originals").items():
         rng = random.Random(f"rephrase {key} {content_hash(example)}")
-        messages = _messages_of(example)
+        messages = forms.messages_of(example)
         question, reply = forms.question_of(messages), forms.reply_of(messages)
         lost = rng.random() < settings.meaning_lost_rate
         problem = domain.read(question)
@@ -65,22 +65,14 @@ def _shown(
         cause = demo_cause(problem.question, wrong_reply, problem.reply)
         if rng.random() < misread_rate:
             cause = rng.choice([c.name for c in CAUSES if c.kinds and c.name != cause])
-    right = [domain.read(forms.question_of(messages)) for messages in entry.get("answered_correctly") or []]
+    right = [domain.read(forms.question_of(forms.messages_of(s))) for s in entry.get("answered_correctly") or []]
     return Shown(problem.kind, strategy, cause, frozenset(other.kind for other in right if other))
 
 
 def _sample(example: dict[str, Any], messages: list[dict[str, str]]) -> dict[str, Any]:
-    return {
-        "messages": messages,
-        "answer": example["answer"] if isinstance(example.get("answer"), str) else None,
-    }
-
-
-def _messages_of(example: dict[str, Any]) -> list[dict[str, str]]:
-    return [
-        {"role": str(message.get("role", "user")), "content": str(message.get("content", ""))}
-        for message in example.get("messages") or []
-    ]
+    turn = {"question": forms.question_of(messages), "reply": forms.reply_of(messages)}
+    written: dict[str, Any] = turn if "question" in example else {"messages": messages}
+    return written | {"answer": example["answer"] if isinstance(example.get("answer"), str) else None}
 
 
 def _with_last_turn(messages: list[dict[str, str]], question: str, reply: str) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from pada_ray.run.state import RunState
+from pada_ray.runs.state import RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 PADA = str(Path(sys.executable).parent / "pada")

@@ -13,7 +13,7 @@ from clusters import running_on, take_away, three_nodes
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.demo.domain import splits
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student import fine_tune as module
 from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneJob, FineTuneReport, fine_tune

@@ -7,7 +7,7 @@ from conftest import ROOT, pada, read_state, settings
 
 from pada_ray.config.teacher import FAULT_NAMES
 from pada_ray.records import Candidate
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.teacher.access_log import read_access_log
 

@@ -14,8 +14,8 @@ import s3fs
 from conftest import PADA, ROOT, environment, settings
 from moto.server import ThreadedMotoServer
 
-from pada_ray.run.event_log import read_events
-from pada_ray.run.state import read_state
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.teacher.access_log import read_access_log
 

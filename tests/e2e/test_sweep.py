@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import yaml
 from conftest import ROOT, Started, pada, read_state, settings
+
+from pada_ray.demo import STUDENT
 
 GRID = {"method": {"vanilla": {"method": "vanilla"}, "pada": {}, "auggpt": {"method": "auggpt"}}}
 
@@ -47,10 +51,10 @@ def test_a_sweep_is_killed_goes_on_and_does_nothing_twice(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
-    missing = tmp_path / "model"
-    missing.mkdir()
-    (missing / "config.json").write_text("{}")  # passes the first look, and cannot be loaded
-    grid = {"student": {"good": {}, "broken": {"student.model": str(missing)}}, "method": ["vanilla"]}
+    broken = tmp_path / "model"
+    shutil.copytree(STUDENT, broken)
+    (broken / "model.safetensors").write_bytes(b"")  # passes every look before the start, and cannot be loaded
+    grid = {"student": {"good": {}, "broken": {"student.model": str(broken)}}, "method": ["vanilla"]}
     file = write_sweep(tmp_path, grid)
     done = pada("sweep", file, *settings(student__model="demo"), cwd=tmp_path, check=False)
     assert done.returncode == 1

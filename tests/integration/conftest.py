@@ -11,7 +11,7 @@ import ray
 from pada_ray.config import StudentConfig
 from pada_ray.demo.domain import splits
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 # Tests that compute in this process, beside Ray's. Threads that wait by spinning halt where a core is taken.

@@ -5,7 +5,7 @@ import ray
 
 from pada_ray.config import EvaluationConfig
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.model import Student

@@ -10,7 +10,7 @@ from peft import PeftModel
 
 from pada_ray.config import FineTuneConfig
 from pada_ray.records import Message, Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student import fine_tune as module
 from pada_ray.student.checkpoints import CHECKPOINTS
 from pada_ray.student.fine_tune import FineTuneJob, fine_tune, fine_tune_here, forget_checkpoints

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from pada_ray.config import FineTuneConfig
 from pada_ray.demo.domain import splits
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student import fine_tune as module
 from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, fine_tune

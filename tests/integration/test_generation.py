@@ -22,7 +22,7 @@ from pada_ray.agents.screening import Screen
 from pada_ray.config import DataGenerationConfig, check_config
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.records import Sample, Seed, Strategy
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 

@@ -20,8 +20,8 @@ from pada_ray.config import DataGenerationConfig, check_config
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.demo.domain import splits
 from pada_ray.records import Sample, Seed
-from pada_ray.run import run_files
-from pada_ray.run.state import read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.teacher.process import start_teacher
 

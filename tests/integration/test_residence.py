@@ -15,7 +15,7 @@ from actors import residence as module
 from actors.residence import Residence
 from pada_ray.config import Config, EvaluationConfig, FineTuneConfig, check_config
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student import fine_tune as fine_tuning
 from pada_ray.student.checkpoints import CHECKPOINTS
 from pada_ray.student.evaluation import evaluate

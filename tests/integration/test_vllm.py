@@ -19,7 +19,7 @@ from pada_ray.llm.chat import ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.student.chat_encoder import model_location
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob

@@ -18,10 +18,10 @@ from pada_ray.records import (
     Strategy,
     WrittenMessage,
 )
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, FinishedStage, RunState, Score
-from pada_ray.run.sweep import CELLS
-from pada_ray.run.sweep import FILE as SWEEP_FILE
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, FinishedStage, RunState, Score
+from pada_ray.runs.sweep import CELLS
+from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
 
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\"> %{y} **bold** \\end{table} | 5% & more"

@@ -72,12 +72,12 @@ llm:
 """
 USE = """
 import asyncio, sys
-from pada_ray.run.configs import load
-from pada_ray.run.plan import plan
-from pada_ray.run.planned_stages import planned_stages
+from pada_ray.runs.configs import load
+from pada_ray.runs.plan import plan
+from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.data.splits import read_data
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import evaluate
 from stub_workers import StubWorkers

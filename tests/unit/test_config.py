@@ -5,7 +5,7 @@ import yaml
 
 from pada_ray.config import Config, check_config, dump_config, load_config, read_raw
 from pada_ray.errors import ConfigError
-from pada_ray.run.sweep import load_sweep
+from pada_ray.runs.sweep import load_sweep
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -196,7 +196,7 @@ def test_the_papers_settings():
         assert config.student.model == "meta-llama/Llama-3.2-1B-Instruct"
         assert config.data.eval_samples == 500
     assert (paper.data.dataset, paper.data.regime) == ("gsm8k", 1000)
-    assert (paper.quality_control.decide, paper.quality_control.verify) == ("batch", False)
+    assert (paper.quality_control.decide, paper.quality_control.verify) == ("batch", "none")
     assert "llama-3.3-70b" in paper.llm.teacher.model.lower()
     assert "haiku" in paper.llm.judge.model.lower()
 

@@ -139,13 +139,16 @@ def test_what_is_no_sample_is_dropped_with_its_line_and_reason(tmp_path, bad, wh
 CALL = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 
 
+def beside(**keys):
+    """A row whose reply has something beside its text."""
+    question, reply = MESSAGES["messages"]
+    return {"messages": [question, reply | keys]}
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        (
-            {"messages": [MESSAGES["messages"][0], {**MESSAGES["messages"][1], "reasoning_content": "5"}]},
-            "`reasoning_c",
-        ),
+        (beside(reasoning_content="2 and 3"), "a message has `reasoning_content`"),
         ({**SHAREGPT, "tools": json.dumps([CALL])}, "the row has `tools`, which would be lost"),
         ({**SHAREGPT, "images": ["a.png"]}, "the row has `images`"),
         ({**ALPACA, "input": ["2", "3"]}, "`instruction` or `input` is not text"),

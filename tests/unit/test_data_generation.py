@@ -2,9 +2,11 @@ import asyncio
 
 from builders import ScriptedLlm, batch, math_sample, strategy
 
+from pada_ray.agents.brief import Brief
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.config import DataGenerationConfig
-from pada_ray.records import Attempt, Message, Sample, Seed
+from pada_ray.data.frame import Frame
+from pada_ray.records import Attempt, Message, MistakeCount, Sample, Seed
 
 
 def agent(llm, seed=0):
@@ -12,10 +14,7 @@ def agent(llm, seed=0):
 
 
 def written(*origins):
-    return {
-        origin: {"messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}]}
-        for i, origin in enumerate(origins)
-    }
+    return {origin: {"question": f"q{i}", "reply": f"a{i}"} for i, origin in enumerate(origins)}
 
 
 def generate(llm, of):
@@ -126,6 +125,93 @@ def test_tests_of_code_are_shown_since_no_reply_tells_them():
     (found,) = generate(llm, of)
     assert "def check(candidate)" in llm.requests[0].messages[0].content
     assert "candidate(2, 2)" in found.answer
+
+
+FRAMED = Brief(task="The reply is a number.", frame=Frame(before="Solve this.\n\nProblem: ", after="\n\nBe brief."))
+
+
+def framed(name):
+    return math_sample(name, question=f"Solve this.\n\nProblem: {name} has 2 apples.\n\nBe brief.")
+
+
+def generate_framed(reply, of):
+    llm = ScriptedLlm(reply)
+    found = asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), None, 1, 0, FRAMED).generate(of))
+    return found, llm.requests[0].messages[0].content
+
+
+def of_seeds(*samples, **changes):
+    attempts = [Attempt(draft=f"d{i}", seed=Seed(sample=s)) for i, s in enumerate(samples)]
+    return batch(1, strategy()).model_copy(update={"attempts": attempts, **changes})
+
+
+def test_what_varies_is_shown_and_written_and_the_frame_is_put_back():
+    of = of_seeds(framed("Ana"))
+    (found,), prompt = generate_framed({"example-1": {"question": "Bo has 3 pears.", "reply": "3"}}, of)
+    assert '"question": "Ana has 2 apples."' in prompt and prompt.count("Solve this.") == 1
+    assert "The reply is a number." in prompt
+    assert [m.content for m in found.messages] == ["Solve this.\n\nProblem: Bo has 3 pears.\n\nBe brief.", "3"]
+
+
+def test_a_frame_that_was_written_too_is_not_put_on_twice():
+    question = "Solve this.\n\nProblem: Bo has 3 pears."
+    (found,), _ = generate_framed({"example-1": {"question": question, "reply": "3"}}, of_seeds(framed("Ana")))
+    assert found.messages[0].content == "Solve this.\n\nProblem: Bo has 3 pears.\n\nBe brief."
+
+
+def test_a_reply_that_is_a_json_value_may_come_as_one():
+    (found,) = generate(ScriptedLlm({"example-1": {"question": "q", "reply": {"name": "Ö"}}}), batch(1, strategy()))
+    assert found.messages[-1].content == '{"name": "Ö"}'
+
+
+def test_messages_are_taken_where_a_question_and_a_reply_were_asked_for():
+    written = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    (found,) = generate(ScriptedLlm({"example-1": written}), batch(1, strategy()))
+    assert [m.content for m in found.messages] == ["q", "a"]
+
+
+def test_a_call_with_a_longer_conversation_goes_by_messages():
+    turns = [("user", "How many?"), ("assistant", "Of what?"), ("user", "Of 2 and 3."), ("assistant", "Answer: 5")]
+    messages = [Message(role=role, content=content) for role, content in turns]
+    long = Sample(id="long", messages=messages, task="math", answer="5")
+    reply = {f"example-{i}": {"messages": [{"role": "user", "content": f"q{i}"}]} for i in (1, 2)}
+    found, prompt = generate_framed(reply, of_seeds(framed("Ana"), long))
+    assert '"question"' not in prompt and prompt.count('"messages": [') == 2
+    assert [c.messages[0].content for c in found] == ["q1", "q2"]
+
+
+def test_a_system_message_that_all_have_is_put_back():
+    seed = math_sample("t").model_copy(
+        update={"messages": [Message(role="system", content="Be kind."), *math_sample("t").messages]}
+    )
+    brief = Brief(frame=Frame(system="Be kind."))
+    llm = ScriptedLlm(written("example-1"))
+    agent = DataGenerationAgent(llm, DataGenerationConfig(), None, 1, 0, brief)
+    (found,) = asyncio.run(agent.generate(of_seeds(seed)))
+    assert [(m.role, m.content) for m in found.messages] == [
+        ("system", "Be kind."),
+        ("user", "q0"),
+        ("assistant", "a0"),
+    ]
+
+
+def test_of_a_sample_that_keeps_its_reply_the_question_alone_is_asked_for():
+    of = of_seeds(framed("Ana"), instruction="rephrasing", keep_reply=True, strategy=None)
+    (found,), prompt = generate_framed({"example-1": {"question": "Bo has 3 pears."}}, of)
+    assert '- "reply"' not in prompt
+    assert found.messages[-1].content == of.seeds[0].sample.reference
+
+
+def test_the_writer_is_told_of_the_mistakes_of_its_strategy():
+    mistake = MistakeCount(text="expected card_arrival, replied card_linking", kinds=[], times=5)
+    known = strategy().model_copy(update={"mistakes": [mistake]})
+    prompts = []
+    for of in (known, strategy()):
+        llm = ScriptedLlm(written("example-1"))
+        generate(llm, batch(1, of))
+        prompts.append(llm.requests[0].messages[0].content)
+    assert "expected card_arrival, replied card_linking: 5" in prompts[0] and "got wrong" in prompts[0]
+    assert "mistake" not in prompts[1]
 
 
 def test_unreadable_to_the_end():

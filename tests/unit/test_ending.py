@@ -8,8 +8,8 @@ from report_runs import write_run
 from rich.console import Console
 
 from pada_ray.report import print_ending, print_report
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 LOST = {"base": 0.1, "iteration-0": 0.75, "iteration-1": 0.5}

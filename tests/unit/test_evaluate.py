@@ -6,7 +6,7 @@ import yaml
 from jobs.evaluate import describe, evaluate
 from pada_ray.errors import ConfigError
 from pada_ray.records import Prediction
-from pada_ray.run.state import scores_of
+from pada_ray.runs.state import scores_of
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pada_ray.errors import BudgetReached, EndpointDown
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.waiting import Waiting
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.run import run_files
-from pada_ray.run.event_log import FILE, EventLog, read_events
-from pada_ray.run.state import read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import FILE, EventLog, read_events
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
 RAW = {

@@ -20,7 +20,7 @@ from pada_ray.export.chosen import chosen_model
 from pada_ray.export.merged import Unequal, compare, write_merged
 from pada_ray.export.synthetic_data import COLUMNS
 from pada_ray.records import Candidate, Message, Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 PROMPTS = [[Message(role="user", content=f"How many is {i} and 3?")] for i in range(8)]

@@ -12,6 +12,7 @@ from pada_ray.findings.confusions import Confusion, FieldCounts, confused_pairs,
 from pada_ray.records import Failure, Sample
 from pada_ray.tasks import TASKS, Knowledge, get_task
 from pada_ray.tasks.base import NOTHING
+from pada_ray.tasks.json_schema import learned
 from pada_ray.tasks.label import NO_LABEL
 
 OPTIONS = "Which is a mammal?\nA. trout\nB. whale\nC. crow"
@@ -218,3 +219,72 @@ def test_field_counts_and_what_is_made_of_them():
     assert counts["arguments.artist"].f1 == pytest.approx(0.4)
     assert math.isnan(counts["arguments.year"].recall) and counts["arguments.year"].f1 == 0
     assert math.isnan(FieldCounts().f1)
+
+
+# --- mistakes: what of it names labels, functions and kinds of error alone
+
+
+@pytest.mark.parametrize(("task", "item", "reply", "knowledge", "facts"), FACTS)
+def test_no_mistake_quotes_a_sample_or_a_reply(task, item, reply, knowledge, facts):
+    known = get_task(task, knowledge)
+    told = " ".join(m.text for m in known.mistakes(item, known.facts(item, reply)))
+    texts = {"trout", "whale", "crow", "Senj", "Zoe", "Bo", "1999", "card_lost", "6 * 9", "56", "SELECT"}
+    assert not [text for text in texts if text in told]
+
+
+SCHEMA = Knowledge(value_schema=learned([json.loads(call("Play", artist="Zoe", year=1)), json.loads(call("Stop"))]))
+
+
+@pytest.mark.parametrize(
+    ("task", "item", "reply", "knowledge", "mistakes"),
+    [
+        (
+            "label",
+            sample("label", "?", "card_arrival", "card_arrival"),
+            "card_linking",
+            LABELS,
+            [("expected card_arrival, replied card_linking", ["card_arrival", "card_linking"])],
+        ),
+        (
+            "label",
+            sample("label", "?", "card_arrival", "card_arrival"),
+            "card_lost",
+            LABELS,
+            [(f"expected card_arrival, replied {NO_LABEL}", ["card_arrival"])],
+        ),
+        (
+            "json",
+            sample("json", "?", "", call("Play", artist="Zoe", year=1999)),
+            call("Play", artist="Bo", secret="x"),
+            SCHEMA,
+            [("missing field year of Play", ["Play"]), ("wrong field artist of Play", ["Play"])],
+        ),
+        (
+            "json",
+            sample("json", "?", "", call("Play", artist="Zoe")),
+            call("Stop"),
+            SCHEMA,
+            [("expected function Play, replied Stop", ["Play", "Stop"])],
+        ),
+        (
+            "json",
+            sample("json", "?", "", call("Play", artist="Zoe")),
+            call("Play Zoe's song"),
+            SCHEMA,
+            [("expected function Play, replied an unknown one", ["Play"])],
+        ),
+        ("json", sample("json", "?", "", '{"a": 1}'), "no", None, [("the reply is no JSON", [])]),
+        ("math", *FACTS[0][1:3], None, [("an equation of the reply does not hold", [])]),
+        ("code", *FACTS[-2][1:3], None, [("NameError", [])]),
+    ],
+)
+def test_the_mistakes_of_a_reply(task, item, reply, knowledge, mistakes):
+    known = get_task(task, knowledge)
+    assert [(m.text, m.kinds) for m in known.mistakes(item, known.facts(item, reply))] == mistakes
+
+
+def test_the_kind_of_a_sample():
+    assert get_task("label").kind(sample("label", "?", "a", "card_arrival")) == "card_arrival"
+    assert get_task("json").kind(sample("json", "?", "", call("Play"))) == "Play"
+    assert get_task("json").kind(sample("json", "?", "", '{"a": 1}')) is None
+    assert get_task("math").kind(sample("math", "?", "", "1")) is None

@@ -145,3 +145,10 @@ def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch,
     )
     with pytest.raises(ConfigError, match=r"student\.dtype: bfloat16 with fine_tune\.deepspeed needs a GPU"):
         train_on_worker({"job": job.model_dump_json(), "alone": False})
+
+
+@pytest.mark.parametrize("names", [["v", "q"], ["q", "v"]])
+def test_an_adapters_config_does_not_depend_on_the_order_of_a_set(names):
+    written = module._in_order(json.dumps({"r": 1, "target_modules": names}).encode())
+    assert json.loads(written) == {"r": 1, "target_modules": ["q", "v"]}
+    assert json.loads(module._in_order(b'{"target_modules": "all-linear"}')) == {"target_modules": "all-linear"}

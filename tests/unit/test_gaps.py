@@ -1,7 +1,7 @@
 import pytest
 
 from pada_ray.findings.gaps import gaps, read_gaps
-from pada_ray.run.state import FILE, RunState, Score
+from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 

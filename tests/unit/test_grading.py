@@ -18,8 +18,8 @@ from pada_ray.llm.reply_schemas import GradeReply
 from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.prompts import Prompts
 from pada_ray.records import Message, Prediction, Sample
-from pada_ray.run import run_files
-from pada_ray.run.state import RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.state import RunState
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import FineTuneReport
 from pada_ray.teacher.grade import word_overlap

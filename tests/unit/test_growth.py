@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.growth import Stage, makespan, stages_of
-from pada_ray.run.state import FinishedStage, RunState
+from pada_ray.runs.state import FinishedStage, RunState
 
 STARTUPS = {"fine-tuning": 10.0, "evaluation": 5.0}
 

@@ -21,7 +21,7 @@ MAY_IMPORT_RAY = {
     "pada_ray/student/trainer.py",
 }
 ROOMS = {
-    "agents", "config", "data", "demo", "export", "findings", "llm", "methods", "prompts", "report", "run", "sandbox",
+    "agents", "config", "data", "demo", "export", "findings", "llm", "methods", "prompts", "report", "runs", "sandbox",
     "student", "tasks", "teacher",
 }  # fmt: skip
 FLAT = {

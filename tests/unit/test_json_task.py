@@ -9,6 +9,7 @@ from builders import batch
 from hypothesis import given as given_value
 from hypothesis import strategies as st
 
+from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.screening import Screen
 from pada_ray.config import QualityControlConfig, check_config
@@ -245,7 +246,7 @@ def test_the_screen_knows_the_task():
     seed = TRAIN[0]
     attempt = batch(1).attempts[0].model_copy(update={"seed": Seed(sample=seed)})
     of = batch(1).model_copy(update={"attempts": [attempt]})
-    screen = Screen(QualityControlConfig(), TRAIN, LeakGuard([], TRAIN), learn(TRAIN, Knowledge()))
+    screen = Screen(QualityControlConfig(), TRAIN, LeakGuard([], TRAIN), brief_on(TRAIN, learn(TRAIN, Knowledge())))
 
     def screened(question: str, reply: str) -> Candidate:
         messages = [WrittenMessage(role="user", content=question), WrittenMessage(role="assistant", content=reply)]

@@ -14,7 +14,7 @@ from builders import samples_in
 
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Message, Sample
-from pada_ray.run.state import Score
+from pada_ray.runs.state import Score
 from pada_ray.student.evaluation import fails_all
 from pada_ray.student.evaluation_job import cut
 from pada_ray.tasks import get_task

@@ -9,7 +9,7 @@ from pada_ray.records import Message, Sample
 from pada_ray.report.results import read_sweep
 from pada_ray.report.write import write_run as write_run_report
 from pada_ray.report.write import write_sweep as write_report
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 

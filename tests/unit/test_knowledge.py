@@ -17,8 +17,8 @@ from pada_ray.config import check_config, dump_config
 from pada_ray.data.splits import read_data, read_each
 from pada_ray.errors import ConfigError
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.run import run_files
-from pada_ray.run.sharing import evaluation_content
+from pada_ray.runs import run_files
+from pada_ray.runs.sharing import evaluation_content
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import fails_all
 from pada_ray.tasks import Knowledge
@@ -28,6 +28,7 @@ from pada_ray.tasks import Knowledge
 def config(tmp_path):
     paths = written(tmp_path, train=["card_arrival", "card_linking"] * 3, val=["card_arrival"], test=["age_limit"])
     raw = {"runs": str(tmp_path / "runs"), "data": paths | {"labels": LABELS}, "student": {"model": "demo"}}
+    raw["pattern_analysis"] = {"embedding": "tfidf"}
     return check_config(raw | {"llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test")
 
 
@@ -60,7 +61,8 @@ def test_a_run_without_such_a_file_knows_nothing_beyond_its_samples(tmp_path):
 
 
 def test_other_tasks_have_no_such_file(tmp_path):
-    raw = {"runs": str(tmp_path), "data": {"demo": {}, "regime": 20, "eval_samples": 5}}
+    raw = {"runs": str(tmp_path), "data": {"demo": {}, "regime": 20, "eval_samples": 5}, "student": {"model": "demo"}}
+    raw["pattern_analysis"] = {"embedding": "tfidf"}
     folder = Folder(prepare(check_config(raw | {"llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test")))
     assert not folder.exists(run_files.KNOWLEDGE)
 

@@ -17,7 +17,7 @@ from pada_ray.findings.ledger import least_calls
 from pada_ray.llm.chat import ChatReply, Usage
 from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.records import Sample
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.teacher.chat_request import read_chat_request
 from pada_ray.teacher.faults import draw_fault

@@ -5,8 +5,8 @@ import pytest
 from pada_ray.errors import ConfigError
 from pada_ray.findings.lineage import category_threshold, follow, read_lineage, table3
 from pada_ray.records import Analysis
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, RunState, Score
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 ENDPOINT = {"base_url": "offline", "model": "a"}

@@ -11,10 +11,10 @@ from pada_ray.config import check_config
 from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
-from pada_ray.run import run_files
-from pada_ray.run.event_log import read_events
-from pada_ray.run.planned_stages import planned_stages
-from pada_ray.run.state import read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.student.losses import SampleLoss, hardest
 

@@ -12,8 +12,8 @@ from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Prediction, Sample
-from pada_ray.run import run_files
-from pada_ray.run.event_log import read_events
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import read_events
 from pada_ray.storage import Folder
 
 RAW = {

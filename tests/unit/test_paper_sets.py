@@ -15,7 +15,7 @@ from pada_ray.data.paper_sets import PAPER_SETS, dataset_files, draw
 from pada_ray.data.samples import question_key
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.run.configs import check_names
+from pada_ray.runs.configs import check_names
 from pada_ray.tasks import get_task
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"

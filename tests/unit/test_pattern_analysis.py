@@ -2,10 +2,13 @@ import asyncio
 
 import pytest
 from builders import ScriptedLlm, math_sample
+from test_tasks import sample
 
-from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
+from pada_ray.agents.brief import Brief, brief_on
+from pada_ray.agents.pattern_analysis import PatternAnalysisAgent, commonest
 from pada_ray.config import PatternAnalysisConfig
-from pada_ray.records import Analysis, Failure, Pattern
+from pada_ray.records import Analysis, Failure, Mistake, MistakeCount, Pattern
+from pada_ray.tasks import Knowledge
 
 
 def agent(llm, **settings):
@@ -145,3 +148,90 @@ def test_blind_strategies_must_differ_and_one_that_stays_unreadable_is_missing()
     found = asyncio.run(agent(llm).blind_strategy_drafting(handfuls(2)))
     assert [s.cluster for s in found] == [0]
     assert "differ" in llm.requests[1].messages[-1].content
+
+
+# --- facts
+
+LABELS = Knowledge(labels=["card_arrival", "card_linking", "top_up"])
+ASKED = "Which intent does this message have?\n\nMessage: "
+MESSAGES = ["Where is my card?", "It is not here yet.", "Has it been sent?", "I wait for the post.", "No card came."]
+TRAIN = [sample("label", ASKED + said, "card_arrival", "card_arrival") for said in MESSAGES * 2]
+
+
+def confused(*pairs):
+    """Failures of the (expected, given) labels, each of a message of its own."""
+    return [
+        Failure(sample=sample("label", f"{ASKED}Message {i} of the bank", due, due), reply=given)
+        for i, (due, given) in enumerate(pairs)
+    ]
+
+
+def analysed(failed, brief):
+    llm = ScriptedLlm(analyses(*range(1, len(failed) + 1)))
+    agent = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), None, 1, 0, brief)
+    return asyncio.run(agent.error_analysis(failed)), llm.requests[0].messages[0].content
+
+
+def test_what_is_known_of_a_failure_is_shown_kept_and_clustered():
+    brief = brief_on(TRAIN, LABELS)
+    (found,), prompt = analysed(confused(("card_arrival", "card_linking")), brief)
+    assert found.facts == {"expected": "card_arrival", "given": "card_linking"}
+    assert '"facts": {' in prompt and '"given": "card_linking"' in prompt
+    assert "one of these 3 labels: card_arrival, card_linking, top_up" in prompt
+    assert '"question": "Message 0 of the bank"' in prompt and prompt.count("Which intent") == 1
+    assert found.text == "Message 0 of the bank\nexpected card_arrival; given card_linking\nsums: cause 1"
+
+
+def test_of_a_sample_that_is_right_but_hard_no_facts_are_known():
+    (found,), prompt = analysed([Failure(sample=math_sample("t"), reply=None)], Brief())
+    assert (found.facts, found.mistakes) == ({}, [])
+    assert '"facts": {' not in prompt
+
+
+def test_an_analysis_of_0_1_is_clustered_as_it_was():
+    old = Analysis.model_validate({"sample_id": "v", "error_cause": "c", "scenario_category": "s"})
+    assert old.text == "s: c"
+
+
+def test_failures_that_confuse_the_same_two_labels_stay_in_one_cluster():
+    pairs = [("card_arrival", "card_linking"), ("card_linking", "top_up"), ("top_up", "card_arrival")] * 4
+    found, _ = analysed(confused(*pairs), brief_on(TRAIN, LABELS))
+    noisy = [a.model_copy(update={"error_cause": f"the same words {i % 2}"}) for i, a in enumerate(found)]
+    labels = asyncio.run(agent(ScriptedLlm("unused")).cluster(noisy))
+    assert all(len({labels[i] for i in range(pair, 12, 3)}) == 1 for pair in range(3))
+
+
+def test_a_pattern_counts_the_mistakes_of_its_cluster_and_hands_them_to_its_strategy():
+    pairs = [("card_arrival", "card_linking")] * 3 + [("card_arrival", "top_up")] * 2 + [("top_up", "nonsense")]
+    found, _ = analysed(confused(*pairs), brief_on(TRAIN, LABELS))
+    categorized = {"category_name": "Cards", "error_pattern": "p", "representative_samples": []}
+    (one,) = asyncio.run(agent(ScriptedLlm(categorized)).pattern_categorization({0: found}))
+    assert [(m.text, m.kinds, m.times) for m in one.mistakes] == [
+        ("expected card_arrival, replied card_linking", ["card_arrival", "card_linking"], 3),
+        ("expected card_arrival, replied top_up", ["card_arrival", "top_up"], 2),
+    ]
+    llm = ScriptedLlm(drafted(1))
+    (made,) = asyncio.run(agent(llm).strategy_drafting([one]))
+    assert made.mistakes == one.mistakes
+    assert "expected card_arrival, replied card_linking: 3" in llm.requests[0].messages[0].content
+
+
+def test_of_the_mistakes_that_no_two_failures_share_some_are_shown():
+    lone = [
+        Analysis(sample_id=f"v{i}", error_cause="c", scenario_category="s", mistakes=[Mistake(text=f"m{i}")])
+        for i in range(9)
+    ]
+    assert commonest(lone) == [MistakeCount(text=f"m{i}", times=1) for i in range(5)]
+    assert commonest([]) == []
+
+
+def test_no_text_of_a_held_out_sample_is_told_to_who_drafts_strategies():
+    secret = "zanzibar"
+    failed = [Failure(sample=sample("label", f"{ASKED}{secret}", "top_up", "top_up"), reply=secret)]
+    found, _ = analysed(failed, brief_on(TRAIN, LABELS))
+    categorized = {"category_name": "Cards", "error_pattern": "p", "representative_samples": [secret]}
+    (one,) = asyncio.run(agent(ScriptedLlm(categorized)).pattern_categorization({0: found}))
+    llm = ScriptedLlm(drafted(1))
+    asyncio.run(agent(llm).strategy_drafting([one]))
+    assert secret in str(found[0].facts)
+    assert secret not in llm.requests[0].messages[0].content

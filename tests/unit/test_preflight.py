@@ -148,6 +148,9 @@ def test_an_embedding_model_is_not_asked_for_by_a_method_that_needs_none():
     of = config(method="vanilla", pattern_analysis={"embedding": "./nowhere"})
     check(of, read_data(of))
     assert "no folder" in refused(config(method="llms_as_instructors_lec", pattern_analysis={"embedding": "./nowhere"}))
+    verifying = {"verify": "agreement", "for_all_methods": True}
+    of = config(method="auggpt", pattern_analysis={"embedding": "./nowhere"}, quality_control=verifying)
+    assert "no folder" in refused(of)
 
 
 @pytest.mark.parametrize("key", ["student", "embedding"])

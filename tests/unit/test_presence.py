@@ -9,7 +9,7 @@ from pada_ray.findings.presence import PresenceScore, presences, scores_by_prese
 from pada_ray.records import Prediction, Sample
 from pada_ray.report.presence_tables import presence_table, sweep_presence_table
 from pada_ray.report.results import Sweep, SweepCell, read_run
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 

@@ -17,7 +17,7 @@ from pada_ray.errors import ConfigError, EndpointError
 from pada_ray.llm.account import Account
 from pada_ray.llm.chat import Usage
 from pada_ray.llm.database import open_database
-from pada_ray.run.state import FILE, FinishedStage, RunState
+from pada_ray.runs.state import FILE, FinishedStage, RunState
 from pada_ray.storage import Folder
 
 MODELS = [{"id": "m", "max_model_len": 32_768}, {"id": "other"}]
@@ -30,6 +30,7 @@ def config(url, runs="runs", **keys):
         "runs": str(runs),
         "data": {"demo": {}, "regime": 40, "eval_samples": 20},
         "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
         "llm": {"teacher": endpoint, "judge": endpoint | {"max_tokens": 4000}},
     }
     return check_config(raw | keys, "test")
@@ -158,6 +159,7 @@ def test_a_list_of_models_may_say_less_or_nonsense(tmp_path, models):
 
 def test_a_method_that_asks_no_llm_needs_no_endpoint(tmp_path):
     raw = {"runs": str(tmp_path), "data": {"demo": {}, "regime": 40, "eval_samples": 20}, "method": "vanilla"}
+    raw["student"] = {"model": "demo"}
     vanilla = check_config(raw, "test")
     assert vanilla.llm.teacher.base_url == "none"
     probe_runs({prepare(vanilla): vanilla}, Console(), probing=True)

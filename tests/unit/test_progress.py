@@ -17,14 +17,16 @@ from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
 from pada_ray.llm.chat import Usage
 from pada_ray.llm.waiting import Waiting
-from pada_ray.run import run_files
-from pada_ray.run.state import FinishedStage, RunState
-from pada_ray.run.time_left import Left
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FinishedStage, RunState
+from pada_ray.runs.time_left import Left
 from pada_ray.storage import Folder
 from pada_ray.student.progress import StageProgress, StageTeller
 
 RAW = {
     "data": {"demo": {}},
+    "student": {"model": "demo"},
+    "pattern_analysis": {"embedding": "tfidf"},
     "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
 }
 PAUSED = BudgetReached("the budget is reached: 10 of 10 tokens")

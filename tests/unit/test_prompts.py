@@ -6,6 +6,7 @@ import pytest
 from pada_ray.errors import ConfigError
 from pada_ray.llm.reply_schemas import (
     AnalysisReply,
+    AnswerReply,
     EvaluationReply,
     GradeReply,
     PatternCategorizationReply,
@@ -30,6 +31,7 @@ VALUES = {
         **WRITING,
     },
     **{name: {"strategy": None, **WRITING} for name in INSTRUCTIONS if name != "pattern_generation"},
+    "answering": {"examples": [], "choices": [], "questions": [{"question_id": "question-1", "question": "q"}]},
     "quality_control": {"strategy": None, "pairs": [{"sample_id": "pair-1"}]},
     "grading": {"rubric": "r", "replies": [{"reply_id": "reply-1"}]},
 }
@@ -41,10 +43,12 @@ FIELDS = {
     "strategy_drafting": StrategyReply,
     "blind_strategy_drafting": StrategyReply,
     **dict.fromkeys(INSTRUCTIONS, SampleReply),
+    "answering": AnswerReply,
     "quality_control": EvaluationReply,
     "grading": GradeReply,
 }
 KEYS = {"error_analysis": "failure-1", "strategy_drafting": "pattern-1", "quality_control": "pair-1"}
+KEYS |= {"answering": "question-1"}
 KEYS |= {"blind_strategy_drafting": "handful-1", "grading": "reply-1", **dict.fromkeys(INSTRUCTIONS, "example-1")}
 
 

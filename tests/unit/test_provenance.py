@@ -5,8 +5,8 @@ from pada_ray.errors import DataError
 from pada_ray.findings.lineage import Category, Lineage
 from pada_ray.findings.provenance import trace, turnover, what_is_left
 from pada_ray.records import Analysis, Pattern, Prediction
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, RunState, Score
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 ENDPOINT = {"base_url": "offline", "model": "a"}

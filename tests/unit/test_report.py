@@ -3,9 +3,9 @@ from rich.console import Console
 
 from pada_ray.config import dump_config
 from pada_ray.report import print_report
-from pada_ray.run import run_files
-from pada_ray.run.event_log import EventLog
-from pada_ray.run.state import FILE, RunState, Score
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import EventLog
+from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 

@@ -20,8 +20,8 @@ from pada_ray.report.results import read_run
 from pada_ray.report.tables import Column, Table, to_csv, to_latex, to_markdown
 from pada_ray.report.write import is_current
 from pada_ray.report.write import write_run as write_page
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 

@@ -13,7 +13,7 @@ from pada_ray.report.primary import compare_methods, seeds_of_the_last_look
 from pada_ray.report.results import MissingRun, read_run, read_sweep
 from pada_ray.report.write import write_run as write_run_report
 from pada_ray.report.write import write_sweep as write_report
-from pada_ray.run.state import FILE, RunState
+from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 AHEAD = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.9}

@@ -15,8 +15,8 @@ from pada_ray.report.results import read_run
 from pada_ray.report.task_tables import task_tables
 from pada_ray.report.terminal import print_report
 from pada_ray.report.write import write_run
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, RunState, scores_of
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, RunState, scores_of
 from pada_ray.storage import Folder
 from pada_ray.tasks import get_task, learn
 from pada_ray.tasks.knowledge import Knowledge

@@ -9,9 +9,9 @@ from jobs.local.run_folder import change_config, lay_out, prepare
 from pada_ray.config import check_config
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
-from pada_ray.run.configs import read_config
-from pada_ray.run.state import FILE as STATE
-from pada_ray.run.state import FinishedStage, RunState
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import FinishedStage, RunState
 from pada_ray.storage import Folder
 
 
@@ -21,6 +21,8 @@ def run(tmp_path):
     raw = {
         "runs": str(tmp_path),
         "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
         "llm": {"teacher": endpoint, "judge": endpoint},
     }
     return prepare(check_config(raw, "test"))

@@ -2,7 +2,7 @@ import pytest
 from builders import math_sample
 
 from pada_ray.config import check_config
-from pada_ray.run.plan import plan
+from pada_ray.runs.plan import plan
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 SAMPLES = {
@@ -64,6 +64,15 @@ def test_the_first_training_is_shared_by_methods_and_by_no_other_seed_or_data():
         ),
         ({"method": "train_plus_val"}, []),
         (
+            {"method": "auggpt", "quality_control": {"verify": "agreement", "for_all_methods": True}},
+            [("teacher", "rephrasing"), ("judge", "answering"), ("judge", "quality_control")],
+        ),
+        (
+            {"method": "similar", "quality_control": {"verify": "agreement", "judge": False}},
+            [("teacher", "similar_questions"), ("judge", "answering")],
+        ),
+        ({"method": "similar", "quality_control": {"judge": False}}, [("teacher", "similar_questions")]),
+        (
             {"pattern_analysis": {"enabled": False}},
             [("teacher", "error_generation"), ("judge", "quality_control")],
         ),
@@ -120,6 +129,15 @@ def test_so_few_samples_that_none_is_added():
     few = planned(SAMPLES | {"train": SAMPLES["train"][:1]})
     assert [t.samples for t in few.trainings] == [1, 1, 1]
     assert not {"pattern_generation", "quality_control"} & {c.purpose for c in few.calls}
+
+
+def test_every_vote_is_a_call():
+    def answering(**control):
+        calls = planned(method="similar", iterations=1, quality_control={"verify": "agreement"} | control).calls
+        return next(c for c in calls if c.purpose == "answering")
+
+    assert answering(votes=3).calls == 3 * answering().calls
+    assert answering(worked_examples=0).prompt_tokens < answering().prompt_tokens
 
 
 def test_without_review_every_draft_counts():

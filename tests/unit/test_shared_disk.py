@@ -11,7 +11,7 @@ from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
 from pada_ray.llm.database import open_database
 from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.resources import explain_nodes
-from pada_ray.run.configs import read_config
+from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 
 WHY = "the cluster has 3 nodes"

@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
-from pada_ray.run.shared_stages import StageClaims, StageStore
-from pada_ray.run.sharing import content_hash, model_files
-from pada_ray.run.stages import StageKeeper
-from pada_ray.run.state import read_state
+from pada_ray.runs.shared_stages import StageClaims, StageStore
+from pada_ray.runs.sharing import content_hash, model_files
+from pada_ray.runs.stages import StageKeeper
+from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
 
@@ -105,6 +105,16 @@ def test_what_was_stored_outlives_the_claims(runs):
     later = Runs(runs.path)
     assert asyncio.run(later.ask("run-1")) == "made by run-0"
     assert later.worked == []
+
+
+@pytest.mark.parametrize("damaged", [b"", b"made by run-X", None])
+def test_a_damaged_entry_is_taken_by_nobody_and_made_again(runs, damaged):
+    asyncio.run(runs.ask("run-0"))
+    weights = runs.path / "shared" / "abc" / "output" / "weights"
+    weights.unlink() if damaged is None else weights.write_bytes(damaged)
+    assert asyncio.run(runs.ask("run-1")) == "made by run-1"
+    assert asyncio.run(runs.ask("run-2")) == "made by run-1"
+    assert runs.worked == ["run-0", "run-1"]
 
 
 def test_parts_do_not_run_into_each_other():

@@ -5,8 +5,8 @@ import numpy as np
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.findings.stability import REPEATS, assess, read_stability
 from pada_ray.records import Analysis
-from pada_ray.run import run_files
-from pada_ray.run.state import FILE, RunState, Score
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 SETTINGS = PatternAnalysisConfig(embedding="tfidf", max_clusters=6)

@@ -16,7 +16,7 @@ from pada_ray.agents.clustering import embed
 from pada_ray.data.conversion import read_converted
 from pada_ray.data.splits import load_splits
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.tasks import check_named_by_data
 

@@ -6,7 +6,7 @@ from jobs.remote.package import Package
 from jobs.remote.submission import options, reaching
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
-from pada_ray.run.sweep import load_sweep
+from pada_ray.runs.sweep import load_sweep
 
 
 def test_options_reach_the_job_as_they_were_given():

@@ -4,8 +4,8 @@ import yaml
 from jobs.sweep import sweep as run_sweep
 from pada_ray.config import dump_config, load_config
 from pada_ray.errors import ConfigError
-from pada_ray.run.state import RunState
-from pada_ray.run.sweep import chosen, load_sweep, read_design, up_to, write_sweep
+from pada_ray.runs.state import RunState
+from pada_ray.runs.sweep import chosen, load_sweep, read_design, up_to, write_sweep
 from pada_ray.storage import Folder
 
 BASE = {

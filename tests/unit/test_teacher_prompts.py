@@ -1,11 +1,16 @@
 """The teacher tells the prompts apart by their tags, whatever the templates and the data say."""
 
 import json
+import random
 
 import pytest
 
+from pada_ray.demo import domain
 from pada_ray.prompts import Prompts, as_json
+from pada_ray.teacher import TeacherSettings
+from pada_ray.teacher.chat_request import read_chat_request
 from pada_ray.teacher.read_prompt import read_prompt, read_tags
+from pada_ray.teacher.replies import write_reply
 
 MESSAGES = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "3"}]
 STRATEGY = {"strategy_name": "S", "generation_approach": "Write.", "key_elements": ["one"]}
@@ -42,6 +47,7 @@ VALUES = {
     },
     "similar_questions": WRITING,
     "rephrasing": WRITING,
+    "answering": {"examples": [], "choices": [], "questions": [{"question_id": "question-1", "question": "Q"}]},
     "quality_control": {"strategy": STRATEGY, "pairs": PAIRS},
 }
 
@@ -100,3 +106,37 @@ def test_the_first_prompt_of_the_conversation_counts():
 @pytest.mark.parametrize("text", ["ping", "<pairs>", "<pairs>[", "<pairs>{}</pairs>", json.dumps(["<x>"])])
 def test_anything_else_is_no_prompt(text):
     assert read_prompt([("user", text)]) is None
+
+
+TURN = {"sample_id": "example-1", "question": "How many?", "reply": "3"}
+
+
+def test_what_is_shown_as_a_question_and_its_reply_is_written_so_too():
+    for name in ("similar_questions", "rephrasing"):
+        text = Prompts().render(name, **WRITING | {"seeds": [TURN]})
+        reply = write_reply(request(text), TeacherSettings()).text
+        written = json.loads(reply)["example-1"]
+        assert written["question"].endswith("How many?") and written["question"] != "How many?"
+
+
+@pytest.mark.parametrize(("error_rate", "replies"), [(0, ["top_up"]), (1, ["top_up", "card_arrival"])])
+def test_a_question_is_answered_as_the_most_similar_example_is(error_rate, replies):
+    worked = [{"question": "Where is my card?", "reply": "card_arrival"}, {"question": "Add money", "reply": "top_up"}]
+    asked = [{"question_id": f"question-{i}", "question": f"Add money {i}, please"} for i in range(9)]
+    text = Prompts().render("answering", examples=worked, questions=asked, choices=[])
+    said = json.loads(write_reply(request(text), TeacherSettings(judge_error_rate=error_rate)).text)
+    assert {entry["reply"] for entry in said.values()} == set(replies)
+
+
+def test_a_problem_of_the_demo_is_solved():
+    problem = domain.make("gain", "teacher", random.Random(0))
+    text = Prompts().render(
+        "answering", examples=[], questions=[{"question_id": "q-1", "question": problem.question}], choices=[]
+    )
+    for error_rate, right in ((0, True), (1, False)):
+        said = json.loads(write_reply(request(text), TeacherSettings(judge_error_rate=error_rate)).text)["q-1"]["reply"]
+        assert said.endswith(f"Answer: {problem.answer}") == right
+
+
+def request(text):
+    return read_chat_request({"model": "m", "messages": [{"role": "user", "content": text}]})

@@ -5,9 +5,9 @@ from builders import math_sample
 
 from pada_ray.config import check_config
 from pada_ray.llm.chat import Usage
-from pada_ray.run.planned_stages import planned_stages
-from pada_ray.run.state import FinishedStage, RunState, Score
-from pada_ray.run.time_left import Left, Outlook, Pace
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.state import FinishedStage, RunState, Score
+from pada_ray.runs.time_left import Left, Outlook, Pace
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 SIZES = {"train": 200, "val": 100, "test": 100}

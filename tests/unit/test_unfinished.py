@@ -10,7 +10,7 @@ from jobs.local.run_folder import prepare
 from jobs.status import status
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
-from pada_ray.run.state import FILE, RunState
+from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 

@@ -44,7 +44,7 @@ def byte_level(chat_template: str = CHATML) -> ChatEncoder:
 
 
 def sentence_piece(chat_template: str = CHATML) -> ChatEncoder:
-    """BPE that puts a space before a text and takes one away from what it decodes, as those made by SentencePiece do."""
+    """BPE that puts a space before a text and takes one from what it decodes, as those made by SentencePiece do."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("▁+[^▁\\s]*|\\s|[^▁\\s]+"), "isolated")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pada_ray.config import CHANGEABLE, Config
 from pada_ray.errors import ConfigError
-from pada_ray.run.planned_stages import planned_stages
-from pada_ray.run.state import RunState
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.state import RunState
 
 _PATTERNS = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
 _NEW_SAMPLES = ("data generation", "fine-tuning")  # methods that ask no LLM add samples by fine-tuning on them
@@ -23,7 +23,7 @@ def check_section(section: str, override: str) -> None:
     """Raises ConfigError for a section of the config that may never change after a run has started."""
     if section not in CHANGEABLE and section not in STAGES:
         raise ConfigError(
-            f"--set {override}: a run keeps its settings; only llm, budget and shared_disk may change, and "
+            f"--set {override}: a run keeps its settings; only llm, budget, shared_disk and tracking may change, and "
             f"{', '.join(STAGES)} until the first of their stages has begun"
         )
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.records import Sample, Split
-from pada_ray.run import run_files
-from pada_ray.run.expected import expected_calls
-from pada_ray.run.plan import plan
-from pada_ray.run.planned_stages import planned_stages
-from pada_ray.run.state import RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.expected import expected_calls
+from pada_ray.runs.plan import plan
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.state import RunState
 
 _QUICK = ("clustering",)  # too quick to keep a run without an estimate until it has been seen
 _LONGER = 0.1  # a stage that takes longer than expected will take this share of its time so far

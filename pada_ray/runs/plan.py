@@ -16,7 +16,7 @@ from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
 from pada_ray.records import Sample, Split
-from pada_ray.run.sharing import findings_content, fine_tuning_content, grading_content
+from pada_ray.runs.sharing import findings_content, fine_tuning_content, grading_content
 
 CLUSTERS = 6  # the middle of the paper's 2 to 10
 SENT_BACK = 0.3  # share of drafts, at every attempt
@@ -97,8 +97,9 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     instruction = method.instruction if strategies else method.error_instruction or method.instruction
     if instruction is None or not added:
         return
-    reviewed = config.quality_control.enabled and (method.reviewed or config.quality_control.for_all_methods)
-    attempts = range(1 + config.quality_control.max_regenerations) if reviewed else range(1)
+    control = config.quality_control
+    reviewed = (control.rates or control.asks_for_agreement) and (method.reviewed or control.for_all_methods)
+    attempts = range(1 + control.max_regenerations) if reviewed else range(1)
     groups = (strategies + (with_patterns and config.data_generation.error_share != 0)) or 1
     quota = added / groups
     drafts = round(added * sum(SENT_BACK**a for a in attempts))
@@ -109,8 +110,13 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     overhead += STRATEGY_TOKENS * bool(strategies)
     for _ in range(config.iterations):
         yield Calls("teacher", instruction, batches, drafts * new + batches * overhead, drafts * new)
-        if reviewed:
-            reviews = round(groups * sum(_pooled(quota, a, config.quality_control.batch_size) for a in attempts))
+        reviews = round(groups * sum(_pooled(quota, a, control.batch_size) for a in attempts))
+        if reviewed and control.asks_for_agreement:
+            asked, votes = reviews * control.votes, drafts * control.votes
+            shown = votes * (1 + control.worked_examples) * _tokens(train)
+            overhead_of_question = _overhead(config, "answering", questions=[], examples=[], choices=[])
+            yield Calls("judge", "answering", asked, shown + asked * overhead_of_question, votes * new)
+        if reviewed and control.rates:
             overhead_of_review = _overhead(config, "quality_control", strategy=strategy, pairs=[])
             read = drafts * 2 * new + reviews * (overhead_of_review + STRATEGY_TOKENS * bool(strategies))
             yield Calls("judge", "quality_control", reviews, read, drafts * REVIEW_TOKENS)

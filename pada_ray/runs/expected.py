@@ -11,9 +11,9 @@ from pada_ray.config import Config
 from pada_ray.errors import ConfigError
 from pada_ray.llm.account import Cost, money
 from pada_ray.records import Sample, Split
-from pada_ray.run.plan import Calls, plan
-from pada_ray.run.planned_stages import planned_stages
-from pada_ray.run.state import RunState
+from pada_ray.runs.plan import Calls, plan
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.state import RunState
 
 _GENERATION = "data generation"
 

@@ -3,17 +3,21 @@ made."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pada_ray.errors import DamagedFile
 from pada_ray.llm.chat import Usage
 from pada_ray.records import Prediction, Split
+from pada_ray.runs.checksums import StoredFile, sha256
 from pada_ray.storage import Folder
 
 FILE = "state.json"
+START = "start"  # stage of a run that has just begun
 
 
 class Score(BaseModel):
@@ -68,14 +72,18 @@ class RunState(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    checksum: str = ""
+    """Of the file, as it is without it. Files of version 0.1 have none."""
     name: str
     status: Literal["running", "paused", "stopped", "failed", "done"] = "running"
     """`paused`: its budget is reached, or an endpoint is down. `stopped`: by Ctrl-C, a signal or a closed terminal."""
-    stage: str = "start"
+    stage: str = START
     iteration: int = 0
     judged: bool = False
     """Whether some sample's task leaves it to the judge what fails, so that models are graded."""
     finished: dict[str, FinishedStage] = Field(default_factory=dict)
+    files: dict[str, StoredFile] = Field(default_factory=dict)
+    """What the run was laid out with, and what each finished stage wrote, by path. Runs of version 0.1 have none."""
     scores: dict[str, dict[Split, Score]] = Field(default_factory=dict)
     """By model: `base`, `iteration-0` (vanilla fine-tuning), `iteration-1`, ..."""
     counts: dict[str, dict[str, int]] = Field(default_factory=dict)
@@ -87,8 +95,32 @@ class RunState(BaseModel):
 
 
 def read_state(folder: Folder) -> RunState:
-    """The state of the run in `folder`, which has begun."""
-    return RunState.model_validate_json(folder.read_text(FILE))
+    """The state of the run in `folder`, which has begun. Raises DamagedFile."""
+    data = folder.read_bytes(FILE)
+    try:
+        state = RunState.model_validate_json(data)
+    except ValueError:
+        raise damaged_state(folder, "it cannot be read") from None
+    if state.checksum and sha256(data.replace(_sealed(state.checksum), _sealed(""), 1)) != state.checksum:
+        raise damaged_state(folder, "its content is not what was written")
+    return state.model_copy(update={"checksum": ""})
+
+
+def write_state(folder: Folder, state: RunState) -> None:
+    """Writes a state with its checksum."""
+    data = state.model_dump_json(indent=1).encode()
+    folder.write_bytes(FILE, data.replace(_sealed(""), _sealed(sha256(data)), 1))
+
+
+def damaged_state(folder: Folder, wrong: str) -> DamagedFile:
+    return DamagedFile(
+        f"{folder.at(FILE)}: damaged: {wrong}; `pada resume {folder.url} --from {START}` does every stage again; "
+        "replies that are paid for stay"
+    )
+
+
+def _sealed(checksum: str) -> bytes:
+    return f'"checksum": {json.dumps(checksum)}'.encode()
 
 
 def is_done(folder: Folder) -> bool:

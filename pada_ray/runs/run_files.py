@@ -59,10 +59,11 @@ def model(iteration: int) -> str:
 
 
 BASE = "base"
+ADAPTER = "adapter"  # folder in a model's folder
 
 
 def adapter(iteration: int) -> str:
-    return f"{model(iteration)}/adapter"
+    return f"{model(iteration)}/{ADAPTER}"
 
 
 def model_of(adapter_folder: str | None) -> str:

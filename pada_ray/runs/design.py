@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from pada_ray.errors import ConfigError
-from pada_ray.run.axes import METHOD, SEED, Label
+from pada_ray.runs.axes import METHOD, SEED, Label
 
 AGAINST = "against"
 

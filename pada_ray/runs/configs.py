@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from pada_ray.config import Config, check_config, load_config
 from pada_ray.data.paper_sets import DATASETS
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.methods import METHODS
-from pada_ray.run import run_files
+from pada_ray.runs import run_files
+from pada_ray.runs.checksums import agrees_with_header
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import BACKENDS
 
@@ -22,10 +23,18 @@ def load(path: str, overrides: list[str] | None = None) -> Config:
 
 def read_config(folder: Folder) -> Config:
     """The config that a run was made with. Raises ConfigError where the folder holds no run, or a config that does not
-    hold any more."""
+    hold any more, and DamagedFile for one that is not what was written."""
     if not folder.exists(run_files.CONFIG):
         raise ConfigError(f"{folder.url}: no run here (it has no {run_files.CONFIG})")
-    return check_config(folder.read_yaml(run_files.CONFIG), folder.at(run_files.CONFIG))
+    if not agrees_with_header(folder.read_bytes(run_files.CONFIG)):
+        raise DamagedFile(
+            f"{folder.at(run_files.CONFIG)}: damaged: its content is not what was written; restore it; keys that may "
+            f"change are changed by `pada resume {folder.url} --set KEY=VALUE`"
+        )
+    raw = folder.read_yaml(run_files.CONFIG)
+    if not isinstance(raw, dict):
+        raise DamagedFile(f"{folder.at(run_files.CONFIG)}: damaged: it holds no keys; restore it")
+    return check_config(raw, folder.at(run_files.CONFIG))
 
 
 def check_names(config: Config, source: str) -> None:

@@ -7,20 +7,25 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from pada_ray.errors import PAUSES, one_line, root_cause
+from pada_ray.errors import PAUSES, StorageError, one_line, root_cause
 from pada_ray.records import Record
-from pada_ray.run.event_log import Event, EventLog, EventName
-from pada_ray.run.shared_stages import StageStore
-from pada_ray.run.state import FILE, FinishedStage, RunState, read_state
+from pada_ray.runs import run_files
+from pada_ray.runs.checksums import StoredFile, stored
+from pada_ray.runs.event_log import Event, EventLog, EventName
+from pada_ray.runs.run_folder import RunFolder
+from pada_ray.runs.shared_stages import StageStore
+from pada_ray.runs.state import FILE, START, FinishedStage, RunState, read_state, write_state
 from pada_ray.storage import Folder
+
+LAID_OUT = ("data", run_files.PROMPTS)  # folders that a run has before it begins
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
 
 class Output(Protocol[T]):
-    """What a stage leaves in the run's folder: `path` is a file or a folder, beside which `save` writes nothing that
-    `load` needs."""
+    """What a stage leaves in the run's folder: `path` is a file or a folder. With a store of stages that runs share,
+    `save` writes nothing beside it that `load` needs."""
 
     @property
     def path(self) -> str: ...
@@ -59,15 +64,19 @@ class StageKeeper:
         store: StageStore | None = None,
         notice: Callable[[Event], None] = lambda event: None,
     ):
-        self.folder = folder
         self._store = store
         self._log = EventLog(folder, notice)
         self._known = folder.exists(FILE)
         self.state = read_state(folder) if self._known else RunState(name=name)
+        self.folder = RunFolder(folder.url, self.state.files)
         self.stage_began = time.time()
 
     def begin(self) -> None:
         """The run goes on from wherever it stands."""
+        if not self.state.files:
+            self.state.files |= _laid_out(self.folder)
+            for stage, done in self.state.finished.items():  # of version 0.1, which wrote no checksums
+                self._record(stage, done.output)
         self._transition(status="running", error=None)
         if self._known:
             self.tell("run resumed", finished_stages=len(self.state.finished))
@@ -79,8 +88,9 @@ class StageKeeper:
         root = root_cause(error)
         told = one_line(root, most=2000)
         paused = isinstance(root, PAUSES)
-        self._transition(status="paused" if paused else "failed", error=told)
-        self.tell("run paused" if paused else "run failed", error=told)
+        with contextlib.suppress(StorageError):  # of a full disk: the error that stopped the run is the one to tell
+            self._transition(status="paused" if paused else "failed", error=told)
+            self.tell("run paused" if paused else "run failed", error=told)
 
     def interrupt(self) -> None:
         """The user stops the run."""
@@ -94,6 +104,11 @@ class StageKeeper:
     def tell(self, event: EventName, **figures: Any) -> None:
         """Puts an event into the run's log."""
         self._log.add(event, self.state.stage, **figures)
+
+    def tell_once(self, event: EventName, **figures: Any) -> None:
+        """The same, unless the log has it with these figures already."""
+        if not self._log.has(event, figures):
+            self.tell(event, **figures)
 
     def count(self, model: str, **counts: int) -> None:
         """Writes counts of a model's iteration into the state."""
@@ -109,6 +124,7 @@ class StageKeeper:
         (`sharing.py`), for stages that runs may have in common.
         """
         if name in self.state.finished:
+            self.folder.check_stage(name)
             return output.load()
         self._transition(stage=name)
         self.tell("stage began")
@@ -119,6 +135,7 @@ class StageKeeper:
                 result = await work()
                 output.save(result)
             seconds = round(time.time() - self.stage_began, 2)
+            self._record(name, output.path)
             self.state.finished[name] = FinishedStage(output=output.path, seconds=seconds, shared=there)
             self.write()
         self.tell("stage ended", seconds=seconds, shared=there)
@@ -141,5 +158,16 @@ class StageKeeper:
         self.stage_began = time.time()
         self.write()
 
+    def _record(self, stage: str, output: str) -> None:
+        """Notes the checksums of what a stage wrote: all that is new in the folder of its model."""
+        new = [path for path in self.folder.files(output.partition("/")[0]) if path not in self.state.files]
+        self.state.files |= {path: stored(self.folder.read_bytes(path), stage) for path in new}
+
     def write(self) -> None:
-        self.folder.write_text(FILE, self.state.model_dump_json(indent=1))
+        write_state(self.folder, self.state)
+
+
+def _laid_out(folder: Folder) -> dict[str, StoredFile]:
+    """What a run begins with. Its config has a checksum of its own, since some keys may change."""
+    files = [path for place in LAID_OUT for path in folder.files(place)]
+    return {path: stored(folder.read_bytes(path), START) for path in files}

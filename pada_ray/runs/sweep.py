@@ -13,11 +13,11 @@ from pydantic import Field, ValidationError
 from pada_ray.config import CHANGEABLE, Config, check_config, lay_over, put, read_raw
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record
-from pada_ray.run import run_files
-from pada_ray.run.axes import METHOD, SEED, Label, setting_of
-from pada_ray.run.configs import check_names, read_config
-from pada_ray.run.design import Design, setting_key
-from pada_ray.run.state import is_done
+from pada_ray.runs import run_files
+from pada_ray.runs.axes import METHOD, SEED, Label, setting_of
+from pada_ray.runs.configs import check_names, read_config
+from pada_ray.runs.design import Design, setting_key
+from pada_ray.runs.state import is_done
 from pada_ray.storage import Folder
 
 CELLS = "cells"  # folder of the cells' runs in the sweep's folder

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 
+from pada_ray.runs.checksums import sha256
 from pada_ray.storage import Folder
 
-DONE = "done"  # file that marks an entry of the store as complete
+DONE = "done"  # file that marks an entry of the store as complete, with the checksums of its files
+OUTPUT = "output"
 
 
 class StageClaims:
@@ -60,7 +63,11 @@ class StageStore:
         """
         if not await self._claims.claim(content, run.url):
             return False
-        Folder(f"{self._url}/{content}").copy_to("output", run, output)
+        entry = Folder(f"{self._url}/{content}")
+        if not _is_whole(entry):
+            entry.remove(DONE)  # nobody takes a damaged entry: the next who needs it does the stage again
+            return await self.fetch(content, run, output)
+        entry.copy_to(OUTPUT, run, output)
         return True
 
     @contextlib.asynccontextmanager
@@ -69,7 +76,17 @@ class StageStore:
         try:
             yield
             entry = Folder(f"{self._url}/{content}")
-            run.copy_to(output, entry, "output")
-            entry.write_text(DONE, "")
+            run.copy_to(output, entry, OUTPUT)
+            entry.write_text(DONE, json.dumps(_checksums(entry)))
         finally:
             await self._claims.release(content, run.url)
+
+
+def _checksums(entry: Folder) -> dict[str, str]:
+    return {path: sha256(entry.read_bytes(path)) for path in entry.files(OUTPUT)}
+
+
+def _is_whole(entry: Folder) -> bool:
+    """Whether the output is what was stored. Version 0.1 stored no checksums."""
+    written = entry.read_bytes(DONE)
+    return not written or written == json.dumps(_checksums(entry)).encode()

@@ -1,0 +1,190 @@
+"""Keeps what a sweep with real models said, and takes its agents through it again.
+
+    python -m benchmarks.real.recording pack runs/real-table benchmarks/results/real_table
+    python -m benchmarks.real.recording replay benchmarks/results/real_table
+
+Of each finished run the archive has its config, the student's replies that the prompts were made from, the training
+sets, and the replies of teacher and judge. Another processor may reply otherwise and then ask otherwise, so the replay
+takes the student's recorded replies, trains nothing, and asks no model: it must come to the same training sets, byte
+for byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.local.run_folder import cache_file, lay_out
+from pada_ray.agents.brief import read_brief
+from pada_ray.agents.data_generation import DataGenerationAgent
+from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
+from pada_ray.agents.quality_control import QualityControlAgent
+from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
+from pada_ray.agents.screening import Screen
+from pada_ray.agents.verification import WorkedExamples
+from pada_ray.config import Config, EndpointConfig, check_config
+from pada_ray.data.splits import read_data
+from pada_ray.llm.chat import ChatReply, ChatRequest, Payer
+from pada_ray.llm.client import GatewayLlm
+from pada_ray.llm.database import open_database
+from pada_ray.llm.gateway import LlmGateway
+from pada_ray.llm.reply_cache import ReplyCache
+from pada_ray.orchestrator import Orchestrator, Workers
+from pada_ray.records import Batch, Candidate, Prediction
+from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
+from pada_ray.runs.state import is_done, read_state
+from pada_ray.runs.sweep import CELLS
+from pada_ray.runs.sweep import FILE as SWEEP
+from pada_ray.storage import Folder
+from pada_ray.student.evaluation_job import EvaluationJob
+from pada_ray.student.fine_tune import REPORT, FineTuneJob, FineTuneReport
+from pada_ray.student.losses import SampleLoss
+
+REPLIES = "replies.jsonl"
+
+
+def pack(sweep: str, out: Path) -> int:
+    """Writes `out`/CELL.tar.xz for each finished run of a sweep that asked an LLM. Returns their number."""
+    folder = Folder(sweep)
+    names = [cell["name"] for cell in folder.read_yaml(SWEEP)["cells"]]
+    runs = {name: Folder(folder.at(f"{CELLS}/{name}")) for name in names}
+    kept = [name for name, run in runs.items() if is_done(run) and read_state(run).usage]
+    out.mkdir(parents=True, exist_ok=True)
+    for name in kept:
+        with tarfile.open(out / f"{name}.tar.xz", "w:xz") as tar:
+            for file, text in sorted(_kept(runs[name]).items()):
+                entry = tarfile.TarInfo(file)
+                entry.size = len(text.encode())
+                tar.addfile(entry, io.BytesIO(text.encode()))
+    return len(kept)
+
+
+def _kept(run: Folder) -> dict[str, str]:
+    """The files of a run that a replay needs, and those that it is compared with: path -> text."""
+    config = read_config(run)
+    files = {run_files.CONFIG: run.read_text(run_files.CONFIG), REPLIES: "".join(_paid_replies(config, run))}
+    for model in read_state(run).scores:
+        files |= {
+            file: run.read_text(file)
+            for file in (run_files.predictions(model), run_files.losses(model), f"{model}/training_set.jsonl")
+            if run.exists(file)
+        }
+    return files
+
+
+def _paid_replies(config: Config, run: Folder) -> Iterator[str]:
+    """A line for each reply that the run has paid for, or found paid for, by key."""
+    db = sqlite3.connect(cache_file(config, run.url))
+    rows = db.execute("SELECT key, request, text, cut_off FROM replies ORDER BY key").fetchall()
+    for key, request, text, cut_off in rows:
+        yield json.dumps({"key": key, "request": request, "text": text, "cut_off": bool(cut_off)}, ensure_ascii=False)
+        yield "\n"
+
+
+class Recorded:
+    """The student's part of a recorded run, and data generation in this process. `place` has the archive's files."""
+
+    def __init__(self, config: Config, place: Folder, teacher: GatewayLlm, judge: GatewayLlm, run: Folder):
+        brief = read_brief(run, config.data.task)
+        train = run_files.read_samples(run, config.data.task)["train"]
+        examples = WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
+        asked = (config.prompts, config.llm.max_reasks, config.seed, brief)
+        self._writer = DataGenerationAgent(teacher, config.data_generation, *asked)
+        self._control = QualityControlAgent(judge, config.quality_control, *asked, examples)
+        self._place = place
+
+    async def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation:
+        async def write(batch: Batch) -> list[Candidate]:
+            return screen.screen(batch, await self._writer.generate(batch))
+
+        return await fill_quotas(job, write, self._control.assess)
+
+    async def fine_tune(self, job: FineTuneJob) -> FineTuneReport:
+        report = FineTuneReport(job=job.name, samples=0, left_out=0, steps=0, final_loss=0.0)
+        Folder(job.run).write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())
+        return report
+
+    async def evaluate(self, job: EvaluationJob) -> list[Prediction]:
+        return self._place.read_records(run_files.predictions(run_files.model_of(job.adapter)), Prediction)
+
+    async def losses(self, job: EvaluationJob) -> list[SampleLoss]:
+        return self._place.read_records(run_files.losses(run_files.model_of(job.adapter)), SampleLoss)
+
+
+async def replay(archive: Path) -> list[str]:
+    """The training sets that come out otherwise than recorded; none if all is as it was. Raises EndpointError where the
+    agents ask what was not asked then."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(archive) as tar:
+            tar.extractall(f"{folder}/recorded", filter="data")
+        place = Folder(f"{folder}/recorded")
+        raw = place.read_yaml(run_files.CONFIG)
+        raw |= {"shared_stages": None, "runs": folder, "name": "replay"}
+        raw["llm"] |= {"cache": None}
+        config = check_config(raw, archive.name)
+        run = Folder(lay_out(config, read_data(config), Folder(f"{folder}/replay")))
+        cache = _cache_of(place, cache_file(config, run.url))
+        llms = {
+            role: GatewayLlm(LlmGateway(_silent(getattr(config.llm, role)), cache), Payer(run=run.url), role)
+            for role in ("teacher", "judge")
+        }
+        analyst = PatternAnalysisAgent(
+            llms["teacher"],
+            config.pattern_analysis,
+            config.prompts,
+            config.llm.max_reasks,
+            config.seed,
+            read_brief(run, config.data.task),
+        )
+        recorded = Recorded(config, place, llms["teacher"], llms["judge"], run)
+        await Orchestrator(config, run.url, Workers(analyst, recorded, llms["judge"], llms["teacher"])).run()
+        sets = [run_files.training_set(i) for i in range(config.iterations + 1)]
+        return [file for file in sets if place.exists(file) and place.read_text(file) != run.read_text(file)]
+
+
+def _silent(endpoint: EndpointConfig) -> EndpointConfig:
+    """The endpoint, of which nothing is asked: what is not recorded fails at once."""
+    return endpoint.model_copy(update={"patience": 0, "max_retries": 0})
+
+
+def _cache_of(place: Folder, file: str) -> str:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    db = open_database(file)
+    cache = ReplyCache(db)
+    for line in place.read_text(REPLIES).splitlines():
+        row = json.loads(line)
+        request = ChatRequest.model_validate_json(row["request"])
+        cache.put(row["key"], request, ChatReply(text=row["text"], cut_off=row["cut_off"]))
+    db.close()
+    return file
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["pack", "replay"])
+    parser.add_argument(
+        "paths", nargs="+", help="pack: a sweep's folder and where to; replay: archives, or their folder"
+    )
+    given = parser.parse_args()
+    if given.action == "pack":
+        sweep, out = given.paths
+        print(pack(sweep, Path(out)), "runs")
+        return
+    for path in map(Path, given.paths):
+        for archive in sorted(path.glob("*.tar.xz")) if path.is_dir() else [path]:
+            differing = asyncio.run(replay(archive))
+            print(f"{archive.name}: {'differs in ' + ', '.join(differing) if differing else 'the same'}", flush=True)
+            if differing:
+                raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
