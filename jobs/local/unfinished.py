@@ -25,7 +25,7 @@ def how_to_go_on(run: str, status: str) -> str:
 
 def refuse_unfinished(config: Config, run: Folder) -> None:
     """Raises ConfigError if `run` has begun with the settings of `config`, and stands still before its end. To begin
-    another would do and pay again what is done. `llm`, `budget` and `shared_disk` do not count: they may change."""
+    another would do and pay again what is done. Keys that may change when a run is resumed do not count."""
     try:
         if not has_begun(run):
             return
