@@ -61,7 +61,7 @@ class Cast:
         beside = on_this_node(must=config.sandbox.require == "strong")
 
         def create(role: str, actor: Any, *args: Any, **options: Any) -> None:
-            options |= {"name": f"{name}: {role}", **beside}
+            options |= {"name": run_files.actor_name(folder, role), **beside}
             self._actors[role] = actor.options(**options).remote(*args)
 
         self.gateways: list[Any] = []

@@ -16,13 +16,16 @@ from pada_ray.runs.configs import check_names, load
 AnyConfig = Config | Mapping[str, Any] | str | PathLike[str]
 
 
-def run(config: AnyConfig, *, rehearse: bool = False, verbose: bool = False, probing: bool = True) -> RunResults:
+def run(
+    config: AnyConfig, *, rehearse: bool = False, new: bool = False, verbose: bool = False, probing: bool = True
+) -> RunResults:
     """Runs PaDA-Agent as `pada run` does, on this machine or on the Ray cluster that RAY_ADDRESS names, and returns
     what came of it. Call it from the main thread.
 
     Args:
         config: a Config, its keys as a mapping, or the path of a YAML file.
         rehearse: the whole loop in small, without a key, as `pada run --rehearse`.
+        new: begin another run, even if the last one of this name was stopped before its end.
         verbose: show Ray's own logs.
         probing: ask each LLM endpoint for a few tokens before the start.
 
@@ -31,7 +34,7 @@ def run(config: AnyConfig, *, rehearse: bool = False, verbose: bool = False, pro
             `pada resume RUN` goes on with it.
     """
     checked = read(config)
-    folder = prepare(rehearsed(checked) if rehearse else checked)
+    folder = prepare(rehearsed(checked) if rehearse else checked, new=new)
     drive(folder, verbose, probing=probing)
     return load_run(folder)
 

@@ -27,6 +27,9 @@ Overrides = Annotated[
 NoProbe = Annotated[
     bool, typer.Option("--no-probe", help="Do not ask the LLM endpoints for a few tokens before the start.")
 ]
+New = Annotated[
+    bool, typer.Option("--new", help="Begin another run, even if the last one of this name was stopped before its end.")
+]
 Rehearse = Annotated[
     bool,
     typer.Option(
@@ -42,6 +45,7 @@ def run(
     rehearse: Rehearse = False,
     address: Address = None,
     no_probe: NoProbe = False,
+    new: New = False,
     verbose: Verbose = False,
 ) -> None:
     """Run PaDA-Agent with the settings in CONFIG. With --address it runs as a job on that cluster, which gets a copy of
@@ -54,12 +58,12 @@ def run(
     if address is not None:
         package = read_package()
         check_files([loaded], package)
-        arguments = [inside(config, package), *options(set_, rehearse=rehearse, no_probe=no_probe, verbose=verbose)]
-        raise typer.Exit(run_as_job(address, "run", arguments, package))
+        passed = options(set_, rehearse=rehearse, no_probe=no_probe, new=new, verbose=verbose)
+        raise typer.Exit(run_as_job(address, "run", [inside(config, package), *passed], package))
     if rehearse:
         loaded = rehearsed(loaded)
         typer.echo(f"{MEANING}; student {loaded.student.model}, {loaded.data.regime} training samples")
-    drive(prepare(loaded), verbose, probing=not no_probe)
+    drive(prepare(loaded, new=new), verbose, probing=not no_probe)
     if rehearse:
         typer.echo(f"rehearsed: {MEANING}; next: pada run {config}")
 

@@ -49,6 +49,7 @@ from pada_ray.storage import Folder
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import Adapter, FineTuneJob, FineTuneReport, forget_checkpoints
 from pada_ray.student.losses import SampleLoss, hardest
+from pada_ray.student.progress import StageProgress
 from pada_ray.tasks import get_task
 
 _NEAREST = 5  # training samples that a failure draws from where its mistakes name no kind
@@ -92,6 +93,7 @@ class Orchestrator:
         self._by_id = {split: {s.id: s for s in samples} for split, samples in self._samples.items()}
         self._adapter_content: dict[int, str] = {}
         self._long_waits = LongWaits()
+        self._progress: StageProgress | None = None
 
     # These read all samples, so they are made once, and not in a run that has no use for them, or no more.
 
@@ -126,15 +128,20 @@ class Orchestrator:
         self._stages.end(best=run_files.model(best))
         return self._stages.state
 
-    async def status(self) -> tuple[RunState, float, list[Waiting]]:
-        """The state, with the tokens of this moment, when the current stage began (seconds since the epoch), and the
-        calls that have waited for long or are made again."""
+    async def status(self) -> tuple[RunState, float, StageProgress | None, list[Waiting]]:
+        """The state, with the tokens of this moment, when the current stage began (seconds since the epoch), what the
+        stage has told of itself, and the calls that have waited for long or are made again."""
         state = self._stages.state.model_copy(update={"usage": await self._workers.account.usage()})
         llms = [llm for llm in (self._workers.account, self._workers.judge) if isinstance(llm, GatewayLlm)]
-        waiting = [told for llm in llms if (told := await llm.waiting())]
+        waiting = [found for llm in llms if (found := await llm.waiting())]
         for long in self._long_waits.due(waiting):
             self._stages.tell("calls waiting", **long.model_dump())
-        return state, self._stages.stage_began, waiting
+        told = self._progress if self._progress and self._progress.stage == state.stage else None
+        return state, self._stages.stage_began, told, waiting
+
+    async def take_progress(self, told: StageProgress) -> None:
+        """A stage tells how far it has come."""
+        self._progress = told
 
     async def interrupt(self) -> None:
         """The user stops the run; whoever asks for this ends the work."""

@@ -22,18 +22,33 @@ def locked(runs: Iterable[str]) -> Iterator[None]:
             if folder.is_local and folder.exists():
                 handle = os.open(folder.url, os.O_RDONLY)
                 held.callback(os.close, handle)
-                if not _lock(handle):
+                if _lock(handle, fcntl.LOCK_EX) is False:
                     raise ConfigError(
                         f"{folder.url}: another process is at work on this run; wait until it ends, or stop it"
                     )
         yield
 
 
-def _lock(handle: int) -> bool:
+def is_at_work(run: str) -> bool | None:
+    """Whether a process works on a run, by its lock; None where locks do not tell, as in an object store."""
+    folder = Folder(run)
+    if not folder.is_local:
+        return None
+    handle = os.open(folder.url, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A shared one, so that two that ask at once do not take each other for the process at work.
+        free = _lock(handle, fcntl.LOCK_SH)
+        return None if free is None else not free
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, kind: int) -> bool | None:
+    """Whether the lock was free; None on a shared disk without locks."""
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a shared disk without locks
-        pass
+    except OSError:
+        return None
     return True

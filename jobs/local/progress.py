@@ -6,14 +6,22 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
 
 from pada_ray.config import Config
 from pada_ray.errors import PAUSES
 from pada_ray.llm.waiting import LongWaits, Waiting
+from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.run_files import read_samples
 from pada_ray.runs.state import RunState
-from pada_ray.runs.time_left import seconds_left
+from pada_ray.runs.time_left import Left, Outlook, Pace
+from pada_ray.storage import Folder
+from pada_ray.student.progress import StageProgress
 
 
 class Progress:
@@ -29,7 +37,9 @@ class Progress:
         self._warned: set[tuple[str, str]] = set()
         self._ended = 0
         self._failed = self._paused = 0
-        self._live = console.status("starting") if console.is_terminal else None
+        self._done: dict[str, float] = {}  # shares of the runs under way
+        self._outlooks: dict[str, Outlook] = {}
+        self._live = LiveLine(console) if console.is_terminal else None
         if self._single:
             console.print(f"run: {next(iter(configs))}", soft_wrap=True, highlight=False)
 
@@ -44,20 +54,33 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def show(self, run: str, state: RunState, stage_began: float, waiting: Sequence[Waiting] = ()) -> None:
+    def show(
+        self,
+        run: str,
+        state: RunState,
+        stage_began: float,
+        told: StageProgress | None = None,
+        waiting: Sequence[Waiting] = (),
+    ) -> None:
         """Called about once a second for each run under way. A stage gets one lasting line, and so does a long wait for
         an endpoint; the live line moves on."""
-        line = describe(state, self._configs[run], time.time() - stage_began)
-        if self._stages.get(run) != state.stage:
+        self._done[run] = _share(state, self._configs[run])
+        waits = ", ".join(w.describe() for w in waiting)
+        new = self._stages.get(run) != state.stage
+        line = ""
+        if self._single or (new and self._console.is_terminal):
+            left = self._outlook(run).left(state, time.time() - stage_began, pace_of(told))
+            line = describe(state, left, told)
+        if new:
             self._stages[run] = state.stage
-            if self._single or self._console.is_terminal:
+            if line:
                 self._print(line if self._single else f"{state.name}: {line}")
         self.warn(run, state)
-        told = ", ".join(w.describe() for w in waiting)
         if self._long_waits.setdefault(run, LongWaits()).due(waiting):
-            self._print(told if self._single else f"{state.name}: {told}")
+            self._print(waits if self._single else f"{state.name}: {waits}")
         if self._live:
-            self._live.update(" | ".join(part for part in (line if self._single else self._overall(), told) if part))
+            shown = line if self._single else self._overall()
+            self._live.update(" | ".join(part for part in (shown, waits) if part), told if self._single else None)
 
     def warn(self, run: str, state: RunState) -> None:
         """Each sign of a loop that goes nowhere gets one lasting line."""
@@ -75,6 +98,7 @@ class Progress:
     def ended(self, run: str, failure: Exception | None) -> None:
         """A run is over: in a sweep that is a line of its own."""
         self._ended += 1
+        self._done.pop(run, None)
         paused = isinstance(failure, PAUSES)
         self._paused += paused
         self._failed += failure is not None and not paused
@@ -89,9 +113,16 @@ class Progress:
         parts = [f"{self._ended} of {total} runs ended"]
         parts += [f"{n} {how}" for how, n in (("failed", self._failed), ("paused", self._paused)) if n]
         if self._ended:
-            left = (time.time() - self._began) / self._ended * (total - self._ended)
+            done = self._ended + sum(self._done.values())
+            left = (time.time() - self._began) / done * (total - done)
             parts.append(f"about {clock(left)} left")
         return ", ".join(parts)
+
+    def _outlook(self, run: str) -> Outlook:
+        if run not in self._outlooks:
+            config = self._configs[run]
+            self._outlooks[run] = Outlook(config, read_samples(Folder(run), config.data.task))
+        return self._outlooks[run]
 
     @property
     def _single(self) -> bool:
@@ -102,19 +133,61 @@ class Progress:
         self._console.print(f"[dim]{elapsed}[/]  {line}", soft_wrap=True, highlight=False)
 
 
-def describe(state: RunState, config: Config, stage_seconds: float) -> str:
-    """One line: stage, training samples, calls, tokens, time left."""
+class LiveLine:
+    """Text that is drawn anew in its place, over as many lines as the terminal needs for it, and below it a bar for a
+    stage that tells its steps."""
+
+    def __init__(self, console: Console):
+        columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"))
+        self._bar = Bar(*columns, console=console, auto_refresh=False)
+        self._task = self._bar.add_task("", total=None, unit="")
+        self._live = Live(Group(Text("starting"), self._bar), console=console, refresh_per_second=4, transient=True)
+
+    def start(self) -> None:
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def update(self, text: str, told: StageProgress | None) -> None:
+        total, done, unit = (told.total, told.done, told.unit) if told else (None, 0, "")
+        self._bar.update(self._task, total=total, completed=done, unit=unit)
+        self._live.update(Group(Text(text), self._bar))
+
+
+def _share(state: RunState, config: Config) -> float:
+    """How much of a run is done, by its stages."""
+    planned = planned_stages(config, state.judged)
+    return sum(name in state.finished for name in planned) / len(planned)
+
+
+def describe(state: RunState, left: Left, told: StageProgress | None = None) -> str:
+    """One line: stage, its steps, loss, training samples, calls, tokens, money, time left."""
     calls = sum(u.calls for u in state.usage)
     tokens = sum(u.prompt_tokens + u.completion_tokens for u in state.usage)
-    left, bound = seconds_left(state, config, stage_seconds)
+    usd = [u.usd for u in state.usage if u.usd is not None and not u.shared]
     samples = state.counts.get(f"iteration-{state.iteration}", {}).get("training_samples")
     parts = [
         state.stage,
-        f"{samples} training samples" if samples else "",
-        f"{calls} calls, {tokens:,} tokens" if calls else "",
-        f"{'more than ' if bound else 'about '}{clock(left)} left" if left or not bound else "",
+        f"{told.done:,} of {told.total:,} {told.unit}" if told else "",
+        f"loss {told.loss:.3f}" if told and told.loss is not None else "",
+        f"{samples:,} training samples" if samples else "",
+        f"{calls:,} calls, {tokens:,} tokens" if calls else "",
+        f"USD {sum(usd):,.2f}" if usd else "",
+        _tell(left),
     ]
     return " | ".join(part for part in parts if part)
+
+
+def pace_of(told: StageProgress | None) -> Pace | None:
+    """What a stage's progress says of its end."""
+    return Pace(told.total - told.done, told.per_second) if told and told.per_second else None
+
+
+def _tell(left: Left) -> str:
+    if left.run is not None:
+        return f"about {clock(left.run)} left"
+    return "" if left.stage is None else f"about {clock(left.stage)} left in this stage"
 
 
 def clock(seconds: float) -> str:

@@ -42,18 +42,20 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
     def end(signal_number: int, frame: FrameType | None) -> None:
         nonlocal ended_by
         if signal_number == signal.SIGHUP:
-            _forget_terminal()
+            _forget_terminal(terminal)
         elif not ended_by:
             # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
-            os.write(STDERR, f"error: {stopped}\n".encode())
+            os.write(terminal, f"error: {stopped}\n".encode())
         ended_by = signal_number
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
     with ExitStack() as outputs:
+        terminal = STDERR
         if not verbose:
             file = outputs.enter_context(open(log, "a", encoding="utf-8"))
             outputs.enter_context(redirect_stdout(file))
             outputs.enter_context(redirect_stderr(file))
+            terminal = outputs.enter_context(stderr_to(file.fileno()))
         hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Ray's processes inherit this, and outlive a terminal
         _start(verbose)
         before = signal.signal(signal.SIGTERM, end)  # Ray's own handler prints a C++ stack
@@ -74,10 +76,24 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
             signal.signal(signal.SIGHUP, hang_up)
 
 
-def _forget_terminal() -> None:
-    """Sends what is still printed nowhere: writing to a terminal that has closed is an error."""
+@contextmanager
+def stderr_to(file: int) -> Iterator[int]:
+    """Sends to `file` what is written to the process's standard error itself, past Python, as Ray's C++ parts do.
+    Yields where standard error went before."""
+    before = os.dup(STDERR)
+    os.dup2(file, STDERR)
+    try:
+        yield before
+    finally:
+        os.dup2(before, STDERR)
+        os.close(before)
+
+
+def _forget_terminal(stderr: int) -> None:
+    """Sends what is still printed nowhere: writing to a terminal that has closed is an error. `stderr` is where
+    standard error goes to, or went to before."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (STDOUT, STDERR):
+    for stream in (STDOUT, STDERR, stderr):
         if stat.S_ISCHR(os.fstat(stream).st_mode):
             os.dup2(nowhere, stream)
     os.close(nowhere)

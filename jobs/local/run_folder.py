@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from jobs.local.checks import check, check_size
 from jobs.local.lock import locked
 from jobs.local.ray_session import check_cluster
+from jobs.local.unfinished import refuse_unfinished
 from pada_ray.config import Config, check_config, dump_config, lay_over
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
@@ -25,12 +27,15 @@ from pada_ray.storage import Folder, as_lines
 from pada_ray.tasks import Knowledge
 
 
-def prepare(config: Config) -> str:
+def prepare(config: Config, *, new: bool = False) -> str:
     """Checks the config and its samples, lays out a new run, and returns the path or URL of its folder.
 
-    Raises ConfigError, DataError or NoCluster.
+    Raises ConfigError, DataError or NoCluster: unless `new` is given, also if the last run of this name has the same
+    settings and stands still before its end.
     """
     check_cluster()
+    if not new and (last := _last_folder(config)) is not None:
+        refuse_unfinished(config, last)
     samples = read_data(config)
     check(config, samples)
     return lay_out(config, samples, new_folder(config))
@@ -99,12 +104,23 @@ def _write_config(folder: Folder, config: Config) -> None:
 
 def new_folder(config: Config) -> Folder:
     """The first free folder of NAME, NAME-2, NAME-3, ... under `runs`."""
-    runs = Folder(lasting(config.runs))
-    taken = set(runs.names())
-    number = 1
-    while (name := config.name if number == 1 else f"{config.name}-{number}") in taken:
-        number += 1
-    return Folder(runs.at(name))
+    return Folder(Folder(lasting(config.runs)).at(_name(config, _taken(config) + 1)))
+
+
+def _last_folder(config: Config) -> Folder | None:
+    """The last folder of NAME, NAME-2, NAME-3, ... that is taken; None where all are free."""
+    taken = _taken(config)
+    return Folder(Folder(lasting(config.runs)).at(_name(config, taken))) if taken else None
+
+
+def _taken(config: Config) -> int:
+    """How many of NAME, NAME-2, NAME-3, ... are taken, up to the first free one."""
+    names = set(Folder(lasting(config.runs)).names())
+    return next(number for number in itertools.count() if _name(config, number + 1) not in names)
+
+
+def _name(config: Config, number: int) -> str:
+    return config.name if number == 1 else f"{config.name}-{number}"
 
 
 def lasting(path: str) -> str:

@@ -22,7 +22,7 @@ from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config, StopCondition
 from pada_ray.errors import LoopStuck, PadaError, one_line, root_cause
 from pada_ray.llm.stored_rows import check_replies
-from pada_ray.report import print_report
+from pada_ray.report import print_ending
 from pada_ray.runs.conditions import ASKED
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.run_folder import RunFolder, check_run
@@ -43,8 +43,8 @@ class RunFailed(PadaError, RuntimeError):
 
 
 def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
-    """Takes the run in folder `run` to its end and prints its tables. Raises RunFailed, or the PadaError that stopped
-    it."""
+    """Takes the run in folder `run` to its end and prints what came of it. Raises RunFailed, or the PadaError that
+    stopped it."""
     console, folder = Console(file=sys.stdout), Folder(run)
     asked = set(ASKED) - set(read_config(folder).stop_if) if console.is_terminal and sys.stdin.isatty() else set()
     failures = drive_all([run], 1, verbose, console, probing=probing, asked=asked)
@@ -54,7 +54,7 @@ def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     if failures:
         raise failures[folder.url]
     folder = RunFolder(run)
-    print_report(folder, console)
+    print_ending(folder, console)
     return read_state(folder)
 
 

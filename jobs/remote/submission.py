@@ -42,6 +42,7 @@ def options(
     only: list[str] | None = None,
     rehearse: bool = False,
     no_probe: bool = False,
+    new: bool = False,
     verbose: bool,
 ) -> list[str]:
     """The options to pass on to the job's command."""
@@ -49,6 +50,7 @@ def options(
     given += [part for place in only or [] for part in ("--only", place)]
     given += ["--rehearse"] if rehearse else []
     given += ["--no-probe"] if no_probe else []
+    given += ["--new"] if new else []
     return given + (["--verbose"] if verbose else [])
 
 

@@ -14,10 +14,12 @@ from pada_ray.report.groups import OverSeeds, groups_of, over_seeds
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, Sweep
 from pada_ray.runs import run_files
+from pada_ray.student.fine_tune import REPORT, FineTuneReport
 
 Figure = dict[str, Any]
 
 NEUTRAL = -1  # the colour of failures without a category
+_FEW_POINTS = 30  # of a curve, so that each is worth a mark
 _SPREAD = 0.06  # distance between the marks of neighbouring series, so that their intervals do not overlap
 
 
@@ -52,6 +54,43 @@ def accuracy_chart(run: Run) -> Chart | None:
     figure = _curve_figure(curves, [label(model, run.method) for model in run.models], "accuracy, %")
     about = "Accuracy of each model on every split with 95% intervals over the items."
     return Chart("accuracy", "Accuracy over the iterations", about, {"": figure})
+
+
+def loss_chart(run: Run) -> Chart | None:
+    """The loss of every fine-tuning over its steps, by model; None before there is any."""
+    curves = {model: curve for model in run.models if (curve := _loss_curve(run, model))}
+    if not curves:
+        return None
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(curve) < _FEW_POINTS else "lines",
+            "name": _plain(label(model, run.method)),
+            "x": [step for step, _ in curve],
+            "y": [loss for _, loss in curve],
+            "customdata": [_plain(label(model, run.method))] * len(curve),
+            "hovertemplate": "%{customdata}, step %{x}: %{y:.3f}<extra></extra>",
+            "meta": {"colour": colour, "strong": model == run.state.best},
+        }
+        for colour, (model, curve) in enumerate(curves.items())
+    ]
+    layout = {
+        "height": 360,
+        "xaxis": {"title": {"text": "optimiser steps"}, "showgrid": False, "zeroline": False},
+        "yaxis": {"title": {"text": "training loss"}, "rangemode": "tozero"},
+    }
+    about = "Training loss of each fine-tuning over its optimiser steps."
+    return Chart("losses", "Training loss", about, {"": {"data": traces, "layout": layout}})
+
+
+def _loss_curve(run: Run, model: str) -> list[tuple[float, float]]:
+    """Steps with the loss; by epochs for a run of 0.1, which kept no other."""
+    file = f"{model}/adapter/{REPORT}"
+    if not run.folder.exists(file):
+        return []
+    report = FineTuneReport.model_validate(run.folder.read_yaml(file))
+    each = report.steps / max(1, len(report.losses))
+    return list(report.curve) or [(each * (i + 1), loss) for i, loss in enumerate(report.losses)]
 
 
 def iteration_chart(sweep: Sweep, against: str) -> Chart | None:

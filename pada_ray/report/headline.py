@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pada_ray.config import Config
@@ -11,6 +11,7 @@ from pada_ray.findings.statistics import Comparison
 from pada_ray.llm.account import by_which_list
 from pada_ray.records import Split
 from pada_ray.report.accounts import seconds, spent
+from pada_ray.report.best import Best
 from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, Sweep, interval_over_items
@@ -25,14 +26,20 @@ class Headline(NamedTuple):
     detail: str = ""
 
 
-def run_headlines(run: Run, pairings: Sequence[Pairing]) -> list[Headline]:
-    """Accuracy of the last and the first tuned model, their difference, synthetic samples, tokens and time."""
+def run_headlines(run: Run, best: Best | None) -> list[Headline]:
+    """Accuracy of the model that the user gets and of what it was made from, its gains, synthetic samples, tokens and
+    time. Before the run knows its best model: of the last and the first tuned model."""
     split = split_for_results([run])
-    vanilla = run_files.model(0)
-    tuned = [model for model in run.models if model != run_files.BASE]
+    if best is None:
+        tuned = [model for model in run.models if model != run_files.BASE]
+        shown = [*tuned[-1:], *tuned[:1]]
+    else:
+        shown = [best.model, *(pairing.other for pairing in reversed(best.pairings))]
     headlines = [Headline("Rehearsal", "no result", MEANING)] if run.config.rehearsal else []
-    headlines += [_accuracy_headline(run, model, split) for model in dict.fromkeys([*tuned[-1:], *tuned[:1]])]
-    headlines += [_difference_headline(p, p.found) for p in pairings if p.other == vanilla and p.found]
+    headlines += [_accuracy_headline(run, model, split) for model in dict.fromkeys(shown)]
+    for pairing in reversed(best.pairings) if best else []:
+        if pairing.found:
+            headlines.append(_difference_headline(pairing, pairing.found))
     accepted, rejected = (sum(c.get(key, 0) for c in run.state.counts.values()) for key in ("accepted", "rejected"))
     if accepted or rejected:
         headlines.append(Headline("Synthetic samples", f"{accepted:,}", f"{rejected:,} drafts rejected"))
@@ -40,7 +47,7 @@ def run_headlines(run: Run, pairings: Sequence[Pairing]) -> list[Headline]:
     if total.calls:
         headlines.append(Headline("LLM tokens", f"{total.tokens:,}", _money(total.usd, [run.config])))
     if run.state.finished:
-        headlines.append(Headline("Time in stages", _duration(seconds(run))))
+        headlines.append(Headline("Time in stages", duration(seconds(run))))
     return headlines
 
 
@@ -62,7 +69,7 @@ def sweep_headlines(sweep: Sweep) -> list[Headline]:
         Headline(
             "LLM tokens", f"{total.tokens:,}", _money(total.usd, [run.config for run in runs]) if total.calls else ""
         ),
-        Headline("Time in stages", _duration(sum(map(seconds, runs)))),
+        Headline("Time in stages", duration(sum(map(seconds, runs)))),
     ]
 
 
@@ -79,14 +86,15 @@ def _difference_headline(pairing: Pairing, found: Comparison) -> Headline:
     points = text_of(found.difference, Column("", "signed"))
     interval = text_of((found.low, found.high), Column("", "interval"))
     p = text_of(pairing.corrected, Column("", "p"))
-    return Headline("Gain over vanilla", f"{points} points", f"95% {interval}, p\u00a0{p}")
+    name = "base" if pairing.other == run_files.BASE else "vanilla"
+    return Headline(f"Gain over {name}", f"{points} points", f"95% {interval}, p\u00a0{p}")
 
 
 def _money(usd: float | None, configs: Iterable[Config]) -> str:
     return "no price configured" if usd is None else f"USD {usd:,.2f}{by_which_list(configs)}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     hours, minutes = int(seconds // 3600), int(seconds % 3600 // 60)
     if hours:
         return f"{hours} h {minutes} min"

@@ -1,10 +1,10 @@
-"""The items that a page lists: synthetic samples with their seeds, and val items under every model."""
+"""The items that a page lists: synthetic samples with their seeds, and val and test items under every model."""
 
 from __future__ import annotations
 
 from pada_ray.findings.lineage import read_all_findings
 from pada_ray.methods import METHODS
-from pada_ray.records import Candidate, Message, Ratings, Record, Sample, WrittenMessage
+from pada_ray.records import Candidate, Message, Ratings, Record, Sample, Split, WrittenMessage
 from pada_ray.report.results import Run
 from pada_ray.runs import run_files
 
@@ -34,8 +34,8 @@ class SampleEntry(Record):
     versions: list[Version]
 
 
-class ValStep(Record):
-    """The result of one model on a val item, with the error analysis of a failure."""
+class ItemStep(Record):
+    """The result of one model on an item, with the error analysis of a val failure."""
 
     model: str
     failed: bool | None  # None is unscored
@@ -47,16 +47,17 @@ class ValStep(Record):
     cause: str | None = None
 
 
-class ValEntry(Record):
+class ItemEntry(Record):
     id: str
     messages: list[Message]
-    steps: list[ValStep]
+    steps: list[ItemStep]
 
 
 class PageItems(Record):
     seeds: dict[str, list[Message]]  # the samples that `samples` refer to
     samples: list[SampleEntry]
-    val: list[ValEntry]
+    val: list[ItemEntry]
+    test: list[ItemEntry]
 
 
 def read_items(run: Run) -> PageItems:
@@ -64,7 +65,12 @@ def read_items(run: Run) -> PageItems:
     samples = [entry for i in range(1, len(run.models) + 1) for entry in _sample_entries(run, i)]
     texts = run.texts(METHODS[run.config.method].seeds)
     seeds = {entry.seed for entry in samples}
-    return PageItems(seeds={i: m for i, m in texts.items() if i in seeds}, samples=samples, val=_val_entries(run))
+    return PageItems(
+        seeds={i: m for i, m in texts.items() if i in seeds},
+        samples=samples,
+        val=_item_entries(run, "val"),
+        test=_item_entries(run, "test"),
+    )
 
 
 def _sample_entries(run: Run, iteration: int) -> list[SampleEntry]:
@@ -105,18 +111,19 @@ def _version(candidate: Candidate) -> Version:
     )
 
 
-def _val_entries(run: Run) -> list[ValEntry]:
-    replies = {model: found for model in run.models if (found := run.predictions(model, "val"))}
+def _item_entries(run: Run, split: Split) -> list[ItemEntry]:
+    replies = {model: found for model in run.models if (found := run.predictions(model, split))}
     if not replies:
         return []
-    findings = {run_files.model(f.iteration - 1): f for f in read_all_findings(run.folder)}
+    of_val = read_all_findings(run.folder) if split == "val" else []
+    findings = {run_files.model(f.iteration - 1): f for f in of_val}
     causes = {model: {a.sample_id: a.error_cause for a in f.analyses} for model, f in findings.items()}
 
-    def step(model: str, item: str) -> ValStep:
+    def step(model: str, item: str) -> ItemStep:
         prediction = replies[model][item]
         found = findings.get(model)
         cluster = found.clusters.get(item) if found else None
-        return ValStep(
+        return ItemStep(
             model=model,
             failed=prediction.failed,
             reply=prediction.reply,
@@ -128,7 +135,7 @@ def _val_entries(run: Run) -> list[ValEntry]:
         )
 
     return [
-        ValEntry(id=item, messages=messages, steps=[step(model, item) for model in replies])
-        for item, messages in run.texts("val").items()
+        ItemEntry(id=item, messages=messages, steps=[step(model, item) for model in replies])
+        for item, messages in run.texts(split).items()
         if all(item in predictions for predictions in replies.values())
     ]

@@ -147,10 +147,11 @@ class RunResults:
 
     @cached_property
     def _contents(self) -> tuple[list[Any], list[Any]]:
+        from pada_ray.report.best import best_model
         from pada_ray.report.evidence import read_evidence
         from pada_ray.report.write import run_contents
 
-        _, tables, charts = run_contents(self.run, read_evidence(self.run))
+        _, tables, charts = run_contents(self.run, read_evidence(self.run), best_model(self.run))
         return tables, charts
 
     def __repr__(self) -> str:

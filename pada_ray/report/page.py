@@ -21,6 +21,7 @@ import jinja2
 
 from pada_ray.config import dump_config
 from pada_ray.printable import visible
+from pada_ray.report.best import Best, examples
 from pada_ray.report.charts import Chart
 from pada_ray.report.evidence import Evidence
 from pada_ray.report.headline import Headline
@@ -30,7 +31,7 @@ from pada_ray.report.tables import Table, groups_of_rows, text_of
 
 _HERE = Path(__file__).parent
 CHART_LIBRARY = _HERE / "vendor" / "plotly-basic.min.js"
-_SCRIPTS = ("tables.js", "charts.js", "items.js")
+_SCRIPTS = ("tables.js", "charts.js", "items.js", "fold.js")
 
 
 class Contents(NamedTuple):
@@ -41,8 +42,8 @@ class Contents(NamedTuple):
     charts: dict[str, Chart]
 
 
-def run_page(run: Run, contents: Contents, evidence: Evidence, items: PageItems) -> str:
-    """The page of a run, finished or not."""
+def run_page(run: Run, contents: Contents, evidence: Evidence, items: PageItems, best: Best | None) -> str:
+    """The page of a run, finished or not. `best` is None before the run knows its best model."""
     return _render(
         "run.html.jinja",
         contents,
@@ -52,6 +53,8 @@ def run_page(run: Run, contents: Contents, evidence: Evidence, items: PageItems)
         run=run,
         evidence=evidence,
         items=items,
+        best=best,
+        examples=examples(run, best) if best else [],
         colours={i: category.id for i, category in enumerate(evidence.lineage.categories)},
         config=dump_config(run.config),
     )

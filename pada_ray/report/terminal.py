@@ -1,4 +1,4 @@
-"""The report on the terminal: the tables of a run, at its end and by `pada show`, and those of a sweep."""
+"""The report on the terminal: the end of a run, its tables by `pada show`, and those of a sweep."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ def print_report(folder: Folder, console: Console) -> None:
         show(run_tables.quality_table({iteration: groups}))
     show(run_tables.token_table(run))
     console.print(files_table(folder, run.state))
+
+
+def print_ending(folder: Folder, console: Console) -> None:
+    """Prints what came of a run that is done, on one screen."""
+    from pada_ray.report import ending  # which loads numpy, as above
+
+    ending.print_ending(folder, console)
 
 
 def printed(table: tables.Table, notes: bool = True) -> Group:

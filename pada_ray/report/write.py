@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.report import presence_tables, result_tables, run_tables, sweep_tables
-from pada_ray.report.charts import Chart, accuracy_chart, category_chart, difference_chart, iteration_chart
+from pada_ray.report.best import Best, best_model
+from pada_ray.report.charts import Chart, accuracy_chart, category_chart, difference_chart, iteration_chart, loss_chart
 from pada_ray.report.comparison import compare_models, is_ablation, reference, split_for_results
 from pada_ray.report.evidence import Evidence, read_evidence
 from pada_ray.report.groups import groups_of
@@ -29,14 +30,15 @@ _HEAD = 300  # bytes at the start of a page that contain its stamp
 def write_run(run: Run, out: Folder) -> None:
     """Writes `index.html` and `tables/` of a run, finished or not, into `out`."""
     evidence = read_evidence(run)
-    headlines, tables, charts = run_contents(run, evidence)
+    best = best_model(run)
+    headlines, tables, charts = run_contents(run, evidence, best)
     contents = Contents(
         headlines=headlines, tables=_write_tables(tables, out), charts={chart.name: chart for chart in charts}
     )
-    out.write_text(PAGE, run_page(run, contents, evidence, read_items(run)))
+    out.write_text(PAGE, run_page(run, contents, evidence, read_items(run), best))
 
 
-def run_contents(run: Run, evidence: Evidence) -> tuple[list[Headline], list[Table], list[Chart]]:
+def run_contents(run: Run, evidence: Evidence, best: Best | None) -> tuple[list[Headline], list[Table], list[Chart]]:
     """What the report of a run says: headlines, tables (some without rows), and charts."""
     pairings = compare_models(run, run.final, [m for m in run.models if m != run.final]) if run.final else []
     tables = [
@@ -54,8 +56,8 @@ def run_contents(run: Run, evidence: Evidence) -> tuple[list[Headline], list[Tab
         run_tables.token_table(run),
         run_tables.time_table(run),
     ]
-    charts = [accuracy_chart(run), category_chart(run, evidence)]
-    return run_headlines(run, pairings), tables, [chart for chart in charts if chart]
+    charts = [accuracy_chart(run), loss_chart(run), category_chart(run, evidence)]
+    return run_headlines(run, best), tables, [chart for chart in charts if chart]
 
 
 def write_sweep(sweep: Sweep, out: Folder, against: str | None = None) -> dict[str, Table]:

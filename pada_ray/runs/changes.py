@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pada_ray.config import CHANGEABLE, Config
 from pada_ray.errors import ConfigError
+from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.runs.state import RunState
-from pada_ray.runs.time_left import planned_stages
 
 _PATTERNS = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
 _NEW_SAMPLES = ("data generation", "fine-tuning")  # methods that ask no LLM add samples by fine-tuning on them

@@ -12,8 +12,8 @@ from pada_ray.errors import ConfigError
 from pada_ray.llm.account import Cost, money
 from pada_ray.records import Sample, Split
 from pada_ray.runs.plan import Calls, plan
+from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.runs.state import RunState
-from pada_ray.runs.time_left import planned_stages
 
 _GENERATION = "data generation"
 

@@ -18,6 +18,11 @@ def run_name(folder: str) -> str:
     return folder.rstrip("/").rpartition("/")[2]
 
 
+def actor_name(folder: str, role: str) -> str:
+    """What Ray calls the actor with a role in the run in a folder, such as `demo: orchestrator`."""
+    return f"{run_name(folder)}: {role}"
+
+
 def split(name: Split) -> str:
     """The samples of a split as the run uses them."""
     return f"data/{name}.jsonl"

@@ -11,6 +11,7 @@ from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.runs import run_files
 from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
+from pada_ray.student.progress import teller_of
 from pada_ray.tasks import get_task
 
 _BLOCKS_PER_WORKER = 8
@@ -64,8 +65,14 @@ def _answers(job: EvaluationJob, samples: Sequence[Sample], asked: Asked) -> lis
         if job.resident is None
         else _from_resident(job, asked, dataset)
     )
-    rows.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: {STAGE[asked]}")
-    return [text for row in rows.take_all() for text in row["answers"]]
+    stage = f"{run_files.model_of(job.adapter)}: {STAGE[asked]}"
+    rows.set_name(f"{run_files.run_name(job.run)}: {stage}")
+    teller = teller_of(job.run, stage, "samples")
+    answers: list[str] = []
+    for row in rows.iter_rows():
+        answers += row["answers"]
+        teller.tell(len(answers), len(samples))
+    return answers
 
 
 def _from_workers(job: EvaluationJob, asked: Asked, dataset: Any, batches: int) -> Any:

@@ -30,6 +30,7 @@ class FineTuneReport(Record):
     steps: int
     final_loss: float  # mean over the last epoch
     losses: tuple[float, ...] = ()  # mean over each epoch
+    curve: tuple[tuple[int, float], ...] = ()  # step, and the mean since the point before; runs of 0.1 have none
     workers: int = 1  # at the end
 
 
@@ -107,6 +108,7 @@ def _write_adapter(job: FineTuneJob, checkpoint: Path, figures: dict[str, Any]) 
         steps=figures["steps"],
         final_loss=figures["loss"],
         losses=figures["losses"],
+        curve=figures.get("curve", ()),
         workers=figures["workers"],
     )
     run.write_yaml(f"{job.adapter}/{REPORT}", report.model_dump())

@@ -16,6 +16,7 @@ from typing import Any
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
+from pada_ray.runs.run_files import model_of
 from pada_ray.runs.run_folder import RunFolder
 from pada_ray.storage import Folder, check_free, telling_a_full_disk
 from pada_ray.student.checkpoints import OwnCheckpoints
@@ -46,6 +47,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     from pada_ray.student.chat_encoder import encode_all, load_encoder, nothing_to_train_on
     from pada_ray.student.dropout import with_fast_dropout
     from pada_ray.student.micro_batches import MicroBatches, passes_for
+    from pada_ray.student.progress import teller_of
     from pada_ray.student.trainer import Report, Trainer
 
     job = _on_this_device(FineTuneJob.model_validate_json(config["job"]))
@@ -72,7 +74,11 @@ def train_on_worker(config: dict[str, Any]) -> None:
             fitting,
             MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
             encoder.tokenizer,
-            Report({"samples": len(fitting), "left_out": len(long) + len(refused), "workers": workers}, own),
+            Report(
+                {"samples": len(fitting), "left_out": len(long) + len(refused), "workers": workers},
+                own,
+                None if rank else teller_of(job.run, f"{model_of(job.adapter)}: fine-tuning", "steps"),
+            ),
         )
         last = _checkpoint_of_ray_train() if own is None else own.folder()
         with last as checkpoint, telling_a_full_disk(output):
@@ -167,7 +173,8 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
         dataloader_pin_memory=gpu,
         ddp_find_unused_parameters=False,
         remove_unused_columns=False,
-        logging_strategy="epoch",
+        logging_strategy="steps",
+        logging_steps=1,
         save_strategy="epoch",
         save_total_limit=1,
         report_to="none",

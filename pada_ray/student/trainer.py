@@ -3,9 +3,11 @@ where there is something to learn."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -17,6 +19,10 @@ from transformers.trainer_utils import get_last_checkpoint
 from pada_ray.student.chat_encoder import IGNORED, Encoded
 from pada_ray.student.checkpoints import OwnCheckpoints
 from pada_ray.student.micro_batches import EpochLoader, MicroBatches
+from pada_ray.student.progress import StageTeller
+
+POINTS = 200  # of a loss curve, at most
+_ROUNDING = 1e-4  # transformers rounds the epoch of a step
 
 
 class Trainer(transformers.Trainer):
@@ -93,22 +99,48 @@ def _logits_only_at(learned: torch.Tensor, head: torch.nn.Module | None) -> Iter
 
 
 class Report(RayTrainReportCallback):
-    """Reports each epoch's checkpoint with its figures to Ray Train, and to `own` checkpoints where there are some.
+    """Reports each epoch's checkpoint with its figures to Ray Train, and to `own` checkpoints where there are some, and
+    each step to `teller`.
 
     All workers report theirs, and what they hold is put together: DeepSpeed's optimiser state is split among them.
     """
 
-    def __init__(self, figures: dict[str, Any], own: OwnCheckpoints | None):
+    def __init__(self, figures: dict[str, Any], own: OwnCheckpoints | None, teller: StageTeller | None = None):
         super().__init__()
         self._figures = figures
         self._own = own
+        self._teller = teller
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell(state)
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._tell(state)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        figures = self._figures | {"steps": state.global_step, "losses": losses, "loss": losses[-1]}
+        figures = self._figures | {"steps": state.global_step, **loss_figures(state.log_history)}
         if self._own is not None:
             self._own.keep(Path(get_last_checkpoint(args.output_dir)), figures)
             return
         state.log_history.append(figures)
         super().on_save(args, state, control, **kwargs)
         state.log_history.pop()
+
+    def _tell(self, state: Any) -> None:
+        if self._teller is not None:
+            losses = [entry["loss"] for entry in state.log_history[-2:] if "loss" in entry]
+            self._teller.tell(state.global_step, state.max_steps, losses[-1] if losses else None)
+
+
+def loss_figures(log: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of a log with the loss of every step: its mean over each epoch, over the last one, and over stretches of steps,
+    `POINTS` of them at most, each with its last step."""
+    steps = [(entry["step"], entry["epoch"], entry["loss"]) for entry in log if "loss" in entry]
+    by_epoch: dict[int, list[float]] = {}
+    for _, epoch, loss in steps:  # an epoch ends with its number: 1.0 is the end of the first
+        by_epoch.setdefault(math.ceil(epoch - _ROUNDING), []).append(loss)
+    losses = [fmean(of_epoch) for of_epoch in by_epoch.values()]
+    size = -(-len(steps) // POINTS)
+    stretches = [steps[i : i + size] for i in range(0, len(steps), size)]
+    curve = [(stretch[-1][0], fmean(loss for *_, loss in stretch)) for stretch in stretches]
+    return {"losses": losses, "loss": losses[-1], "curve": curve}

@@ -221,6 +221,23 @@ def test_narrow_screens_scroll_tables_and_not_the_page(browser, page, request):
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_on_a_phone_sections_fold_and_open_by_their_links(browser, run_page):
+    opened = Opened(browser, run_page, viewport={"width": 390, "height": 844})
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollHeight") < 14_000
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(
+        "[...document.querySelectorAll('.fold')].filter((f) => f.open).map((f) => f.parentElement.id)"
+    ) == [
+        "model",
+        "accuracy",
+    ]
+    page.locator("nav a[href='#test']").click()
+    opened.tells("test", "20 of 20")
+    assert page.locator("#items-test li").first.is_visible()
+    assert opened.wrong == []
+
+
 def test_a_sweep_sorts_filters_chooses_and_leads_to_its_cells(browser, sweep_page):
     opened = Opened(browser, sweep_page)
     page = opened.page

@@ -168,7 +168,8 @@ def test_a_run_on_nonsense_ends_and_says_what_is_missing(server, tmp_path):
     }
     small = {"data.regime": 16, "data.eval_samples": 8, "fine_tune.epochs": 1}
     small |= {"llm.max_reasks": 1, "data_generation.candidate_budget": 1}
-    said = pada("run", str(ROOT / "configs/demo.yaml"), *settings(**endpoint, **small), cwd=tmp_path).stdout
+    pada("run", str(ROOT / "configs/demo.yaml"), *settings(**endpoint, **small), cwd=tmp_path)
+    said = pada("show", "runs/demo", cwd=tmp_path).stdout
     state = read_state(tmp_path / "runs" / "demo")
     counts = state.counts["iteration-1"]
     assert state.status == "done"

@@ -74,7 +74,7 @@ USE = """
 import asyncio, sys
 from pada_ray.runs.configs import load
 from pada_ray.runs.plan import plan
-from pada_ray.runs.time_left import planned_stages
+from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.data.splits import read_data
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.runs import run_files

@@ -17,6 +17,7 @@ MAY_IMPORT_RAY = {
     "pada_ray/student/evaluation_vllm.py",
     "pada_ray/student/fine_tune.py",
     "pada_ray/student/fine_tune_worker.py",
+    "pada_ray/student/progress.py",
     "pada_ray/student/trainer.py",
 }
 ROOMS = {

@@ -13,8 +13,8 @@ from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import read_events
+from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.runs.state import read_state
-from pada_ray.runs.time_left import planned_stages
 from pada_ray.storage import Folder
 from pada_ray.student.losses import SampleLoss, hardest
 

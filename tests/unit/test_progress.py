@@ -1,20 +1,27 @@
 """What the terminal says of a sweep's runs, and how the sweep ends."""
 
 import io
+import re
 import time
 
 import pytest
 import yaml
+from builders import math_sample
 from rich.console import Console
 
 from jobs import sweep
 from jobs.local import runner
-from jobs.local.progress import Progress
+from jobs.local.progress import Progress, describe
 from jobs.local.runner import RunFailed, stop
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
+from pada_ray.llm.chat import Usage
 from pada_ray.llm.waiting import Waiting
-from pada_ray.runs.state import RunState
+from pada_ray.runs import run_files
+from pada_ray.runs.state import FinishedStage, RunState
+from pada_ray.runs.time_left import Left
+from pada_ray.storage import Folder
+from pada_ray.student.progress import StageProgress, StageTeller
 
 RAW = {
     "data": {"demo": {}},
@@ -68,16 +75,28 @@ def test_a_sweep_with_a_failed_run_has_failed(told):
     assert "1 of 5 runs failed, 1 are paused, the others are done; the first: http://x (m) is down" in str(ended)
 
 
-def test_calls_that_wait_are_told_on_a_terminal_at_once_and_elsewhere_when_it_is_long():
+@pytest.fixture
+def laid_out(tmp_path):
+    """The folder of a run that has its samples."""
+    folder = Folder(str(tmp_path / "one"))
+    for split in ("train", "val", "test"):
+        folder.write_records(run_files.split(split), [math_sample(f"{split}-{i}") for i in range(20)])
+    return folder.url
+
+
+def test_calls_that_wait_are_told_on_a_terminal_at_once_and_elsewhere_when_it_is_long(laid_out):
     config = check_config(RAW | {"name": "one"}, "test")
     state = RunState(name="one", stage="iteration-1: error analysis")
 
     def shown(*seconds, terminal):
         out = io.StringIO()
-        with Progress(Console(file=out, width=200, force_terminal=terminal), {"one": config}) as progress:
+        with Progress(Console(file=out, width=200, force_terminal=terminal), {laid_out: config}) as progress:
             for waited in seconds:
                 progress.show(
-                    "one", state, 0.0, [Waiting(role="teacher", calls=4, seconds=waited, retried=2, reason="timeout")]
+                    laid_out,
+                    state,
+                    0.0,
+                    waiting=[Waiting(role="teacher", calls=4, seconds=waited, retried=2, reason="timeout")],
                 )
                 time.sleep(0.15 * terminal)
         return out.getvalue()
@@ -134,3 +153,65 @@ def test_whatever_ends_a_run_names_it_in_the_command_to_go_on_with(monkeypatch):
         told = runner._explained(e, "runs/a")
         assert str(told).count("continue with `pada resume runs/a`") == 1
         assert isinstance(told, type(e) if isinstance(e, PadaError) else RunFailed)
+
+
+STAGE = "iteration-1: fine-tuning"
+
+
+def test_the_line_tells_stage_steps_loss_samples_calls_money_and_time_left():
+    usage = {"role": "teacher", "purpose": "error_analysis", "prompt_tokens": 900, "completion_tokens": 100}
+    state = RunState(
+        name="one",
+        stage=STAGE,
+        iteration=1,
+        counts={"iteration-1": {"training_samples": 1500}},
+        usage=[Usage(calls=10, usd=1.25, **usage), Usage(calls=3, usd=9.0, shared=True, **usage)],
+    )
+    told = StageProgress(stage=STAGE, done=12, total=40, unit="steps", loss=0.5)
+    assert describe(state, Left(30, 90), told) == (
+        "iteration-1: fine-tuning | 12 of 40 steps | loss 0.500 | 1,500 training samples | 13 calls, 2,000 tokens | "
+        "USD 1.25 | about 1:30 left"
+    )
+    assert describe(RunState(name="one", stage=STAGE), Left(30, None)) == f"{STAGE} | about 0:30 left in this stage"
+    assert describe(RunState(name="one", stage=STAGE), Left(None, None)) == STAGE
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_on_a_terminal_of_any_width_the_live_line_is_whole_and_moves_on(laid_out, width):
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=True)
+    state = RunState(name="one", stage=STAGE, finished={"base: evaluation": FinishedStage(output="x", seconds=9)})
+    with Progress(console, {laid_out: check_config(RAW, "test")}) as progress:
+        for done in (10, 30):
+            told = StageProgress(stage=STAGE, done=done, total=40, unit="steps", per_second=0.1, loss=2.0)
+            progress.show(laid_out, state, time.time(), told)
+            time.sleep(0.4)
+    shown = " ".join(re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", out.getvalue()).split())
+    for text in ("10/40 steps", "30/40 steps", "loss 2.000", "about 5:00 left", "about 1:40 left"):
+        assert text in shown
+    assert "…" not in shown
+
+
+def test_a_stage_tells_its_pace_without_the_time_before_its_first_step():
+    sent = []
+    teller = StageTeller(STAGE, "steps", sent.append)
+    time.sleep(0.2)  # the model is loaded
+    teller.tell(0, 10)
+    teller.tell(1, 10, 3.0)  # too soon after the first message
+    time.sleep(0.1)
+    teller.tell(10, 10, 2.0)
+    assert [(told.done, told.loss) for told in sent] == [(0, None), (10, 2.0)]
+    assert sent[0].per_second is None
+    assert 50 < sent[1].per_second <= 100
+
+
+def test_the_time_left_of_a_sweep_counts_what_its_runs_have_done_so_far(laid_out):
+    vanilla = check_config(RAW | {"method": "vanilla"}, "test")
+    out = io.StringIO()
+    progress = Progress(Console(file=out, width=200), {"other": vanilla, laid_out: vanilla})
+    progress._began -= 90
+    finished = {"base: evaluation": FinishedStage(output="x", seconds=9)}
+    finished["iteration-0: fine-tuning"] = FinishedStage(output="x", seconds=9)
+    progress.show(laid_out, RunState(name="b", stage="iteration-0: evaluation", finished=finished), time.time())
+    progress.ended("other", None)
+    assert "1 of 2 runs ended, about 0:18 left" in out.getvalue()  # of 2 runs, 1 and two thirds are done

@@ -1,9 +1,11 @@
-"""Ray's token, before there is a Ray."""
+"""Ray's token, before there is a Ray, and where what Ray prints goes."""
 
 from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -54,3 +56,33 @@ def test_a_token_that_cannot_be_kept_is_said_in_one_line(token):
     token.parent.write_text("a file where the folder should be")
     with pytest.raises(NoCluster, match=r"auth_token: Ray's token cannot be kept from other users: .*; see to it by"):
         keep_token()
+
+
+RAW_LINES = """
+import os, subprocess, sys, types
+sys.modules["ray"] = types.SimpleNamespace(shutdown=lambda: os.write(2, b"core_worker.cc: shutting down\\n"))
+from rich.console import Console
+from jobs.local import ray_session
+ray_session._start = lambda verbose: os.write(2, b"task_manager.cc: task failed\\n")
+console = Console(file=sys.stdout)
+with ray_session.connected(sys.argv[2] == "verbose", sys.argv[1], "stopped"):
+    print("a library's line", file=sys.stderr, flush=True)
+    subprocess.run(["sh", "-c", "echo raylet >&2"])
+    console.print("the live line")
+print("error: in one line", file=sys.stderr)
+"""
+RAYS_OWN = ("core_worker.cc", "task_manager.cc", "a library's line", "raylet")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_raw_lines_of_ray_go_to_the_log_and_never_to_the_terminal(tmp_path, verbose):
+    log = tmp_path / "driver.log"
+    log.touch()
+    command = [sys.executable, "-c", RAW_LINES, str(log), "verbose" if verbose else ""]
+    path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=path, check=True)
+    assert done.stdout == "the live line\n"
+    assert done.stderr.endswith("error: in one line\n")
+    for line in RAYS_OWN:
+        assert (line in done.stderr) == verbose
+        assert (line in log.read_text()) == (not verbose)

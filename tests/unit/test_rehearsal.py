@@ -104,7 +104,7 @@ def test_a_model_in_the_cache_of_the_hub_is_at_hand(tmp_path, monkeypatch):
 
 def test_the_command_says_before_and_after_that_its_numbers_mean_nothing(tmp_path, monkeypatch, capsys):
     ran = []
-    monkeypatch.setattr(command, "prepare", lambda loaded: ran.append(loaded) or "runs/a")
+    monkeypatch.setattr(command, "prepare", lambda loaded, **_: ran.append(loaded) or "runs/a")
     monkeypatch.setattr(command, "drive", lambda *_, **__: None)
     file = tmp_path / "a.yaml"
     file.write_text("{name: a, data: {demo: {}}, llm: {teacher: {base_url: 'https://x/v1', model: m}}}")
@@ -125,4 +125,4 @@ def test_tables_and_report_say_so_too(tmp_path):
         console = Console(width=100, record=True, file=io.StringIO())
         print_report(folder, console)
         assert (MEANING in console.export_text()) is rehearsed
-        assert (run_headlines(read_run(folder), [])[0].name == "Rehearsal") is rehearsed
+        assert (run_headlines(read_run(folder), None)[0].name == "Rehearsal") is rehearsed

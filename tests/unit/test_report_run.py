@@ -254,6 +254,82 @@ def test_a_run_that_has_not_begun(folder):
     assert "Status: <b>prepared</b>" in folder.read_text("report/index.html")
 
 
+LOST = {"base": 0.1, "iteration-0": 0.75, "iteration-1": 0.5}
+
+
+def headlines(text) -> list[str]:
+    found = re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", text, re.DOTALL)
+    return [f"{name}: {re.sub('<.*', '', value)}" for name, value in found]
+
+
+def test_the_headline_is_the_model_that_the_user_gets_and_not_the_last(folder):
+    write_run(folder, accuracies=LOST)
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    folder.write_text(FILE, state.model_copy(update={"best": "iteration-0"}).model_dump_json())
+    report(folder.url)
+    text = folder.read_text("report/index.html")
+    assert headlines(text)[:3] == [
+        "vanilla fine-tuning, test: 75.0%",
+        "base model, test: 10.0%",
+        "Gain over base: +65.0 points",
+    ]
+    assert "The model you get: vanilla fine-tuning" in text
+    assert f"<code>{folder.at('iteration-0/adapter')}</code>" in text
+
+
+def test_three_examples_before_and_after_are_items_that_became_right(folder):
+    text = written(folder)
+    assert headlines(text)[:2] == ["pada iteration 1, test: 75.0%", "vanilla fine-tuning, test: 50.0%"]
+    shown = text.partition('<section id="model">')[2].partition("</section>")[0]
+    names = re.findall(r"Example \d, test item test-(\d+)", shown)
+    assert len(names) == 3
+    assert all(2 <= int(name) < 15 for name in names)  # the base model has the first two right, the last fifteen
+    assert shown.count("Before, by the base model") == shown.count('After: <span class="good">right</span>') == 3
+
+
+def test_where_no_model_did_better_than_the_base_model_it_says_so(folder):
+    write_run(folder)
+    state = RunState.model_validate_json(folder.read_text(FILE))
+    folder.write_text(FILE, state.model_copy(update={"best": "base"}).model_dump_json())
+    report(folder.url)
+    text = folder.read_text("report/index.html")
+    assert "No fine-tuned model did better on val than the base model" in text
+    assert headlines(text)[0] == "base model, test: 10.0%"
+
+
+def test_loss_curves_by_step_and_for_older_runs_by_epoch(folder):
+    figures = {"job": "a", "samples": 8, "left_out": 0, "steps": 40, "final_loss": 0.5, "losses": [2.0, 0.5]}
+    folder.write_yaml("iteration-0/adapter/fine_tune.yaml", figures)
+    folder.write_yaml("iteration-1/adapter/fine_tune.yaml", figures | {"curve": [[1, 3.0], [2, 2.5], [40, 0.25]]})
+    page = Page(written(folder))
+    old, new = json.loads(page.scripts[0])["losses"][""]["data"]
+    assert (old["x"], old["y"]) == ([20, 40], [2.0, 0.5])
+    assert (new["x"], new["y"]) == ([1, 2, 40], [3.0, 2.5, 0.25])
+    assert {"training", "chart-losses"} <= page.ids
+
+
+def test_test_items_are_listed_as_val_items_are(folder):
+    page = Page(written(folder, samples=30))
+    items = json.loads(page.scripts[1])
+    assert [entry["id"] for entry in items["test"]] == [f"test-{i}" for i in range(20)]
+    assert [(s["model"], s["failed"], s["cluster"]) for s in items["test"][12]["steps"]] == [
+        ("base", True, None),
+        ("iteration-0", True, None),
+        ("iteration-1", False, None),
+    ]
+    assert {"test", "items-test"} <= page.ids
+    assert "test" not in Page(written(folder, splits=("train", "val"), samples=10)).ids
+
+
+def test_every_section_folds_and_a_phone_scrolls_what_is_wide(folder):
+    text = written(folder, samples=30)
+    sections = re.findall(r'<section id="(\w+)"><details class="fold" open>\s*<summary><h2>', text)
+    assert sections == re.findall(r'<section id="(\w+)"', text)
+    assert sections == ["model", "accuracy", "errors", "val", "test", "samples", "cost", "config"]
+    assert text.count("<table") == len(re.findall(r'<div class="scroll"[^>]*>\s*<table', text))
+    assert 'matchMedia("(max-width: 40rem)")' in Page(text).scripts[-1]  # all but the first two close there
+
+
 def test_a_run_without_test_split(folder):
     text = written(folder, splits=("train", "val"), samples=10)
     assert "val − test" not in table(folder, "accuracy")[0]

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from pada_ray.student.chat_encoder import IGNORED
-from pada_ray.student.trainer import _learned, _logits_only_at, completion_loss
+from pada_ray.student.trainer import POINTS, _learned, _logits_only_at, completion_loss, loss_figures
 
 LABELS = torch.tensor([[IGNORED, IGNORED, 5, 9, IGNORED], [IGNORED, 3, 4, 5, 6]])
 IDS = torch.tensor([[1, 2, 5, 9, 0], [2, 3, 4, 5, 6]])
@@ -48,3 +48,18 @@ def test_a_sample_without_labels_gives_no_loss_and_gradients_of_zero(model):
     loss, gradient, _ = step(model, torch.full_like(LABELS, IGNORED), model.get_output_embeddings())
     assert loss == 0
     assert not gradient.any()
+
+
+def test_the_losses_of_epochs_and_the_curve_come_from_those_of_steps():
+    log = [{"loss": float(step), "step": step, "epoch": step / 4} for step in range(1, 9)]
+    found = loss_figures([*log, {"train_runtime": 1.0}])
+    assert found["losses"] == [2.5, 6.5]
+    assert found["loss"] == 6.5
+    assert found["curve"] == [(step, float(step)) for step in range(1, 9)]
+
+
+def test_a_long_curve_is_told_in_stretches():
+    log = [{"loss": 2.0, "step": step, "epoch": step / 1001} for step in range(1, 1002)]
+    curve = loss_figures(log)["curve"]
+    assert len(curve) <= POINTS
+    assert (curve[0], curve[-1]) == ((6, 2.0), (1001, 2.0))

@@ -1,5 +1,5 @@
 "use strict";
-// The lists of synthetic samples and of val items. The document holds one page of a list at a time, and an entry's texts
+// The lists of synthetic samples and of val and test items. The document holds one page of a list at a time, and an entry's texts
 // only once it is opened. What a model wrote is set as text, never as HTML.
 (() => {
   const PER_PAGE = 25;
@@ -98,7 +98,7 @@
         form.reset();
         for (const [key, value] of Object.entries(values)) form.elements[key].value = value;
         // Runs after the filter that the reset has scheduled.
-        setTimeout(() => { filter(); form.parentElement.scrollIntoView(); form.elements.text.focus({ preventScroll: true }); });
+        setTimeout(() => { filter(); form.closest("details.fold").open = true; form.parentElement.scrollIntoView(); form.elements.text.focus({ preventScroll: true }); });
       },
     };
   }
@@ -192,7 +192,7 @@
     offer(rejected, data.samples.flatMap((entry) => entry.versions.map((v) => v.rejected)).filter(Boolean));
   }
 
-  // Val items
+  // Val and test items
 
   const verdict = (step) => (step.failed === null ? "unscored" : step.failed ? "wrong" : "right");
   const TONE = { right: "good", wrong: "bad", unscored: "" };
@@ -213,7 +213,7 @@
     const link = el(pattern ? "a" : "span", "", `iteration ${model.iteration}, cluster ${model.cluster}`);
     if (pattern) {
       link.href = `#${pattern.id}`;
-      link.addEventListener("click", () => { pattern.open = true; });
+      link.addEventListener("click", () => { pattern.open = true; }); // its section: fold.js
     }
     return el(
       "div", "step",
@@ -224,7 +224,7 @@
     );
   }
 
-  const val = listItems("val", data.val, {
+  const itemsOf = (split, kind) => listItems(split, data[split], {
     haystack: (entry) => [entry.id, ...entry.messages.map((m) => m.content), ...entry.steps.flatMap((s) => [s.reply, s.cause ?? ""])],
     test: (entry, wanted) =>
       (!wanted.outcome || outcome(entry) === wanted.outcome) &&
@@ -240,10 +240,12 @@
     ],
     detail: (entry) => el(
       "div", "sides",
-      el("div", "", el("h4", "", "Val item ", el("span", "", entry.id)), ...said(entry.messages)),
+      el("div", "", el("h4", "", `${kind} item `, el("span", "", entry.id)), ...said(entry.messages)),
       el("div", "", ...entry.steps.map(step)),
     ),
   });
+  const val = itemsOf("val", "Val");
+  itemsOf("test", "Test");
 
   // Links from a pattern to its samples and its val items, and from a val item to its pattern
 
