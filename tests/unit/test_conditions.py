@@ -213,7 +213,7 @@ def test_the_terminal_tells_each_sign_once():
     out = io.StringIO()
     progress = Progress(Console(file=out, width=200), {"one": check_config(RAW, "test")})
     state = RunState(name="one", warnings={"iteration-0: no_gain": "val [b]fell"})
-    progress.show("one", state, 0)
+    progress.warn("one", state)
     progress.warn("one", state)
     assert out.getvalue().count("warning: val [b]fell") == 1
 
@@ -238,7 +238,7 @@ def at_a_terminal(monkeypatch, tmp_path):
             return answers.pop(0)
 
         monkeypatch.setattr(runner, "drive_all", drive_all)
-        monkeypatch.setattr(runner, "print_report", lambda folder, console: None)
+        monkeypatch.setattr(runner, "print_ending", lambda folder, console: None)
         monkeypatch.setattr(runner, "read_state", lambda folder: None)
         monkeypatch.setattr(runner.typer, "confirm", confirm)
         monkeypatch.setattr(runner.sys.stdin, "isatty", lambda: terminal, raising=False)
