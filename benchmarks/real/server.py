@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import time
 import urllib.error
@@ -27,14 +28,14 @@ def serving(gguf: Path, port: int, threads: int = os.cpu_count() or 1) -> Iterat
 
     Raises SystemExit when the server ends before it answers.
     """
-    binaries = gguf.parent / SERVER.name
-    program = binaries / "llama-server"
+    packaged = gguf.parent / SERVER.name / "llama-server"
+    program = Path(os.environ.get("LLAMA_SERVER", packaged))
     program.chmod(0o755)
     command = [str(program), "-m", str(gguf), "--host", "127.0.0.1", "--port", str(port), "-t", str(threads)]
     command += ["-np", str(AT_ONCE), "-c", str(AT_ONCE * CONTEXT), "--jinja", "--no-webui"]
     with gguf.with_suffix(".log").open("w") as log:
         server = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"LD_LIBRARY_PATH": str(binaries)}
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"LD_LIBRARY_PATH": str(program.parent)}
         )
         try:
             _wait_for(server, port, log.name)
@@ -47,7 +48,11 @@ def serving(gguf: Path, port: int, threads: int = os.cpu_count() or 1) -> Iterat
 def _wait_for(server: subprocess.Popen[bytes], port: int, log: str) -> None:
     while True:
         if server.poll() is not None:
-            raise SystemExit(f"llama-server ended with {server.returncode}; {log} says why")
+            illegal = server.returncode == -signal.SIGILL
+            why = (
+                "it was built for another processor: build llama.cpp, and set LLAMA_SERVER" if illegal else f"see {log}"
+            )
+            raise SystemExit(f"llama-server ended with {server.returncode}; {why}")
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
             return
