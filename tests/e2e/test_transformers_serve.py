@@ -187,4 +187,4 @@ def test_a_server_that_is_stopped_is_told(server, tmp_path):
         with pytest.raises(EndpointError, match="cannot be reached"):
             await gateway.chat(request(), ME, "teacher")
 
-    with_gateway(tmp_path, server.url, story)
+    with_gateway(tmp_path, server.url, story, patience=0)
