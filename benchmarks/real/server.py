@@ -64,8 +64,11 @@ def main() -> None:
     parser.add_argument("gguf", type=Path)
     parser.add_argument("--port", type=int, default=8111)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--while", nargs=argparse.REMAINDER, dest="command", help="serve until this command has ended")
     given = parser.parse_args()
     with serving(given.gguf, given.port, given.threads) as url:
+        if given.command:
+            raise SystemExit(subprocess.run(given.command).returncode)
         print(f"{url} serves {given.gguf.name}; Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
