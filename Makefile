@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-table bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-table real-replay bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -84,6 +84,10 @@ real-smoke: real-models ## A whole run with a real student, teacher and judge on
 real-table: real-models ## PaDA-Agent beside other methods with real models, first look: days on two cores, resumes
 	$(SERVE) $(BIN)/pada sweep configs/real/table.yaml
 	$(BIN)/pada report runs/real-table
+
+real-replay: .venv/installed ## Take a recorded run's agents through what its models said, to the same training sets
+	$(BIN)/python -m benchmarks.real.models all-minilm-l6-v2 --to models
+	$(BIN)/python -m benchmarks.real.recording replay benchmarks/results/real_smoke_banking77.tar.xz
 
 real-models: .venv/installed ## Fetch a real student, teacher, judge, embedding and server without a Hub, two gigabytes
 	$(BIN)/python -m benchmarks.real.models --to models

@@ -29,7 +29,7 @@ from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples
-from pada_ray.config import Config, EndpointConfig, check_config
+from pada_ray.config import Config, EndpointConfig, check_config, dump_config
 from pada_ray.data.splits import read_data
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
@@ -70,7 +70,11 @@ def pack(sweep: str, out: Path) -> int:
 def _kept(run: Folder) -> dict[str, str]:
     """The files of a run that a replay needs, and those that it is compared with: path -> text."""
     config = read_config(run)
-    files = {run_files.CONFIG: run.read_text(run_files.CONFIG), REPLIES: "".join(_paid_replies(config, run))}
+    here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
+    files = {
+        run_files.CONFIG: dump_config(config.model_copy(update=here)),
+        REPLIES: "".join(_paid_replies(config, run)),
+    }
     for model in read_state(run).scores:
         files |= {
             file: run.read_text(file)
@@ -119,9 +123,9 @@ class Recorded:
         return self._place.read_records(run_files.losses(run_files.model_of(job.adapter)), SampleLoss)
 
 
-async def replay(archive: Path) -> list[str]:
-    """The training sets that come out otherwise than recorded; none if all is as it was. Raises EndpointError where the
-    agents ask what was not asked then."""
+async def replay(archive: Path, embedding: str | None = None) -> list[str]:
+    """The training sets that come out otherwise than recorded; none if all is as it was. `embedding` is where the model
+    of that time lies, if elsewhere. Raises EndpointError where the agents ask what was not asked then."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archive) as tar:
             tar.extractall(f"{folder}/recorded", filter="data")
@@ -129,6 +133,7 @@ async def replay(archive: Path) -> list[str]:
         raw = place.read_yaml(run_files.CONFIG)
         raw |= {"shared_stages": None, "runs": folder, "name": "replay"}
         raw["llm"] |= {"cache": None}
+        raw["pattern_analysis"] |= {"embedding": embedding or raw["pattern_analysis"]["embedding"]}
         config = check_config(raw, archive.name)
         run = Folder(lay_out(config, read_data(config), Folder(f"{folder}/replay")))
         cache = _cache_of(place, cache_file(config, run.url))
