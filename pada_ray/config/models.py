@@ -534,7 +534,7 @@ class EndpointConfig(Section):
         if not isinstance(given, dict):
             return given
         base_url, model, price = (given.get(key) for key in ("base_url", "model", "price"))
-        own = price is not None and not (isinstance(price, dict) and price.get("listed_for"))
+        own = price is not None and not (isinstance(price, dict) and isinstance(price.get("listed_for"), str))
         if own or not isinstance(base_url, str) or not isinstance(model, str):
             return given
         found = listed_price(base_url, model)
