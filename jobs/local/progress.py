@@ -152,7 +152,7 @@ class LiveLine:
     def update(self, text: str, told: StageProgress | None) -> None:
         total, done, unit = (told.total, told.done, told.unit) if told else (None, 0, "")
         self._bar.update(self._task, total=total, completed=done, unit=unit)
-        self._live.update(Group(Text(text), self._bar))
+        self._live.update(Group(Text(text), self._bar), refresh=True)
 
 
 def _share(state: RunState, config: Config) -> float:

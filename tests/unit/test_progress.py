@@ -98,7 +98,6 @@ def test_calls_that_wait_are_told_on_a_terminal_at_once_and_elsewhere_when_it_is
                     0.0,
                     waiting=[Waiting(role="teacher", calls=4, seconds=waited, retried=2, reason="timeout")],
                 )
-                time.sleep(0.15 * terminal)
         return out.getvalue()
 
     told = "teacher: 4 calls waiting {} s, 2 retried (timeout)"
