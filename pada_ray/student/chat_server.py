@@ -15,6 +15,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
+from pada_ray.llm.chat_app import DONE, EVENT_STREAM, chat_app, event
 from pada_ray.records import Message
 from pada_ray.student.model import Reply, Student
 from pada_ray.student.streaming import stream_reply
@@ -63,22 +64,7 @@ class ChatServer:
         self._started = int(time.time())
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
-        app.add_routes(
-            [
-                web.get("/health", self._health),
-                web.get("/v1/models", self._models),
-                web.post("/v1/chat/completions", self._chat),
-            ]
-        )
-        return app
-
-    async def _health(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
-
-    async def _models(self, _: web.Request) -> web.Response:
-        entry = {"id": self._name, "object": "model", "created": self._started, "owned_by": "pada-ray"}
-        return web.json_response({"object": "list", "data": [entry]})
+        return chat_app(self._chat, self._name, self._started, _LARGEST_BODY, _errors_as_json)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = _read(await request.text())
@@ -95,7 +81,7 @@ class ChatServer:
     async def _streamed(
         self, request: web.Request, body: ChatBody, messages: list[Message], made: dict[str, Any]
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        response = web.StreamResponse(headers=EVENT_STREAM)
         await response.prepare(request)
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -103,7 +89,7 @@ class ChatServer:
         async def send(delta: dict[str, str], finish: str | None = None) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish}
             chunk = {**made, "object": "chat.completion.chunk", "choices": [choice]}
-            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            await response.write(event(chunk))
 
         def put(piece: str | None) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
@@ -119,7 +105,7 @@ class ChatServer:
         while (piece := await pieces.get()) is not None:
             await send({"content": piece})
         await send({}, _finish(await generating))
-        await response.write(b"data: [DONE]\n\n")
+        await response.write(DONE)
         await response.write_eof()
         return response
 

@@ -25,6 +25,7 @@ from aiohttp import web
 
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointError
+from pada_ray.llm.chat_app import DONE, EVENT_STREAM, chat_app, event
 from pada_ray.teacher.access_log import Access, AccessLog
 from pada_ray.teacher.chat_request import (
     BadRequest,
@@ -50,22 +51,7 @@ class TeacherServer:
         self._arrivals: Counter[str] = Counter()
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[_errors_as_json], client_max_size=LARGEST_BODY)
-        app.add_routes(
-            [
-                web.get("/health", self.health),
-                web.get("/v1/models", self.models),
-                web.post("/v1/chat/completions", self.chat_completions),
-            ]
-        )
-        return app
-
-    async def health(self, request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
-
-    async def models(self, request: web.Request) -> web.Response:
-        model = {"id": self.settings.model, "object": "model", "created": 0, "owned_by": "pada-ray"}
-        return web.json_response({"object": "list", "data": [model]})
+        return chat_app(self.chat_completions, self.settings.model, 0, LARGEST_BODY, _errors_as_json)
 
     async def chat_completions(self, request: web.Request) -> web.StreamResponse:
         began = time.time()
@@ -127,7 +113,7 @@ class TeacherServer:
         self, request: web.Request, chat: ChatRequest, completion: dict[str, Any], access: Access
     ) -> web.StreamResponse:
         """Sends the completion as Server-Sent Events."""
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        response = web.StreamResponse(headers=EVENT_STREAM)
         return await self._send(request, response, access, _events(completion, with_usage=chat.stream_usage))
 
     async def _send(
@@ -153,21 +139,17 @@ def _events(completion: dict[str, Any], *, with_usage: bool) -> Iterator[bytes]:
     text = choice["message"]["content"]
     shared = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
 
-    def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        part = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return _event(shared | {"choices": [part]} | ({"usage": None} if with_usage else {}))
+    def part(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return event(shared | {"choices": [choice]} | ({"usage": None} if with_usage else {}))
 
-    yield event({"role": "assistant", "content": ""})
+    yield part({"role": "assistant", "content": ""})
     for start in range(0, len(text), PIECE):
-        yield event({"content": text[start : start + PIECE]})
-    yield event({}, choice["finish_reason"])
+        yield part({"content": text[start : start + PIECE]})
+    yield part({}, choice["finish_reason"])
     if with_usage:
-        yield _event(shared | {"choices": [], "usage": completion["usage"]})
-    yield b"data: [DONE]\n\n"
-
-
-def _event(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+        yield event(shared | {"choices": [], "usage": completion["usage"]})
+    yield DONE
 
 
 def _parse(body: bytes) -> Any:
