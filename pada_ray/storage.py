@@ -218,20 +218,20 @@ def disk_full(path: str, needed: int | None = None) -> DiskFull:
     """The error of a disk, or a quota, on which a file does not fit. `needed`: bytes, where that is known."""
     wanted = "" if needed is None else f", and {needed / 1e6:,.1f} MB are needed"
     return DiskFull(
-        f"{path}: {os.strerror(errno.ENOSPC)}: {_free(path) / 1e6:,.1f} MB are free on its disk{wanted}; make room "
-        "there, then go on with `pada resume`: what is finished is kept"
+        f"{path}: {os.strerror(errno.ENOSPC)}: {free_bytes(path) / 1e6:,.1f} MB are free on its disk{wanted}; make "
+        "room there, then go on with `pada resume`: what is finished is kept"
     )
 
 
 def check_free(path: str, needed: int) -> None:
     """Raises DiskFull unless the disk of a local path has room for as many bytes. Of a store nobody knows."""
-    if Folder(path).is_local and _free(path) < needed:
+    if Folder(path).is_local and free_bytes(path) < needed:
         raise disk_full(path, needed)
 
 
-def _free(path: str) -> int:
-    """Bytes free on the disk where a path is, or will be."""
-    here = Path(path).absolute()
+def free_bytes(path: str) -> int:
+    """Bytes free on the disk where a local path is, or will be."""
+    here = Path(path).expanduser().absolute()
     return shutil.disk_usage(next(p for p in (here, *here.parents) if p.exists())).free
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +15,12 @@ from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError, one_line
 from pada_ray.methods import METHODS
 from pada_ray.printable import printable
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, free_bytes
+from pada_ray.student.checkpoints import BYTES_IN_A_CHECKPOINT, BYTES_OF_A_WEIGHT
 
 if TYPE_CHECKING:
     from pada_ray.student.preflight import Preflight
 
-_BYTES_OF_A_WEIGHT = 4
-_BYTES_IN_A_CHECKPOINT = 3 * _BYTES_OF_A_WEIGHT  # the weight, and the two moments that AdamW keeps of it
 _WIDTH = 300  # characters shown of an example's prompt, and of what is learned
 
 
@@ -84,23 +82,17 @@ def _check_disk(config: Config) -> None:
     from pada_ray.student.skeleton import adapter_parameters
 
     parameters = adapter_parameters(config.student, config.fine_tune)
-    checkpoint = parameters * _BYTES_IN_A_CHECKPOINT
+    checkpoint = parameters * BYTES_IN_A_CHECKPOINT
     models = 1 + METHODS[config.method].iterations(config.iterations)
     # A checkpoint is written before the one of the epoch before is removed.
-    needed = {config.runs: 2 * checkpoint + models * parameters * _BYTES_OF_A_WEIGHT, tempfile.gettempdir(): checkpoint}
+    needed = {config.runs: 2 * checkpoint + models * parameters * BYTES_OF_A_WEIGHT, tempfile.gettempdir(): checkpoint}
     for path, size in needed.items():
-        if Folder(path).is_local and (free := _free(path)) < size:
+        if Folder(path).is_local and (free := free_bytes(path)) < size:
             key = "runs" if path == config.runs else "TMPDIR"
             raise ConfigError(
                 f"{key}: the checkpoints and adapters take {size / 1e9:.2g} GB, and {path} has {free / 1e9:.2g} GB "
                 "left; make room, or take another disk"
             )
-
-
-def _free(path: str) -> int:
-    """Bytes that are free where a path is, or will be."""
-    place = Path(path).expanduser().absolute()
-    return shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
 
 
 @functools.cache  # for all runs of a sweep

@@ -15,6 +15,10 @@ from pada_ray.runs.checksums import sha256
 from pada_ray.storage import Folder
 
 CHECKPOINTS = "checkpoints"  # folder in the run's folder
+BYTES_OF_A_WEIGHT = 4  # of an adapter, in float32
+BYTES_IN_A_CHECKPOINT = (
+    3 * BYTES_OF_A_WEIGHT
+)  # of each trained weight: itself, and the two moments that AdamW keeps of it
 _LAST = "last.yaml"  # names the checkpoint that is whole, with its figures
 
 

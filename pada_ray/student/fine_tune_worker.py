@@ -19,9 +19,7 @@ from pada_ray.records import Record, Sample
 from pada_ray.runs.run_files import model_of
 from pada_ray.runs.run_folder import RunFolder
 from pada_ray.storage import Folder, check_free, telling_a_full_disk
-from pada_ray.student.checkpoints import OwnCheckpoints
-
-BYTES_IN_A_CHECKPOINT = 12  # of each trained weight: itself, and the two moments that AdamW keeps of it, in float32
+from pada_ray.student.checkpoints import BYTES_IN_A_CHECKPOINT, OwnCheckpoints
 
 
 class FineTuneJob(Record):
