@@ -41,10 +41,11 @@ class Dialect:
         db.execute(_TABLE)
         known = db.execute("SELECT learned FROM dialects WHERE endpoint = ?", (self._name,)).fetchone()
         if known:
-            self._token_limit, left_out, self._formats, *more = json.loads(known[0])
+            stored = json.loads(known[0])
+            stored += [self._thinks, self._most_taken][len(stored) - 3 :]  # 0.1 has neither
+            self._token_limit, left_out, self._formats, self._thinks, most_taken = stored
             self._left_out = set(left_out)
-            self._thinks = True in more
-            self._most_taken = min([self._most_taken, *(n for n in more if type(n) is int)])
+            self._most_taken = min(self._most_taken, most_taken)
 
     def fields(self, request: ChatRequest) -> dict[str, Any]:
         """The body of a request. A schema that the server refuses as `response_format` goes into the last message."""
