@@ -559,21 +559,13 @@ class EndpointConfig(Section):
                 raise ValueError(f"remove `{_shown(name)}` from the URL, which is written to files; {_INSTEAD}")
         return url
 
-    @field_validator("headers")
+    @field_validator("headers", "body")
     @classmethod
-    def _hold_no_secret(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if _is_secret(name) or _SECRET_VALUE.search(value):
-                raise ValueError(f"`{_shown(name)}` looks like a secret, and is written to files; {_INSTEAD}")
-        return headers
-
-    @field_validator("body")
-    @classmethod
-    def _holds_no_secret(cls, body: dict[str, Any]) -> dict[str, Any]:
-        for name, value in body.items():
+    def _holds_no_secret(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        for name, value in sent.items():
             if isinstance(value, str) and (_is_secret(name) or _SECRET_VALUE.search(value)):
                 raise ValueError(f"`{_shown(name)}` looks like a secret, and is written to files; {_INSTEAD}")
-        return body
+        return sent
 
 
 NO_ENDPOINT = EndpointConfig(base_url="none", model="none")
