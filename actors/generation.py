@@ -23,7 +23,7 @@ from actors.agents import DataGenerationAgent, QualityControlAgent
 from actors.attempts import AttemptLog, Step, outcome_of, row_of
 from actors.remote import on_this_node
 from actors.screening import screened, screening_place
-from pada_ray.agents.brief import Brief, brief_on
+from pada_ray.agents.brief import Brief
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples
@@ -70,12 +70,10 @@ class AttemptStream:
         control = config.quality_control
         self.has_judge = (control.rates or control.asks_for_agreement) and any(g.reviewed for g in job.groups)
         here = ray.get_runtime_context().current_actor
-        train = run_files.read_samples(Folder(job.run), config.data.task)["train"]
-        brief = brief_on(train, run_files.read_knowledge(Folder(job.run)))
-        examples = WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
-        self._dataset = _written(here, screen, config, teacher, brief)
+        self._dataset = _written(here, screen, config, teacher)
         if self.has_judge:
-            self._dataset = self._dataset.union(_reviewed(here, config, judge, brief, examples))
+            examples = _examples(job, config) if control.asks_for_agreement else None
+            self._dataset = self._dataset.union(_reviewed(here, config, judge, screen.brief, examples))
         self._dataset.set_name(f"{run_files.run_name(job.run)}: data generation")
         # A row is passed on as soon as it is there, and not with others.
         self._dataset.context.target_max_block_size = 1
@@ -146,10 +144,15 @@ def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
         outcome.set_exception(e)
 
 
-def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm, brief: Brief) -> Any:
+def _examples(job: AugmentationJob, config: Config) -> WorkedExamples:
+    train = run_files.read_samples(Folder(job.run), config.data.task)["train"]
+    return WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
+
+
+def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> Any:
     """The stages through which the batches go that are to be written."""
     place, at_a_time = screening_place(screen, config.sandbox.require)
-    agent = (teacher, config.data_generation, config.prompts, config.llm.max_reasks, config.seed, brief)
+    agent = (teacher, config.data_generation, config.prompts, config.llm.max_reasks, config.seed, screen.brief)
     return (
         _rows(here, "write")
         .map_batches(
@@ -161,7 +164,7 @@ def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm, bri
     )
 
 
-def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, examples: WorkedExamples) -> Any:
+def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, examples: WorkedExamples | None) -> Any:
     """The stage for batches whose candidates are to be judged."""
     agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed, brief, examples)
     return _rows(here, "review").map_batches(

@@ -37,7 +37,7 @@ class Screen:
         self._max_overlap = settings.max_overlap
         self._known_questions = {question_key(s) for s in train}
         self._guard = guard
-        self._brief = brief or Brief()
+        self.brief = brief or Brief()
         self.runs_code = self._verifies and any(s.task == Code.name for s in train)
         """Whether screening executes what a model wrote, which needs a sandbox."""
 
@@ -48,7 +48,7 @@ class Screen:
 
     def _screen(self, candidate: Candidate, seed: Sample, verify: bool) -> Candidate:
         try:
-            sample = as_sample(candidate, seed, self._brief.knowledge)
+            sample = as_sample(candidate, seed, self.brief.knowledge)
         except ValueError as e:
             return turned_down(candidate, "malformed", str(e))
         candidate = candidate.model_copy(update={"sample": sample})
@@ -64,14 +64,14 @@ class Screen:
                 candidate, "duplicate", "This question repeats its example; write of another situation in other words."
             )
         if verify:
-            check = get_task(sample.task, self._brief.knowledge).check(sample)
+            check = get_task(sample.task, self.brief.knowledge).check(sample)
             if check.verdict == "wrong":
                 return turned_down(candidate, "wrong", f"The reply is wrong: {check.reason}")
         return candidate
 
     def _overlap(self, sample: Sample, seed: Sample) -> float:
         """Of the questions, in what varies."""
-        return overlap(self._brief.frame.taken_off(sample.question), self._brief.frame.taken_off(seed.question))
+        return overlap(self.brief.frame.taken_off(sample.question), self.brief.frame.taken_off(seed.question))
 
 
 def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = None) -> Sample:

@@ -53,7 +53,7 @@ def test_it_reaches_evaluation_and_screening(config):
     with pytest.raises(RuntimeError, match="killed"):
         asyncio.run(orchestrator.run())
     assert workers.knowledge.labels == LABELS
-    assert orchestrator._screen._brief.knowledge == workers.knowledge
+    assert orchestrator._screen.brief.knowledge == workers.knowledge
 
 
 def test_a_run_without_such_a_file_knows_nothing_beyond_its_samples(tmp_path):
