@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from pada_ray.config import check_config
 from pada_ray.data.samples import read_file
 from pada_ray.llm.chat import ChatReply, ChatRequest
 from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
@@ -87,3 +88,15 @@ class ScriptedLlm:
         if isinstance(reply, ChatReply):
             return reply
         return ChatReply(text=reply if isinstance(reply, str) else json.dumps(reply), cut_off=False)
+
+
+def small_config(**keys):
+    """A config of the demo that needs no network, no key and no weights; `keys` replace whole sections."""
+    endpoint = {"base_url": "offline", "model": "a"}
+    raw = {
+        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
+        "student": {"model": "demo"},
+        "pattern_analysis": {"embedding": "tfidf"},
+        "llm": {"teacher": endpoint, "judge": endpoint},
+    }
+    return check_config(raw | keys, "test")

@@ -1,20 +1,9 @@
 import pytest
+from builders import small_config as config
 from rich.console import Console
 
 from jobs import doctor
-from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
-
-
-def config(**keys):
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {
-        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
-        "student": {"model": "demo"},
-        "pattern_analysis": {"embedding": "tfidf"},
-        "llm": {"teacher": endpoint, "judge": endpoint},
-    }
-    return check_config(raw | keys, "test")
 
 
 def test_what_a_run_would_be_refused_for_is_missing():

@@ -8,29 +8,19 @@ import time
 from collections import namedtuple
 
 import pytest
+from builders import small_config as config
 from tokenizers_for_tests import IN_TURNS, NO_SYSTEM, byte_level
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from jobs import doctor
 from jobs.local import preflight as surroundings
 from jobs.local.checks import check, check_student
-from pada_ray.config import StudentConfig, check_config
+from pada_ray.config import StudentConfig
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message, Sample
 from pada_ray.student import preflight
 from pada_ray.student.preflight import read_all
-
-
-def config(**keys):
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {
-        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
-        "student": {"model": "demo"},
-        "pattern_analysis": {"embedding": "tfidf"},
-        "llm": {"teacher": endpoint, "judge": endpoint},
-    }
-    return check_config(raw | keys, "test")
 
 
 def refused(of, look=check):

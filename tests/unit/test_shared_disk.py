@@ -1,10 +1,10 @@
 from contextlib import closing
 
 import pytest
+from builders import small_config as config
 
 from jobs.local.run_folder import cache_copy, cache_file, change_config, prepare
 from jobs.local.shared_disk import refuse_local_paths
-from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 from pada_ray.llm.account import Account, Cost
 from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
@@ -15,17 +15,6 @@ from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 
 WHY = "the cluster has 3 nodes"
-
-
-def config(**keys):
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {
-        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
-        "student": {"model": "demo"},
-        "pattern_analysis": {"embedding": "tfidf"},
-        "llm": {"teacher": endpoint, "judge": endpoint},
-    }
-    return check_config(raw | keys, "test")
 
 
 def node(alive=True, **labels):
