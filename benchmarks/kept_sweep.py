@@ -17,7 +17,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from pada_ray.config import dump_config
+from pada_ray.config import Config, dump_config
 from pada_ray.records import Message, Prediction, Sample
 from pada_ray.report.comparison import split_for_results
 from pada_ray.report.results import read_run
@@ -36,12 +36,7 @@ def pack(sweep: str, archive: str) -> int:
     names = [f"{CELLS}/{cell['name']}" for cell in folder.read_yaml(SWEEP)["cells"]]
     done = [name for name in names if is_done(Folder(folder.at(name)))]
     kept = {f"{name}/{file}": text for name in done for file, text in _kept_files(Folder(folder.at(name))).items()}
-    with tarfile.open(archive, "w:xz") as tar:
-        for file, text in sorted({SWEEP: folder.read_text(SWEEP), **kept}.items()):
-            data = text.encode()
-            entry = tarfile.TarInfo(file)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
+    write_archive(archive, {SWEEP: folder.read_text(SWEEP), **kept})
     return len(done)
 
 
@@ -54,11 +49,26 @@ def unpack(archive: str, sweep: str) -> int:
     return sum(entry.name.endswith(f"/{STATE}") for entry in new)
 
 
+def write_archive(archive: str | Path, files: dict[str, str]) -> None:
+    """Writes texts by path to a tar.xz. Equal texts give an equal tar."""
+    with tarfile.open(archive, "w:xz") as tar:
+        for file, text in sorted(files.items()):
+            data = text.encode()
+            entry = tarfile.TarInfo(file)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+
+def config_to_keep(config: Config) -> str:
+    """The config without the places of this machine, as YAML."""
+    here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
+    return dump_config(config.model_copy(update=here))
+
+
 def _kept_files(run: Folder) -> dict[str, str]:
     """The files to keep of a run: path -> text."""
     config = read_config(run)
-    here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
-    files = {run_files.CONFIG: dump_config(config.model_copy(update=here)), STATE: run.read_text(STATE)}
+    files = {run_files.CONFIG: config_to_keep(config), STATE: run.read_text(STATE)}
     for model in read_state(run).scores:
         file = run_files.predictions(model)
         verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import json
 import sqlite3
 import tarfile
@@ -21,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.kept_sweep import config_to_keep, write_archive
 from jobs.local.run_folder import cache_file, lay_out
 from pada_ray.agents.brief import read_brief
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -29,7 +29,7 @@ from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples
-from pada_ray.config import Config, EndpointConfig, check_config, dump_config
+from pada_ray.config import Config, EndpointConfig, check_config
 from pada_ray.data.splits import read_data
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
@@ -59,22 +59,14 @@ def pack(sweep: str, out: Path) -> int:
     kept = [name for name, run in runs.items() if is_done(run) and read_state(run).usage]
     out.mkdir(parents=True, exist_ok=True)
     for name in kept:
-        with tarfile.open(out / f"{name}.tar.xz", "w:xz") as tar:
-            for file, text in sorted(_kept(runs[name]).items()):
-                entry = tarfile.TarInfo(file)
-                entry.size = len(text.encode())
-                tar.addfile(entry, io.BytesIO(text.encode()))
+        write_archive(out / f"{name}.tar.xz", _kept(runs[name]))
     return len(kept)
 
 
 def _kept(run: Folder) -> dict[str, str]:
     """The files of a run that a replay needs, and those that it is compared with: path -> text."""
     config = read_config(run)
-    here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
-    files = {
-        run_files.CONFIG: dump_config(config.model_copy(update=here)),
-        REPLIES: "".join(_paid_replies(config, run)),
-    }
+    files = {run_files.CONFIG: config_to_keep(config), REPLIES: "".join(_paid_replies(config, run))}
     for model in read_state(run).scores:
         files |= {
             file: run.read_text(file)
