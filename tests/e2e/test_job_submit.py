@@ -262,7 +262,7 @@ def test_a_stopped_job_leaves_nothing_and_is_gone_on_with(cluster):
     wait_until(lambda: attached.stdout.readline().startswith("run: "), "the log")
     cluster.ray("job", "stop", job, "--address", cluster.address)
     told = finish(attached, 143)
-    assert "error: stopped; continue with `pada resume`" in told
+    assert f"error: stopped; continue with `pada resume {run}`" in told
     assert f"{job}: stopped, exit code 143" in told
     assert "SIGTERM received" not in told
     wait_until(lambda: not cluster.of_a_run(), "end of all that the run had started", 60)
