@@ -215,6 +215,19 @@ def test_the_theme_changes_while_it_is_open(browser, run_page):
     assert opened.wrong == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["run_page", "sweep_page"])
+def test_axe_finds_nothing_serious(browser, page, scheme, request):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    opened = Opened(browser, request.getfixturevalue(page), color_scheme=scheme)
+    found = axe.Axe().run(opened.page).response["violations"]
+    assert not [
+        (v["id"], v["nodes"][0]["target"], v["nodes"][0]["failureSummary"])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("page", ["run_page", "sweep_page"])
 def test_narrow_screens_scroll_tables_and_not_the_page(browser, page, request):
     opened = Opened(browser, request.getfixturevalue(page), viewport={"width": 360, "height": 700})
