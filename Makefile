@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-table real-replay bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-smoke-slow real-table real-replay demo-real bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -18,7 +18,9 @@ help: ## List the targets
 demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 	$(BIN)/pada run configs/demo.yaml
 
-test: lint test-unit test-integration test-e2e ## Everything that CI runs
+# Two at a time: each waits often for processes that start and end. What one prints comes when it is done.
+test: .venv/installed ## Everything that CI runs
+	$(MAKE) --jobs=2 --output-sync=target lint test-unit test-integration test-e2e
 
 test-unit: .venv/installed ## Fast tests, without Ray
 	$(BIN)/python -m pytest tests/unit tests/bad_inputs tests/faults -m "not slow" -n 2
@@ -81,9 +83,20 @@ SERVE := $(BIN)/python -m benchmarks.real.server models/qwen2.5-coder-1.5b-instr
 real-smoke: real-models ## A whole run with a real student, teacher and judge on 40 samples, some 20 minutes
 	$(SERVE) $(BIN)/pada run configs/real/smoke.yaml --new
 
+SLOW := http://127.0.0.1:8112/v1
+real-smoke-slow: real-models ## The same with five tokens a second of each reply, and 20 s until a silent call is given up
+	$(SERVE) $(BIN)/python -m benchmarks.real.slow_proxy --while $(BIN)/pada run configs/real/smoke.yaml --new \
+		--set name=real-smoke-slow --set llm.teacher.base_url=$(SLOW) --set llm.judge.base_url=$(SLOW) \
+		--set llm.teacher.timeout=20 --set llm.judge.timeout=20
+
 real-table: real-models ## PaDA-Agent beside other methods with real models, first look: days on two cores, resumes
 	$(SERVE) $(BIN)/pada sweep configs/real/table.yaml
 	$(BIN)/pada report runs/real-table
+
+demo-real: real-student ## Train a real student on samples that a real teacher wrote, without key or teacher, under 45 minutes
+	$(BIN)/python -m benchmarks.real.demo benchmarks/results/real_table --to runs/demo-real-data
+	$(BIN)/pada sweep configs/real/demo.yaml
+	$(BIN)/pada report runs/demo-real
 
 real-replay: .venv/installed ## Take a recorded run's agents through what its models said, to the same training sets
 	$(BIN)/python -m benchmarks.real.models all-minilm-l6-v2 --to models

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sqlite3
 import tarfile
@@ -50,6 +51,13 @@ from pada_ray.student.losses import SampleLoss
 
 REPLIES = "replies.jsonl"
 
+# The runs of a sweep keep their replies in one file.
+_REPLIES_OF = """
+SELECT key, request, text, cut_off FROM replies WHERE key IN (
+    SELECT key FROM paid_calls WHERE experiment = :run UNION SELECT key FROM shared_replies WHERE experiment = :run
+) ORDER BY key
+"""
+
 
 def pack(sweep: str, out: Path) -> int:
     """Writes `out`/CELL.tar.xz for each finished run of a sweep that asked an LLM. Returns their number."""
@@ -64,22 +72,20 @@ def pack(sweep: str, out: Path) -> int:
 
 
 def _kept(run: Folder) -> dict[str, str]:
-    """The files of a run that a replay needs, and those that it is compared with: path -> text."""
+    """The files of a run that a replay needs, those that it is compared with, and what a reader looks for: path ->
+    text."""
     config = read_config(run)
     files = {run_files.CONFIG: config_to_keep(config), REPLIES: "".join(_paid_replies(config, run))}
-    for model in read_state(run).scores:
-        files |= {
-            file: run.read_text(file)
-            for file in (run_files.predictions(model), run_files.losses(model), f"{model}/training_set.jsonl")
-            if run.exists(file)
-        }
-    return files
+    wanted = [f(model) for model in read_state(run).scores for f in (run_files.predictions, run_files.losses)]
+    for i in range(config.iterations + 1):
+        wanted += [run_files.training_set(i), run_files.patterns(i), run_files.strategies(i)]
+    return files | {file: run.read_text(file) for file in wanted if run.exists(file)}
 
 
 def _paid_replies(config: Config, run: Folder) -> Iterator[str]:
     """A line for each reply that the run has paid for, or found paid for, by key."""
-    db = sqlite3.connect(cache_file(config, run.url))
-    rows = db.execute("SELECT key, request, text, cut_off FROM replies ORDER BY key").fetchall()
+    with contextlib.closing(sqlite3.connect(cache_file(config, run.url))) as db:
+        rows = db.execute(_REPLIES_OF, {"run": run.url}).fetchall()
     for key, request, text, cut_off in rows:
         yield json.dumps({"key": key, "request": request, "text": text, "cut_off": bool(cut_off)}, ensure_ascii=False)
         yield "\n"

@@ -20,6 +20,7 @@ from benchmarks.real.models import SERVER
 
 AT_ONCE = 4  # calls that share the context and the threads
 CONTEXT = 8192  # tokens for each of them
+PROMPT_TOKENS = 512  # read at a time: while a prompt is read, the other calls get no token
 
 
 @contextlib.contextmanager
@@ -32,7 +33,8 @@ def serving(gguf: Path, port: int, threads: int = os.cpu_count() or 1) -> Iterat
     program = Path(os.environ.get("LLAMA_SERVER", packaged))
     program.chmod(0o755)
     command = [str(program), "-m", str(gguf), "--host", "127.0.0.1", "--port", str(port), "-t", str(threads)]
-    command += ["-np", str(AT_ONCE), "-c", str(AT_ONCE * CONTEXT), "--jinja", "--no-webui"]
+    command += ["-np", str(AT_ONCE), "-c", str(AT_ONCE * CONTEXT), "-b", str(PROMPT_TOKENS)]
+    command += ["--jinja", "--no-webui"]
     with gguf.with_suffix(".log").open("w") as log:
         server = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"LD_LIBRARY_PATH": str(program.parent)}
