@@ -16,7 +16,7 @@ from rich.markup import escape
 from jobs.command import main
 from jobs.run import NoProbe
 from pada_ray.config import Config, EndpointConfig
-from pada_ray.errors import PadaError
+from pada_ray.errors import ConfigError, PadaError
 from pada_ray.resources import cores
 from pada_ray.runs.configs import load
 
@@ -30,6 +30,10 @@ _OF_THE_CONFIG = {"data", "teacher endpoint", "judge endpoint", "student", "run"
 def doctor(
     config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="Also check this config.")] = None,
     no_probe: NoProbe = False,
+    teacher: Annotated[
+        bool,
+        typer.Option("--teacher", help="Also tell how able teacher and judge are, by five calls on training samples."),
+    ] = False,
 ) -> None:
     """Check installed packages and the accelerator; with CONFIG also its data, endpoints and model. Each endpoint is
     asked for one real reply, of some 50 tokens. Exits with 1 if something is missing, and with 2 if the config cannot
@@ -37,6 +41,8 @@ def doctor(
 
     Example: pada doctor configs/demo.yaml
     """
+    if teacher and config is None:
+        raise ConfigError("--teacher: name the config whose teacher is to be asked: pada doctor CONFIG --teacher")
     console = Console()
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: sys.version.split()[0],
@@ -62,6 +68,10 @@ def doctor(
         missing = {"run"}
     if missing:
         raise typer.Exit(2 if missing & _OF_THE_CONFIG else 1)
+    if teacher:
+        from jobs.local.ability import tell_abilities
+
+        tell_abilities(loaded, console)
 
 
 def holds(name: str, check: Callable[[], str], console: Console) -> bool:

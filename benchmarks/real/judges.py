@@ -13,14 +13,13 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.real.models import EMBEDDING, JUDGE, STUDENT, TEACHER
 from benchmarks.real.server import serving
-from pada_ray.agents.brief import Brief, brief_on
-from pada_ray.agents.clustering import Neighbours
+from pada_ray.agents.brief import brief_on
+from pada_ray.agents.planted import planted
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.verification import WorkedExamples
 from pada_ray.config import Config, EndpointConfig, QualityControlConfig, check_config
@@ -29,7 +28,7 @@ from pada_ray.data.splits import read_data
 from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
-from pada_ray.records import Attempt, Batch, Candidate, Sample, Seed, WrittenMessage
+from pada_ray.records import Sample
 
 WAYS = {
     "agreement": QualityControlConfig(verify="agreement", judge=False),
@@ -61,38 +60,6 @@ def read(name: str, count: int) -> tuple[Config, list[Sample], list[Sample]]:
     return config, samples["train"], samples["val"][:count]
 
 
-def candidates(train: Sequence[Sample], tried: Sequence[Sample], brief: Brief, wrong: bool) -> Batch:
-    """One attempt for each sample, from the training sample that is most like it; for wrong ones, of those with another
-    reply."""
-    texts = [brief.frame.taken_off(s.question) for s in train]
-    near = Neighbours(texts, f"models/{EMBEDDING.name}", 0)
-    order = near.nearest([brief.frame.taken_off(s.question) for s in tried], len(train))
-    seeds = [
-        next(train[i] for i in positions if not wrong or train[i].reference != sample.reference)
-        for sample, positions in zip(tried, order, strict=True)
-    ]
-    attempts = [Attempt(draft=s.id, seed=Seed(sample=seed)) for s, seed in zip(tried, seeds, strict=True)]
-    return Batch(id="wrong" if wrong else "right", group="try", instruction="similar_questions", attempts=attempts)
-
-
-def candidate(sample: Sample, attempt: Attempt, answered_by: Sample) -> Candidate:
-    """The question of one sample with the reply of another, as a new sample that is to be checked."""
-    reply, answer = answered_by.messages[-1], answered_by.answer
-    tried = sample.model_copy(update={"messages": [*sample.prompt, reply], "answer": answer})
-    return Candidate(
-        id=sample.id,
-        draft=attempt.draft,
-        batch="try",
-        group="try",
-        strategy_name=None,
-        seed_id=attempt.seed.sample.id,
-        attempt=0,
-        messages=[WrittenMessage(role=m.role, content=m.content) for m in tried.messages],
-        answer=None,
-        sample=tried,
-    )
-
-
 async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
     """What passes each way of checking."""
     config, train, tried = read(data, count)
@@ -108,10 +75,8 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
             agent = QualityControlAgent(llm, settings, None, 1, 0, brief, examples)
             began, shares = time.monotonic(), []
             for wrong in (False, True):
-                batch = candidates(train, tried, brief, wrong)
-                pairs = list(zip(tried, batch.attempts, strict=True))
-                given = [candidate(s, a, a.seed.sample if wrong else s) for s, a in pairs]
-                assessed = await agent.assess(batch, given)
+                batch, candidates = planted(tried, train, brief, f"models/{EMBEDDING.name}", 0, wrong=wrong)
+                assessed = await agent.assess(batch, candidates)
                 shares.append(sum(c.rejected is None for c in assessed) / len(assessed))
             found.append(Passed(judge, way, *shares, len(tried), time.monotonic() - began))
             print(_line(found[-1]), flush=True)

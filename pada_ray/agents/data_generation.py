@@ -54,7 +54,7 @@ class DataGenerationAgent:
         return await self._write(batch, batch.id)
 
     async def _write(self, batch: Batch, call: str) -> list[Candidate]:
-        found = await self._ask(batch, call)
+        found = await self.in_one_call(batch, call)
         size = smaller(len(batch.attempts))
         if size is None or not self._has_collapsed(batch, found):
             return found
@@ -78,7 +78,8 @@ class DataGenerationAgent:
         copies = sum(questions[c.id].split() == seeds[c.seed_id].split() for c in found)
         return copies > len(found) / 2 or has_collapsed(list(questions.values()))
 
-    async def _ask(self, batch: Batch, call: str) -> list[Candidate]:
+    async def in_one_call(self, batch: Batch, call: str) -> list[Candidate]:
+        """What one call gives, be it all alike. `call` tells it from others of the run."""
         named = {f"example-{i}": attempt for i, attempt in enumerate(batch.attempts, start=1)}
         # One form for all of a call.
         by_turn = all(self._brief.frame.is_single_turn(attempt.seed.sample.messages) for attempt in batch.attempts)

@@ -107,13 +107,14 @@ class PatternAnalysisAgent:
         return [_strategy(named[name], name.replace("-", " "), s) for name, s in read.items()]
 
     async def _analyse(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
-        found = await self._ask_for_analyses(failures, call)
+        found = await self.in_one_call(failures, call)
         size = smaller(len(failures))
         if size is None or not has_collapsed([analysis.error_cause for analysis in found]):
             return found
         return await self._analyse_in_calls(failures, size, f"{call}.")
 
-    async def _ask_for_analyses(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
+    async def in_one_call(self, failures: Sequence[Failure], call: str) -> list[Analysis]:
+        """What one call gives, be it all alike."""
         named = {f"failure-{i}": f for i, f in enumerate(failures, start=1)}
         known = await asyncio.to_thread(self._facts, named)  # some tasks execute code for them
 

@@ -17,7 +17,7 @@ from pada_ray.llm.reply_schemas import AnswerReply, with_choices
 from pada_ray.prompts import Prompts
 from pada_ray.randomness import number_for
 from pada_ray.records import Batch, Candidate, Sample
-from pada_ray.tasks import Task, choices_of, get_task
+from pada_ray.tasks import Knowledge, Task, choices_of, get_task
 from pada_ray.tasks.code import Code
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ class WorkedExamples:
         return [self._train[i] for i in sorted({i for positions in found for i in positions})]
 
 
+def only_a_model_can_tell(sample: Sample, knowledge: Knowledge) -> bool:
+    """Whether nothing computes a sample's answer, and it is no matter of taste either."""
+    task = get_task(sample.task, knowledge)
+    return not task.judged and task.name != Code.name and task.check(sample).verdict == "unknown"
+
+
 class Verifier:
     """Has the judge answer the questions of candidates, `votes` times each."""
 
@@ -78,7 +84,7 @@ class Verifier:
     async def verify(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates in order. One that most votes do not confirm is `not confirmed`; so is one on which no vote
         could be read. Computed answers, and those of a task that leaves them to a judge's taste, are not asked for."""
-        open_ones = [(c, c.sample) for c in candidates if c.sample and c.rejected is None and self._is_open(c.sample)]
+        open_ones = [(c, c.sample) for c in candidates if c.sample and c.rejected is None and self._asks(c.sample)]
         size = self._settings.batch_size
         parts = [open_ones[i : i + size] for i in range(0, len(open_ones), size)]
         groups = [group for part in parts for group in self._apart(batch, part)]
@@ -87,9 +93,8 @@ class Verifier:
         refused = {c.id for c, _ in open_ones} - agreed
         return [turned_down(c, "not confirmed", _FEEDBACK) if c.id in refused else c for c in candidates]
 
-    def _is_open(self, sample: Sample) -> bool:
-        task = self._task(sample)
-        return not task.judged and task.name != Code.name and task.check(sample).verdict == "unknown"
+    def _asks(self, sample: Sample) -> bool:
+        return only_a_model_can_tell(sample, self._brief.knowledge)
 
     def _task(self, sample: Sample) -> Task:
         return get_task(sample.task, self._brief.knowledge)
