@@ -16,7 +16,7 @@ from jobs.command import command
 
 COMMANDS = (
     "run", "sweep", "plan", "resume", "attach", "status", "show", "report", "evaluate", "teacher", "convert", "doctor",
-    "export", "init", "chat", "serve"
+    "export", "init", "chat", "serve", "ui"
 )  # fmt: skip
 _PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
 

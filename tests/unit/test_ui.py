@@ -1,0 +1,128 @@
+"""The live page: what it is told of a run and of a sweep, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from report_runs import HOSTILE, cell, write_run, write_sweep
+
+from pada_ray.errors import ConfigError
+from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import FinishedStage, read_state
+from pada_ray.storage import Folder
+from pada_ray.ui.app import ui_app
+from pada_ray.ui.views import run_view, sweep_view
+
+KEY = "k3y"
+
+
+def believed(run, config, state):
+    return state.status
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = Folder(str(tmp_path / "run"))
+    write_run(folder, samples=30, words=HOSTILE)
+    return folder
+
+
+def test_a_run_shows_its_models_stages_patterns_and_samples(run):
+    view = run_view(run, believed)
+    assert (view.status, view.method, view.best) == ("done", "pada", "iteration-1")
+    assert [(m.name, round(m.accuracy["val"], 9)) for m in view.models] == [
+        ("base", 0.1),
+        ("iteration-0", 0.5),
+        ("iteration-1", 0.75),
+    ]
+    assert [s.name for s in view.stages] == [f"{m.name}: evaluation" for m in view.models]
+    assert len(view.patterns) == 2 and all(p.strategy_name for p in view.patterns)
+    verdicts = [s.verdict for s in view.samples]
+    assert (verdicts.count("accepted"), view.accepted) == (view.accepted, len(verdicts) - view.rejected)
+    assert 0 < view.rejected < len(verdicts)
+
+
+def test_a_stage_under_way_has_no_time_yet(run):
+    state = read_state(run)
+    state.status, state.stage = "running", "iteration-2: fine-tuning"
+    state.finished["iteration-1: fine-tuning"] = FinishedStage(output="a", seconds=3, shared=True)
+    run.write_text(STATE, state.model_dump_json())
+    *_, shared, now = run_view(run, believed).stages
+    assert (shared.name, shared.seconds, shared.shared) == ("iteration-1: fine-tuning", 3, True)
+    assert (now.name, now.seconds) == ("iteration-2: fine-tuning", None)
+    assert run_view(run, lambda *_: "stopped").stages[-1].seconds == 3  # a killed run has nothing under way
+
+
+def test_a_run_that_has_not_begun_is_shown_too(run):
+    (Folder(run.url)).remove(STATE)
+    view = run_view(run, believed)
+    assert (view.status, view.models, view.stages) == ("prepared", [], [])
+
+
+def test_a_sweep_shows_all_its_runs_those_that_cannot_be_read_too(tmp_path):
+    sweep = Folder(str(tmp_path / "sweep"))
+    write_sweep(sweep, {name: {"method": name} for name in ("pada", "blind", "vanilla")})
+    write_run(cell(sweep, "pada"))
+    write_run(cell(sweep, "blind"), status="running")
+    cell(sweep, "blind").write_text(STATE, "{oops")
+    done, damaged, missing = sweep_view(sweep, believed).runs
+    assert (done.status, done.models[-1].accuracy["test"]) == ("done", 0.75)
+    assert (damaged.status, "damaged" in damaged.stage) == ("cannot be read", True)
+    assert (missing.status, missing.models) == ("not begun", [])
+
+
+def asked(look, *requests):
+    """The replies to requests of (method, path, headers)."""
+
+    async def ask():
+        async with TestClient(TestServer(ui_app(look, KEY))) as client:
+            found = []
+            for method, path, headers in requests:
+                async with client.request(method, path, headers=headers) as reply:
+                    found.append((reply.status, reply.headers.copy(), await reply.text()))
+            return found
+
+    return asyncio.run(ask())
+
+
+def test_without_the_key_nobody_comes_in(run):
+    def look(name):
+        return run_view(run, believed)
+
+    paths = ["/", "/live.js", "/live.css", "/view.json", "/view.json?key=guess", "/view.json?key="]
+    for status, _, text in asked(look, *(("GET", path, {}) for path in paths)):
+        assert status == 403
+        assert "key" in text and run.url not in text
+
+
+def test_the_key_is_kept_in_a_cookie_that_no_script_reads(run):
+    (status, headers, _), (again, _, text) = asked(
+        lambda name: run_view(run, believed), ("GET", f"/?key={KEY}", {}), ("GET", "/view.json", {})
+    )
+    assert (status, again) == (200, 200)  # the client keeps cookies
+    assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert json.loads(text)["name"] == "a"
+
+
+def test_what_has_not_changed_is_not_sent_again(run):
+    def look(name):
+        return run_view(run, believed)
+
+    ((_, headers, _),) = asked(look, ("GET", f"/view.json?key={KEY}", {}))
+    request = ("GET", f"/view.json?key={KEY}", {"If-None-Match": headers["ETag"]})
+    assert asked(look, request)[0][0] == 304
+    write_run(run, status="running")
+    assert asked(look, request)[0][0] == 200
+
+
+def test_it_only_looks_and_says_what_is_wrong(run):
+    def look(name):
+        raise ConfigError(f"{name}: no such run in this sweep")
+
+    missing, posted = asked(look, ("GET", f"/view.json?run=x&key={KEY}", {}), ("POST", f"/view.json?key={KEY}", {}))
+    assert (missing[0], json.loads(missing[2])) == (404, {"problem": "x: no such run in this sweep"})
+    assert posted[0] == 405
