@@ -24,6 +24,7 @@ from actors.attempts import AttemptLog, Step, outcome_of, row_of
 from actors.remote import on_this_node
 from actors.screening import screened, screening_place
 from pada_ray.agents.brief import Brief
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples
@@ -146,7 +147,7 @@ def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
 
 def _examples(job: AugmentationJob, config: Config) -> WorkedExamples:
     train = run_files.read_samples(Folder(job.run), config.data.task)["train"]
-    return WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
+    return WorkedExamples(train, Finder(config.pattern_analysis.embedding, config.seed).nearest)
 
 
 def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> Any:

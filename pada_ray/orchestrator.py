@@ -17,8 +17,11 @@ from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
 from pada_ray.agents.near_seeds import seeds_of_kinds
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
+from pada_ray.agents.planted import half_wrong
+from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
+from pada_ray.agents.verification import WorkedExamples, only_a_model_can_tell
 from pada_ray.config import Config, Reviewed
 from pada_ray.errors import BudgetReached, one_line, root_cause
 from pada_ray.llm.chat import Llm
@@ -489,6 +492,8 @@ class Orchestrator:
         earlier = [c.sample for i in range(1, iteration) for c in self._accepted(i) if c.sample]
 
         async def work() -> Augmentation:
+            if any(group.reviewed for group in groups):
+                await self._plant_canaries(iteration)
             job = AugmentationJob(
                 run=self._folder.url,
                 iteration=iteration,
@@ -526,6 +531,29 @@ class Orchestrator:
                 iteration, "drafts", f"{duplicates} of {drafts} repeat their example or a known question"
             )
         return [c.sample for c in augmentation.accepted if c.sample]
+
+    async def _plant_canaries(self, iteration: int) -> None:
+        """Has quality control assess samples of which it is known whether they are right, before it assesses new ones.
+        Raises LoopStuck where it cannot tell and the config says to stop."""
+        config, file = self._config, run_files.canaries(iteration)
+        known = [s for s in self._train if only_a_model_can_tell(s, self._knowledge)]
+        count = min(config.quality_control.canaries, len(known) // 2)
+        if not config.quality_control.asks or count < 2:
+            return
+        drawn = generator_for(config.seed, "canaries", iteration).sample(known, len(known))
+        nearest = self._workers.pattern_analysis.nearest
+        batch, canaries = await half_wrong(drawn[:count], drawn[count:], self._brief, nearest)
+        assessed = await self._quality_control(drawn[count:]).assess(batch, canaries)
+        self._folder.write_records(file, assessed)
+        told = conditions.cannot_tell(assessed)
+        self._check_signs(iteration, [("cannot_tell", told)] if told else [], coming=iteration)
+
+    def _quality_control(self, train: Sequence[Sample]) -> QualityControlAgent:
+        """One that knows no other training samples than these."""
+        config = self._config
+        examples = WorkedExamples(train, self._workers.pattern_analysis.nearest)
+        asked = (config.prompts, config.llm.max_reasks, config.seed, self._brief, examples)
+        return QualityControlAgent(self._workers.judge, config.quality_control, *asked)
 
     async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
         if not self._is_reviewed(iteration, "samples"):

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from benchmarks.real.models import EMBEDDING, JUDGE, STUDENT, TEACHER
 from benchmarks.real.server import serving
 from pada_ray.agents.brief import brief_on
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.planted import planted
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.verification import WorkedExamples
@@ -65,7 +66,8 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
     config, train, tried = read(data, count)
     knowledge = knowledge_of(config.data, train)
     brief = brief_on(train, knowledge)
-    examples = WorkedExamples(train, f"models/{EMBEDDING.name}", 0)
+    nearest = Finder(f"models/{EMBEDDING.name}", 0).nearest
+    examples = WorkedExamples(train, nearest)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         endpoint = EndpointConfig(base_url=url, model=judge, max_in_flight=4, max_tokens=4096)
@@ -75,7 +77,7 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
             agent = QualityControlAgent(llm, settings, None, 1, 0, brief, examples)
             began, shares = time.monotonic(), []
             for wrong in (False, True):
-                batch, candidates = planted(tried, train, brief, f"models/{EMBEDDING.name}", 0, wrong=wrong)
+                batch, candidates = await planted(tried, train, brief, nearest, wrong=wrong)
                 assessed = await agent.assess(batch, candidates)
                 shares.append(sum(c.rejected is None for c in assessed) / len(assessed))
             found.append(Passed(judge, way, *shares, len(tried), time.monotonic() - began))

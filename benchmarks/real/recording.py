@@ -25,6 +25,7 @@ from benchmarks.kept_sweep import config_to_keep, write_archive
 from jobs.local.run_folder import cache_file, lay_out
 from pada_ray.agents.brief import read_brief
 from pada_ray.agents.data_generation import DataGenerationAgent
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
@@ -97,7 +98,7 @@ class Recorded:
     def __init__(self, config: Config, place: Folder, teacher: GatewayLlm, judge: GatewayLlm, run: Folder):
         brief = read_brief(run, config.data.task)
         train = run_files.read_samples(run, config.data.task)["train"]
-        examples = WorkedExamples(train, config.pattern_analysis.embedding, config.seed)
+        examples = WorkedExamples(train, Finder(config.pattern_analysis.embedding, config.seed).nearest)
         asked = (config.prompts, config.llm.max_reasks, config.seed, brief)
         self._writer = DataGenerationAgent(teacher, config.data_generation, *asked)
         self._control = QualityControlAgent(judge, config.quality_control, *asked, examples)
@@ -131,6 +132,7 @@ async def replay(archive: Path, embedding: str | None = None) -> list[str]:
         raw = place.read_yaml(run_files.CONFIG)
         raw |= {"shared_stages": None, "runs": folder, "name": "replay"}
         raw["llm"] |= {"cache": None}
+        raw["quality_control"].setdefault("canaries", 0)  # runs were once made without
         raw["pattern_analysis"] |= {"embedding": embedding or raw["pattern_analysis"]["embedding"]}
         config = check_config(raw, archive.name)
         run = Folder(lay_out(config, read_data(config), Folder(f"{folder}/replay")))

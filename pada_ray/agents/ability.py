@@ -16,7 +16,7 @@ from pada_ray.agents.collapse import echoes, smaller
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
-from pada_ray.agents.planted import planted
+from pada_ray.agents.planted import RIGHT, WRONG, half_wrong, passed, planted
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples, only_a_model_can_tell
@@ -28,7 +28,6 @@ from pada_ray.records import Attempt, Batch, Candidate, Failure, Sample, Seed
 
 _ASKED = 10  # samples at most, in the calls whose size the config does not give
 _FROM_ONE = 5  # drafts from one sample
-_TELLS = 0.4  # by how much larger the share of right samples that pass is than that of wrong ones
 
 
 class Finding(NamedTuple):
@@ -51,11 +50,10 @@ class Abilities:
         self._asked, self._others = mixed[:count], mixed[count:]
         self._config = config
         self._brief = brief
-        self._embedding = config.pattern_analysis.embedding
         common = (config.prompts, 0, config.seed, brief)  # 0: nothing is asked for again
         self._writer = DataGenerationAgent(teacher, config.data_generation, *common)
         self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, *common)
-        examples = WorkedExamples(self._others, self._embedding, config.seed)
+        examples = WorkedExamples(self._others, self._analyst.nearest)
         one_call = {"batch_size": 2 * _ASKED, "decide": "sample", "votes": 1}
         self._rater, self._answerer = (
             QualityControlAgent(judge, config.quality_control.model_copy(update=one_call | way), *common, examples)
@@ -74,7 +72,7 @@ class Abilities:
 
     async def _analyses(self) -> Finding:
         asked = self._asked[: self._config.pattern_analysis.batch_size]
-        _, wrong = self._planted(asked, wrong=True)
+        _, wrong = await self._planted(asked, wrong=True)
         replies = {c.id: c.messages[-1].content for c in wrong}
         failures = [Failure(sample=s, reply=replies.get(s.id, "")) for s in asked]
         found = await self._analyst.in_one_call(failures, "ability")
@@ -101,33 +99,26 @@ class Abilities:
         return Finding("teacher: variety", told, "" if well else "raise data_generation.temperature")
 
     async def _ratings(self) -> Finding | None:
-        half = len(self._asked) // 2
-        right, wrong = self._planted(self._asked[:half], wrong=False), self._planted(self._asked[half:], wrong=True)
-        batch = right[0].model_copy(update={"attempts": [*right[0].attempts, *wrong[0].attempts]})
-        if not right[1] or not wrong[1]:
+        batch, known = await half_wrong(self._asked, self._others, self._brief, self._analyst.nearest)
+        if not {RIGHT, WRONG} <= {c.batch for c in known}:
             return None  # all replies are one
-        rated = await self._rater.assess(batch, [*right[1], *wrong[1]])
-        passed = [[c.rejected is None for c in rated if (c.id in {w.id for w in wrong[1]}) == side] for side in (0, 1)]
-        read = sum(c.ratings is not None for c in rated)
-        told = (
-            f"{read} of {len(rated)} could be read; it passes {sum(passed[0])} of {len(passed[0])} right samples and "
-            f"{sum(passed[1])} of {len(passed[1])} wrong ones"
-        )
-        tells = _share(passed[0]) - _share(passed[1]) >= _TELLS
-        return Finding("judge: ratings", told, "" if tells else "its ratings say little: quality_control.judge: false")
+        rated = await self._rater.assess(batch, known)
+        read, found = sum(c.ratings is not None for c in rated), passed(rated)
+        advice = "" if found.tells else "its ratings say little: quality_control.judge: false"
+        return Finding("judge: ratings", f"{read} of {len(rated)} could be read; it {found}", advice)
 
     async def _agreement(self) -> Finding | None:
         if not all(only_a_model_can_tell(s, self._brief.knowledge) for s in self._asked):
             return None
-        batch, known = self._planted(self._asked, wrong=False)
+        batch, known = await self._planted(self._asked, wrong=False)
         answered = await self._answerer.assess(batch, known)
         agreed = [c.rejected is None for c in answered]
-        well = _share(agreed) > 0.5
+        well = sum(agreed) > len(agreed) / 2
         advice = "" if well else "quality_control.verify: agreement would turn down more right samples than it keeps"
         return Finding("judge: answers", f"gives {sum(agreed)} of {len(agreed)} known answers", advice)
 
-    def _planted(self, known: Sequence[Sample], *, wrong: bool) -> tuple[Batch, list[Candidate]]:
-        return planted(known, self._others, self._brief, self._embedding, self._config.seed, wrong=wrong)
+    async def _planted(self, known: Sequence[Sample], *, wrong: bool) -> tuple[Batch, list[Candidate]]:
+        return await planted(known, self._others, self._brief, self._analyst.nearest, wrong=wrong)
 
     async def _written(self, seeds: Sequence[Sample]) -> list[Candidate]:
         attempts = [Attempt(draft=f"draft-{i}", seed=Seed(sample=s)) for i, s in enumerate(seeds)]
@@ -136,10 +127,6 @@ class Abilities:
 
     def _questions(self, candidates: Sequence[Candidate]) -> list[str]:
         return [self._brief.frame.taken_off(c.messages[-2].content) for c in candidates if len(c.messages) > 1]
-
-
-def _share(passed: Sequence[bool]) -> float:
-    return sum(passed) / max(len(passed), 1)
 
 
 def _smaller(section: str, asked: int, good: int) -> str:

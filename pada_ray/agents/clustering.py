@@ -98,11 +98,6 @@ def _model(embedding: str) -> Any:
         ) from None
 
 
-def nearest(queries: Sequence[str], texts: Sequence[str], k: int, embedding: str, seed: int) -> list[list[int]]:
-    """For each query the positions in `texts` of the `k` most similar ones (cosine), the nearest first."""
-    return Neighbours(texts, embedding, seed).nearest(queries, k)
-
-
 class Neighbours:
     """Finds the most similar of some texts. A model embeds them once. Raises ConfigError when it cannot be loaded."""
 

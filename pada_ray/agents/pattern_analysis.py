@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.collapse import echoes, has_collapsed, smaller
+from pada_ray.agents.nearest import Finder
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.errors import UnreadableReply
 from pada_ray.llm.ask import ask, ask_each, tokens_of
@@ -41,6 +42,7 @@ class PatternAnalysisAgent:
         self._prompts = Prompts(prompts, seed)
         self._max_reasks = max_reasks
         self._seed = seed
+        self._finder = Finder(settings.embedding, seed)
 
     async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]:
         """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are missing. What
@@ -66,10 +68,8 @@ class PatternAnalysisAgent:
         )
 
     async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
-        """For each query the positions in `texts` of the `k` most similar ones."""
-        from pada_ray.agents.clustering import nearest
-
-        return await asyncio.to_thread(nearest, queries, texts, k, self._settings.embedding, self._seed)
+        """For each query the positions in `texts` of the `k` most similar ones, in the embedding of the analyses."""
+        return await self._finder.nearest(queries, texts, k)
 
     async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
         """pattern_k for each cluster C_k, one call each. A cluster whose reply stays unreadable has none."""

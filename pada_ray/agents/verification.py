@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.injection import prompts_apart
+from pada_ray.agents.nearest import Nearest
 from pada_ray.agents.screening import turned_down
 from pada_ray.config import QualityControlConfig
 from pada_ray.llm.ask import ask_each, tokens_of
@@ -20,9 +20,6 @@ from pada_ray.records import Batch, Candidate, Sample
 from pada_ray.tasks import Knowledge, Task, choices_of, get_task
 from pada_ray.tasks.code import Code
 
-if TYPE_CHECKING:
-    from pada_ray.agents.clustering import Neighbours
-
 _VOTING = 0.7  # the temperature of several votes, which would else be equal
 _WRAPPING_TOKENS = 20  # of the JSON round one answer
 _FEEDBACK = (
@@ -32,25 +29,19 @@ _FEEDBACK = (
 
 
 class WorkedExamples:
-    """The training samples that are most similar to a question, in the embedding of the config."""
+    """The training samples that are most similar to a question."""
 
-    def __init__(self, train: Sequence[Sample], embedding: str, seed: int):
+    def __init__(self, train: Sequence[Sample], nearest: Nearest):
         self._train = list(train)
-        self._embedding = embedding
-        self._seed = seed
-        self._neighbours: Neighbours | None = None
+        self._nearest = nearest
 
-    def nearest(self, questions: Sequence[str], k: int, brief: Brief) -> list[Sample]:
+    async def nearest(self, questions: Sequence[str], k: int, brief: Brief) -> list[Sample]:
         """The `k` nearest of each question, each once, in the order of the training set. Raises ConfigError when the
         embedding model cannot be loaded."""
         if not k or not self._train:
             return []
-        if self._neighbours is None:
-            from pada_ray.agents.clustering import Neighbours  # late, since it brings scikit-learn
-
-            known = [brief.frame.taken_off(sample.question) for sample in self._train]
-            self._neighbours = Neighbours(known, self._embedding, self._seed)
-        found = self._neighbours.nearest(questions, k)
+        known = [brief.frame.taken_off(sample.question) for sample in self._train]
+        found = await self._nearest(questions, known, k)
         return [self._train[i] for i in sorted({i for positions in found for i in positions})]
 
 
@@ -108,7 +99,7 @@ class Verifier:
     async def _agreed(self, name: str, group: Sequence[tuple[Candidate, Sample]]) -> list[str]:
         """The ids of the candidates that most of the votes confirm."""
         named = {f"question-{i}": sample for i, (_, sample) in enumerate(group, start=1)}
-        examples = await asyncio.to_thread(self._nearest, list(named.values()))
+        examples = await self._nearest(list(named.values()))
         votes = await asyncio.gather(
             *(self._vote(f"{name} vote {i}", named, examples) for i in range(self._settings.votes))
         )
@@ -116,11 +107,11 @@ class Verifier:
         replies = {key: [vote[key] for vote in votes if key in vote] for key in named}
         return [ids[key] for key, sample in named.items() if self._confirmed(sample, replies[key])]
 
-    def _nearest(self, samples: Sequence[Sample]) -> list[Sample]:
+    async def _nearest(self, samples: Sequence[Sample]) -> list[Sample]:
         if self._examples is None:
             return []
         questions = [self._brief.frame.taken_off(s.question) for s in samples]
-        return self._examples.nearest(questions, self._settings.worked_examples, self._brief)
+        return await self._examples.nearest(questions, self._settings.worked_examples, self._brief)
 
     def _confirmed(self, sample: Sample, replies: Sequence[str]) -> bool:
         task = self._task(sample)

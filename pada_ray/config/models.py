@@ -34,7 +34,7 @@ MOST_OF_DEMO = 100_000  # samples of a split, which are drawn one by one
 ErrorShare = Fraction | Literal["error_rate", "cluster"]
 Gap = Literal["none", "rare", "absent"]
 Reviewed = Literal["strategies", "samples"]
-StopCondition = Literal["no_better_than_chance", "one_sided_judge", "unreadable", "no_gain"]
+StopCondition = Literal["no_better_than_chance", "one_sided_judge", "cannot_tell", "unreadable", "no_gain"]
 
 
 def _fewest_first(bounds: tuple[int, int]) -> tuple[int, int]:
@@ -391,6 +391,9 @@ class QualityControlConfig(Section):
     """With `agreement`, how many of the nearest training examples it is shown for each question."""
     judge: bool = True
     """Whether the judge rates samples. False leaves it at what `verify` finds, where its ratings are worth nothing."""
+    canaries: int = Field(default=20, ge=0, le=1000)
+    """Training samples that quality control is given unawares before an iteration's new ones, half of them with a wrong
+    reply: what it passes of them tells what it is worth. Only where the answer can't be computed; 0 leaves them out."""
     max_overlap: float = Field(default=0.9, gt=0, le=1)
     """Highest overlap of a new question with the one that it was made from, in what varies between questions (ROUGE-L,
     F1 over words); above it the new one is a duplicate. With 1 only equal questions are."""
@@ -411,6 +414,11 @@ class QualityControlConfig(Section):
     def rates(self) -> bool:
         """Whether the judge rates samples."""
         return self.enabled and self.judge
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks the judge at all."""
+        return self.rates or self.asks_for_agreement
 
 
 class GradingConfig(Section):

@@ -10,7 +10,7 @@ from typing import Any
 from pada_ray.agents.quotas import ERRORS, GroupReport
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
-from pada_ray.records import Prediction
+from pada_ray.records import Candidate, Prediction
 from pada_ray.runs import run_files
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import RunState, read_state
@@ -51,14 +51,17 @@ def _for_patterns(folder: Folder, config: Config, state: RunState, iteration: in
 def _for_generation(folder: Folder, config: Config, iteration: int) -> Counter[str]:
     """Samples are written and reviewed group by group and round by round: what a round is to mend, the one before it
     has shown."""
-    method = METHODS[config.method]
+    method, control = METHODS[config.method], config.quality_control
     least: Counter[str] = Counter()
+    if control.rates and folder.exists(run_files.canaries(iteration)):
+        canaries = folder.read_records(run_files.canaries(iteration), Candidate)
+        least["quality_control"] += math.ceil(len(canaries) / control.batch_size)
     for group in map(GroupReport.model_validate, _yaml(folder, run_files.quotas(iteration)) or []):
         instruction = method.error_instruction if group.group == ERRORS else method.instruction
         size = min(config.data_generation.batch_size, group.pool or 1)  # no seed comes twice in a call
         least[str(instruction)] += sum(math.ceil(asked / size) for asked in group.asked)
-        if config.quality_control.rates:
-            least["quality_control"] += sum(math.ceil(n / config.quality_control.batch_size) for n in group.reviewed)
+        if control.rates:
+            least["quality_control"] += sum(math.ceil(n / control.batch_size) for n in group.reviewed)
     return least
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pada_ray.agents.planted import passed
 from pada_ray.agents.quotas import Augmentation
 from pada_ray.config import StopCondition
 from pada_ray.errors import LoopStuck
@@ -16,7 +17,7 @@ from pada_ray.runs.state import Score
 FEWEST_RATINGS = 20  # of fewer a judge may well pass or turn down all
 FEWEST_ASKED = 10
 _SURE = 0.05  # above this chance explains the figure
-ASKED: tuple[StopCondition, ...] = ("no_better_than_chance", "one_sided_judge", "unreadable")
+ASKED: tuple[StopCondition, ...] = ("no_better_than_chance", "one_sided_judge", "cannot_tell", "unreadable")
 """Those that a person at a terminal is asked about: something is likely broken. That an iteration gains nothing is
 common, and only told."""
 ADVICE: dict[StopCondition, str] = {
@@ -24,6 +25,7 @@ ADVICE: dict[StopCondition, str] = {
     "expects",
     "one_sided_judge": "read what it says in {model}/accepted.jsonl and rejected.jsonl; another llm.judge or "
     "quality_control.threshold may help",
+    "cannot_tell": "read {model}/canaries.jsonl; another llm.judge may help, or quality_control.verify: agreement",
     "unreadable": "another model may help, or a higher max_tokens of its endpoint",
     "no_gain": "the models so far are kept, and the best of them is chosen where the run ends",
 }
@@ -86,6 +88,12 @@ def one_sided_judge(candidates: Sequence[Candidate]) -> str | None:
     if len(rated) < FEWEST_RATINGS or 0 < low < len(rated):
         return None
     return f"the judge {'turns down' if low else 'passes'} all {len(rated)} samples that it rates"
+
+
+def cannot_tell(canaries: Sequence[Candidate]) -> str | None:
+    """Quality control that passes wrong samples nearly as often as right ones."""
+    found = passed(canaries)
+    return None if found.tells else f"quality control {found} that were planted"
 
 
 def unreadable(what: str, asked: int, unread: int) -> str | None:

@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from pada_ray.agents.grading import is_judged
 from pada_ray.agents.pattern_analysis import HANDFUL
+from pada_ray.agents.verification import only_a_model_can_tell
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
 from pada_ray.records import Sample, Split
 from pada_ray.runs.sharing import findings_content, fine_tuning_content, grading_content
+from pada_ray.tasks import Knowledge
 
 CLUSTERS = 6  # the middle of the paper's 2 to 10
 SENT_BACK = 0.3  # share of drafts, at every attempt
@@ -98,7 +100,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     if instruction is None or not added:
         return
     control = config.quality_control
-    reviewed = (control.rates or control.asks_for_agreement) and (method.reviewed or control.for_all_methods)
+    reviewed = control.asks and (method.reviewed or control.for_all_methods)
     attempts = range(1 + control.max_regenerations) if reviewed else range(1)
     groups = (strategies + (with_patterns and config.data_generation.error_share != 0)) or 1
     quota = added / groups
@@ -108,18 +110,22 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     strategy = {"strategy_name": "", "generation_approach": "", "key_elements": []} if strategies else None
     overhead = _overhead(config, instruction, strategy=strategy, seeds=[{}], feedback=None, shows_answer=False)
     overhead += STRATEGY_TOKENS * bool(strategies)
+    open_ones = sum(only_a_model_can_tell(sample, Knowledge()) for sample in train) if reviewed else 0
+    canaries = min(control.canaries, open_ones // 2)
+    checked = drafts + canaries
     for _ in range(config.iterations):
         yield Calls("teacher", instruction, batches, drafts * new + batches * overhead, drafts * new)
         reviews = round(groups * sum(_pooled(quota, a, control.batch_size) for a in attempts))
+        reviews += math.ceil(canaries / control.batch_size)
         if reviewed and control.asks_for_agreement:
-            asked, votes = reviews * control.votes, drafts * control.votes
+            asked, votes = reviews * control.votes, checked * control.votes
             shown = votes * (1 + control.worked_examples) * _tokens(train)
             overhead_of_question = _overhead(config, "answering", questions=[], examples=[], choices=[])
             yield Calls("judge", "answering", asked, shown + asked * overhead_of_question, votes * new)
         if reviewed and control.rates:
             overhead_of_review = _overhead(config, "quality_control", strategy=strategy, pairs=[])
-            read = drafts * 2 * new + reviews * (overhead_of_review + STRATEGY_TOKENS * bool(strategies))
-            yield Calls("judge", "quality_control", reviews, read, drafts * REVIEW_TOKENS)
+            read = checked * 2 * new + reviews * (overhead_of_review + STRATEGY_TOKENS * bool(strategies))
+            yield Calls("judge", "quality_control", reviews, read, checked * REVIEW_TOKENS)
 
 
 def _pooled(quota: float, attempt: int, size: int) -> float:

@@ -110,6 +110,11 @@ def leaks(iteration: int) -> str:
     return f"{model(iteration)}/leaks.jsonl"
 
 
+def canaries(iteration: int) -> str:
+    """Planted samples, right and wrong, with what quality control made of them."""
+    return f"{model(iteration)}/canaries.jsonl"
+
+
 def accepted(iteration: int) -> str:
     return f"{model(iteration)}/accepted.jsonl"
 

@@ -12,6 +12,7 @@ from test_verification import BRIEF, TRAIN
 
 from jobs.local.ability import tell_abilities
 from pada_ray.agents.ability import Abilities
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.planted import planted
 from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import ChatReply, ChatRequest
@@ -136,7 +137,7 @@ def test_known_answers_are_not_shown_to_who_is_asked_for_them():
 def test_planted_samples_are_right_or_have_the_reply_of_the_most_similar_other():
     known, others = TRAIN[:2], TRAIN[2:]
     for wrong in (False, True):
-        batch, candidates = planted(known, others, BRIEF, "tfidf", 0, wrong=wrong)
+        batch, candidates = asyncio.run(planted(known, others, BRIEF, Finder("tfidf", 0).nearest, wrong=wrong))
         assert [c.id for c in candidates] == [s.id for s in known]
         for sample, candidate, attempt in zip(known, candidates, batch.attempts, strict=True):
             assert candidate.messages[0].content == sample.question
@@ -145,7 +146,7 @@ def test_planted_samples_are_right_or_have_the_reply_of_the_most_similar_other()
             if wrong:
                 assert candidate.sample.reference == attempt.seed.sample.reference
     one_label = [s for s in TRAIN if s.reference == "top_up"]
-    assert planted(one_label[:2], one_label[2:], BRIEF, "tfidf", 0, wrong=True)[1] == []
+    assert asyncio.run(planted(one_label[:2], one_label[2:], BRIEF, Finder("tfidf", 0).nearest, wrong=True))[1] == []
 
 
 def test_too_few_samples_are_refused():

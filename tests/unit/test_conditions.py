@@ -261,9 +261,9 @@ def test_at_a_terminal_it_asks_before_more_is_spent(at_a_terminal):
         "unreadable: it is bad; mend it. Go on, and spend more?",
     ]
     assert starts == [
-        ["no_better_than_chance", "one_sided_judge", "unreadable"],
-        ["one_sided_judge", "unreadable"],
-        ["one_sided_judge"],
+        ["cannot_tell", "no_better_than_chance", "one_sided_judge", "unreadable"],
+        ["cannot_tell", "one_sided_judge", "unreadable"],
+        ["cannot_tell", "one_sided_judge"],
     ]
 
 

@@ -10,6 +10,7 @@ from test_tasks import sample
 
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import AugmentationJob, Group, fill_quotas
 from pada_ray.agents.screening import Screen
@@ -50,7 +51,7 @@ def assess(llm, *turns, train=TRAIN, **settings):
     control = QualityControlConfig(**{"verify": "agreement", "judge": False} | settings)
     of, candidates = written(*turns)
     screened = Screen(control, train, LeakGuard([], train), BRIEF).screen(of, candidates)
-    agent = QualityControlAgent(llm, control, None, 1, 0, BRIEF, WorkedExamples(train, "tfidf", 0))
+    agent = QualityControlAgent(llm, control, None, 1, 0, BRIEF, WorkedExamples(train, Finder("tfidf", 0).nearest))
     return asyncio.run(agent.assess(of, screened))
 
 

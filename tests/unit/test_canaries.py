@@ -1,0 +1,127 @@
+"""Planted samples, right and wrong, tell what quality control is worth, and stop a run where they are to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from builders import math_sample
+from stub_workers import StubWorkers
+from test_verification import SAID, TRAIN
+
+from pada_ray.agents.planted import RIGHT, WRONG
+from pada_ray.config import check_config
+from pada_ray.errors import LoopStuck
+from pada_ray.llm.chat import ChatReply, ChatRequest
+from pada_ray.orchestrator import Orchestrator, Workers
+from pada_ray.records import Candidate
+from pada_ray.runs import run_files
+from pada_ray.runs.state import read_state
+from pada_ray.storage import Folder
+
+LABEL_OF = {text: label for label, texts in SAID.items() for text in texts}
+
+
+class Judge:
+    """Rates a pair by `passes(right)`, where it knows which samples are right."""
+
+    def __init__(self, passes):
+        self._passes = passes
+        self.requests: list[ChatRequest] = []
+
+    async def chat(self, request):
+        self.requests.append(request)
+        prompt = request.messages[0].content
+        entries = {}
+        for name in request.reply_schema["properties"]:
+            synthetic = json.loads(
+                prompt.split(f'"sample_id": "{name}"')[1].split('"synthetic": ')[1].split("}")[0] + "}"
+            )
+            score = 9 if self._passes(LABEL_OF[synthetic["question"]] == synthetic["reply"]) else 2
+            entries[name] = {"utility": score, "relevance": score, "feedback": "None."}
+        return ChatReply(text=json.dumps(entries), cut_off=False)
+
+
+class World(StubWorkers):
+    def __init__(self, judge):
+        super().__init__()
+        self._judge = judge
+
+    def fails(self, sample, position, model):
+        return position == 0
+
+    def workers(self):
+        return Workers(self, self, judge=self._judge, account=self)
+
+
+def run_with(tmp_path, passes, samples=TRAIN, task="label", **config):
+    folder = Folder(str(tmp_path))
+    for split in ("train", "val", "test"):
+        own = [s.model_copy(update={"id": f"{split}{s.id}"}) for s in samples]
+        folder.write_records(run_files.split(split), own)
+    raw = {"data": {"train": "t", "val": "v", "task": task}, "method": "similar", "iterations": 1}
+    endpoint = {"base_url": "offline", "model": "a"}
+    raw["llm"] = {"teacher": endpoint, "judge": endpoint}
+    raw["quality_control"] = {"canaries": 6}
+    world = World(Judge(passes))
+    made = check_config(raw | config, "test")
+    run_it = Orchestrator(made, folder.url, world.workers()).run
+    return folder, world, run_it
+
+
+def test_they_are_assessed_before_anything_is_written(tmp_path):
+    folder, world, run = run_with(tmp_path, passes=lambda right: right)
+    asyncio.run(run())
+    canaries = folder.read_records(run_files.canaries(1), Candidate)
+    assert [c.batch for c in canaries] == [RIGHT] * 2 + [WRONG] * 3
+    assert [c.rejected for c in canaries] == [None] * 2 + ["low score"] * 3
+    assert len(world._judge.requests) == 1
+    assert "iteration-1: cannot_tell" not in read_state(folder).warnings
+
+
+@pytest.mark.parametrize("passes", [lambda right: True, lambda right: False, lambda right: not right])
+def test_a_judge_that_cannot_tell_is_named(tmp_path, passes):
+    folder, world, run = run_with(tmp_path, passes)
+    asyncio.run(run())
+    told = read_state(folder).warnings["iteration-1: cannot_tell"]
+    assert told.startswith("quality control passes ") and told.endswith(" wrong ones that were planted")
+    assert world.batches  # it is told, and the run goes on
+
+
+def test_the_run_stops_there_where_the_config_says_so_and_goes_on_when_told(tmp_path):
+    folder, world, run = run_with(tmp_path, lambda right: True, stop_if=["cannot_tell"])
+    with pytest.raises(LoopStuck, match=r"cannot_tell: quality control passes 2 of 2 right samples and 3 of 3 wrong"):
+        asyncio.run(run())
+    assert world.batches == []
+    assert read_state(folder).status == "paused"
+    _, _, again = run_with(tmp_path, lambda right: True, stop_if=[])
+    assert asyncio.run(again()).status == "done"
+
+
+def nothing_planted(folder):
+    return not folder.exists(run_files.canaries(1))
+
+
+def test_none_are_planted_where_nothing_could_be_told(tmp_path):
+    """A method without quality control, a judge that is not asked, none asked for, answers that are computed."""
+    sums = [math_sample(f"s{i}") for i in range(12)]
+    cases = [
+        {"method": "auggpt"},
+        {"quality_control": {"judge": False}},
+        {"quality_control": {"canaries": 0}},
+        {"samples": sums, "task": "math"},
+    ]
+    for i, case in enumerate(cases):
+        folder, world, run = run_with(tmp_path / str(i), lambda right: True, **case)
+        asyncio.run(run())
+        assert nothing_planted(folder), case
+        assert world.batches
+
+
+def test_what_is_planted_is_train_alone_and_drawn_anew_in_each_iteration(tmp_path):
+    folder, _, run = run_with(tmp_path, lambda right: right, iterations=2)
+    asyncio.run(run())
+    planted = [[c.id for c in folder.read_records(run_files.canaries(i), Candidate)] for i in (1, 2)]
+    assert planted[0] != planted[1]
+    assert all(name.startswith("train") for names in planted for name in names)

@@ -1,0 +1,38 @@
+"""Looking for the texts that are most similar to others."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+from pada_ray.agents import clustering
+from pada_ray.agents.nearest import Finder
+
+TEXTS = ["the card has not arrived", "top up by cheque", "the card is lost", "a transfer is pending"]
+
+
+def test_the_nearest_come_first():
+    found = asyncio.run(Finder("tfidf", 0).nearest(["where is my card, it has not arrived", "cheque"], TEXTS, 2))
+    assert [positions[0] for positions in found] == [0, 1]
+    assert all(len(set(positions)) == 2 for positions in found)
+
+
+def test_texts_are_embedded_once_however_often_they_are_searched(monkeypatch):
+    made = []
+
+    class Neighbours(clustering.Neighbours):
+        def __init__(self, texts, *args):
+            made.append(list(texts))
+            super().__init__(texts, *args)
+
+    monkeypatch.setattr(clustering, "Neighbours", Neighbours)
+    finder = Finder("tfidf", 0)
+    for _ in range(2):
+        asyncio.run(finder.nearest(["cheque"], tuple(TEXTS), 1))
+    asyncio.run(finder.nearest(["cheque"], TEXTS[:2], 1))
+    assert made == [TEXTS, TEXTS[:2]]
+
+
+def test_it_travels_to_another_process():
+    find = pickle.loads(pickle.dumps(Finder("tfidf", 0).nearest))
+    assert asyncio.run(find(["cheque"], TEXTS, 1)) == [[1]]
