@@ -4,6 +4,7 @@ of the wrong ones it passes tells what it is worth. Within a run they are called
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from pada_ray.agents.brief import Brief
@@ -40,11 +41,12 @@ async def planted(
 async def half_wrong(
     known: Sequence[Sample], others: Sequence[Sample], brief: Brief, nearest: Nearest
 ) -> tuple[Batch, list[Candidate]]:
-    """The same for one batch, the second half of it wrong."""
+    """The same for one batch, half of it wrong. Right and wrong ones take turns, so that each call has some of both."""
     half = len(known) // 2
     right, rights = await planted(known[:half], others, brief, nearest, wrong=False)
     wrong, wrongs = await planted(known[half:], others, brief, nearest, wrong=True)
-    return right.model_copy(update={"attempts": [*right.attempts, *wrong.attempts]}), [*rights, *wrongs]
+    in_turn = [c for pair in zip_longest(rights, wrongs) for c in pair if c is not None]
+    return right.model_copy(update={"attempts": [*right.attempts, *wrong.attempts]}), in_turn
 
 
 class Passed(NamedTuple):

@@ -110,7 +110,7 @@ def test_drafts_that_break_the_rules_are_named():
 )
 def test_a_judge_is_told_by_the_right_and_wrong_samples_that_it_passes(passes, advice):
     def rates(purpose, i, request):
-        score = 9 if passes(i < 2) else 2  # the right ones come first
+        score = 9 if passes(i in (0, 2)) else 2  # right and wrong ones take turns
         told = {"utility": score, "relevance": score, "feedback": "None."}
         return told if purpose == "quality_control" else different(purpose, i, request)
 

@@ -74,8 +74,8 @@ def test_they_are_assessed_before_anything_is_written(tmp_path):
     folder, world, run = run_with(tmp_path, passes=lambda right: right)
     asyncio.run(run())
     canaries = folder.read_records(run_files.canaries(1), Candidate)
-    assert [c.batch for c in canaries] == [RIGHT] * 2 + [WRONG] * 3
-    assert [c.rejected for c in canaries] == [None] * 2 + ["low score"] * 3
+    assert [c.batch for c in canaries] == [RIGHT, WRONG, RIGHT, WRONG, WRONG]
+    assert [c.rejected for c in canaries] == [None, "low score", None, "low score", "low score"]
     assert len(world._judge.requests) == 1
     assert "iteration-1: cannot_tell" not in read_state(folder).warnings
 
