@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pada_ray.errors import ConfigError
 from pada_ray.findings.lineage import Lineage, PatternRow, read_lineage, table3
 from pada_ray.findings.provenance import PatternOutcome, Remaining, Turnover, trace, turnover, what_is_left
-from pada_ray.findings.stability import Stability, read_stability
 from pada_ray.report.results import Run
 from pada_ray.runs import run_files
+
+if TYPE_CHECKING:
+    from pada_ray.findings.stability import Stability
 
 _NO_LINEAGE = Lineage(categories=[], bars=[])
 
@@ -29,6 +31,8 @@ class Evidence(NamedTuple):
 
 def read_evidence(run: Run) -> Evidence:
     """The evidence of a run. Without its embedding model, lineage and stability are empty."""
+    from pada_ray.findings.stability import read_stability  # late, since it brings scikit-learn
+
     if not run.models:
         return Evidence(_NO_LINEAGE, [], [], [], [], [])
     problem = ""

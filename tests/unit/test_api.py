@@ -48,6 +48,11 @@ def test_the_three_names_whatever_was_imported_before(before):
     assert said == "Config jobs.api"
 
 
+def test_reading_results_loads_no_model_library():
+    loaded = "import sys; from pada_ray import load_run; print({'torch', 'transformers', 'sklearn'} & sys.modules.keys())"
+    assert python(loaded) == "set()"
+
+
 def test_a_name_that_it_does_not_have():
     with pytest.raises(ImportError, match="runn"):
         from pada_ray import runn  # noqa: F401
