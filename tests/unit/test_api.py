@@ -49,8 +49,8 @@ def test_the_three_names_whatever_was_imported_before(before):
 
 
 def test_reading_results_loads_no_model_library():
-    loaded = "import sys; from pada_ray import load_run; print({'torch', 'transformers', 'sklearn'} & sys.modules.keys())"
-    assert python(loaded) == "set()"
+    heavy = "{'torch', 'transformers', 'sklearn'}"
+    assert python(f"import sys; from pada_ray import load_run; print({heavy} & sys.modules.keys())") == "set()"
 
 
 def test_a_name_that_it_does_not_have():
