@@ -14,9 +14,6 @@ from pada_ray.records import Sample
 from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
-# Tests that compute in this process, beside Ray's. Threads that wait by spinning halt where a core is taken.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def cluster():
