@@ -55,6 +55,7 @@ from pada_ray.student.losses import SampleLoss, hardest
 from pada_ray.student.progress import StageProgress
 from pada_ray.tasks import get_task
 
+_CANARY_POOL = 2000  # training samples that canaries and what is like them are drawn from
 _NEAREST = 5  # training samples that a failure draws from where its mistakes name no kind
 
 
@@ -535,16 +536,19 @@ class Orchestrator:
     async def _plant_canaries(self, iteration: int) -> None:
         """Has quality control assess samples of which it is known whether they are right, before it assesses new ones.
         Raises LoopStuck where it cannot tell and the config says to stop."""
-        config, file = self._config, run_files.canaries(iteration)
-        known = [s for s in self._train if only_a_model_can_tell(s, self._knowledge)]
-        count = min(config.quality_control.canaries, len(known) // 2)
-        if not config.quality_control.asks or count < 2:
+        config = self._config
+        if not config.quality_control.asks:
             return
-        drawn = generator_for(config.seed, "canaries", iteration).sample(known, len(known))
-        nearest = self._workers.pattern_analysis.nearest
-        batch, canaries = await half_wrong(drawn[:count], drawn[count:], self._brief, nearest)
-        assessed = await self._quality_control(drawn[count:]).assess(batch, canaries)
-        self._folder.write_records(file, assessed)
+        order = generator_for(config.seed, "canaries", iteration)
+        drawn = order.sample(self._train, min(len(self._train), _CANARY_POOL))
+        known = [s for s in drawn if only_a_model_can_tell(s, self._knowledge)]
+        count = min(config.quality_control.canaries, len(known) // 2)
+        if count < 2:
+            return
+        others, nearest = known[count:], self._workers.pattern_analysis.nearest
+        batch, canaries = await half_wrong(known[:count], others, self._brief, nearest)
+        assessed = await self._quality_control(others).assess(batch, canaries)
+        self._folder.write_records(run_files.canaries(iteration), assessed)
         told = conditions.cannot_tell(assessed)
         self._check_signs(iteration, [("cannot_tell", told)] if told else [], coming=iteration)
 
