@@ -8,11 +8,11 @@ help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
 
 # torch is installed first, alone and pinned, from wherever pip finds that version. Later requirements then do not
-# replace it by a build with another accelerator's libraries.
+# replace it by a build with another accelerator's libraries. Only what is used is compiled, when it is first used.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt torch
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
@@ -69,8 +69,8 @@ vllm-check: .venv-vllm/installed ## Test vLLM as evaluation backend and as a tea
 # constraints.txt, so that all of them compute with the same.
 .venv-bench/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install -q -c constraints.txt torch
-	.venv-bench/bin/python -m pip install -q -c constraints.txt -e '.[dev]' trl==1.16.0 lm-eval==0.4.13 gguf==0.19.0
+	.venv-bench/bin/python -m pip install -q --no-compile -c constraints.txt torch
+	.venv-bench/bin/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]' trl==1.16.0 lm-eval==0.4.13 gguf==0.19.0
 	touch $@
 
 REAL_STUDENT := models/smollm2-135m-instruct
