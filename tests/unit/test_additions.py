@@ -66,6 +66,7 @@ method: toy
 data: {train: train.jsonl, val: val.jsonl, task: toy}
 student: {model: demo}
 evaluation: {backend: toy}
+quality_control: {canaries: 0}  # the stub judge says nothing
 llm:
   teacher: {base_url: offline, model: a}
   judge: {base_url: offline, model: b}

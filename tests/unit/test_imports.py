@@ -22,7 +22,7 @@ MAY_IMPORT_RAY = {
 }
 ROOMS = {
     "agents", "config", "data", "demo", "export", "findings", "llm", "methods", "prompts", "report", "review", "runs",
-    "sandbox", "student", "tasks", "teacher",
+    "sandbox", "student", "tasks", "teacher", "ui",
 }  # fmt: skip
 FLAT = {
     "__init__", "algorithm", "errors", "orchestrator", "printable", "randomness", "records", "resources", "steps",
