@@ -18,11 +18,11 @@ help: ## List the targets
 demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
 	$(BIN)/pada run configs/demo.yaml
 
-# Two at a time, since lint takes one core, and the tests with Ray wait often for processes that start and end. What one
-# prints comes when it is done.
+# Lint takes one core and ends first. Tests with Ray take both cores each: two kinds at a time would run into limits.
 test: .venv/installed ## Everything that CI runs
 	$(MAKE) --jobs=2 --output-sync=target lint test-unit
-	$(MAKE) --jobs=2 --output-sync=target test-integration test-e2e
+	$(MAKE) test-integration
+	$(MAKE) test-e2e
 
 test-unit: .venv/installed ## Fast tests, without Ray
 	$(BIN)/python -m pytest tests/unit tests/bad_inputs tests/faults -m "not slow" -n 2
