@@ -12,23 +12,15 @@ import argparse
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
+from pada_ray.findings.lineage import PatternRow, pattern_rows, read_findings
 from pada_ray.printable import printable
-from pada_ray.records import Pattern, Strategy
 from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
 CELL = "dataset-banking77_seed-10_method-{}.tar.xz"
 ITERATION = 1
 _SHOWN = 3  # patterns
-
-
-class Found(NamedTuple):
-    """A pattern of failures, and the strategy drafted for it, as far as there is one."""
-
-    pattern: Pattern
-    strategy: Strategy | None
 
 
 def take_out(archives: Path, methods: list[str], to: Path) -> dict[str, int]:
@@ -47,15 +39,11 @@ def take_out(archives: Path, methods: list[str], to: Path) -> dict[str, int]:
     return sizes
 
 
-def findings(archives: Path, method: str = "pada") -> list[Found]:
-    """The patterns of a recorded run, the most frequent first."""
+def findings(archives: Path, method: str = "pada") -> list[PatternRow]:
+    """The patterns of a recorded run with their strategies, the most frequent first."""
     with tempfile.TemporaryDirectory() as folder:
-        run = _unpacked(archives / CELL.format(method), folder)
-        patterns = [Pattern.model_validate(p) for p in run.read_yaml(run_files.patterns(ITERATION))]
-        strategies = [Strategy.model_validate(s) for s in run.read_yaml(run_files.strategies(ITERATION))]
-    by_cluster = {s.cluster: s for s in strategies}
-    ordered = sorted(patterns, key=lambda p: -p.size)
-    return [Found(p, by_cluster.get(p.cluster)) for p in ordered]
+        rows = pattern_rows(read_findings(_unpacked(archives / CELL.format(method), folder), ITERATION))
+    return sorted(rows, key=lambda row: -row.size)
 
 
 def _unpacked(archive: Path, folder: str) -> Folder:
@@ -74,10 +62,10 @@ def main() -> None:
     given = parser.parse_args()
     for name, size in take_out(given.archives, given.methods, given.to).items():
         print(f"{given.to}/{name}.jsonl: {size} samples")
-    for pattern, strategy in findings(given.archives)[:_SHOWN]:
-        print(printable(f"\npattern, {pattern.size} failures: {pattern.category_name}: {pattern.error_pattern}"))
-        if strategy:
-            print(printable(f"strategy: {strategy.strategy_name}: {strategy.generation_approach}"))
+    for row in findings(given.archives)[:_SHOWN]:
+        print(printable(f"\npattern, {row.size} failures: {row.category_name}: {row.error_pattern}"))
+        if row.strategy_name:
+            print(printable(f"strategy: {row.strategy_name}: {row.generation_approach}"))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ class Verifier:
     async def verify(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates in order. One that most votes do not confirm is `not confirmed`; so is one on which no vote
         could be read. Computed answers, and those of a task that leaves them to a judge's taste, are not asked for."""
-        open_ones = [(c, c.sample) for c in candidates if c.sample and c.rejected is None and self._asks(c.sample)]
+        screened = [(c, c.sample) for c in candidates if c.sample and c.rejected is None]
+        open_ones = [(c, sample) for c, sample in screened if only_a_model_can_tell(sample, self._brief.knowledge)]
         size = self._settings.batch_size
         parts = [open_ones[i : i + size] for i in range(0, len(open_ones), size)]
         groups = [group for part in parts for group in self._apart(batch, part)]
@@ -83,9 +84,6 @@ class Verifier:
         agreed = {one for part in await asyncio.gather(*map(self._agreed, names, groups)) for one in part}
         refused = {c.id for c, _ in open_ones} - agreed
         return [turned_down(c, "not confirmed", _FEEDBACK) if c.id in refused else c for c in candidates]
-
-    def _asks(self, sample: Sample) -> bool:
-        return only_a_model_can_tell(sample, self._brief.knowledge)
 
     def _task(self, sample: Sample) -> Task:
         return get_task(sample.task, self._brief.knowledge)

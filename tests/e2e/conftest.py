@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +22,7 @@ from pada_ray.runs.state import RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 PADA = str(Path(sys.executable).parent / "pada")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SMALL = {
     "data.regime": 40,
     "data.eval_samples": 20,
@@ -113,3 +116,15 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder.mkdir()
             pada("run", str(ROOT / "configs/demo.yaml"), *settings(), cwd=folder)
     return folder / "runs" / "demo"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """For tests that are skipped where `CHROMIUM` or playwright is not there."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        # In a container, where tests often run, Chromium's own sandbox does not start.
+        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()

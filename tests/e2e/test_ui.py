@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PADA, ROOT, environment
-from test_report_page import CHROMIUM
+from conftest import CHROMIUM, PADA, ROOT, environment
 
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.storage import Folder
@@ -22,14 +21,6 @@ from report_runs import HOSTILE, cell, write_run, write_sweep
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 class Ui:

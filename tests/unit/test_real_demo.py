@@ -61,8 +61,8 @@ def test_the_settings_are_those_of_the_runs_that_were_recorded(monkeypatch):
 
 def test_patterns_are_shown_with_their_strategies_the_most_frequent_first(archives):
     found = demo.findings(archives)
-    assert [f.pattern.size for f in found] == sorted((f.pattern.size for f in found), reverse=True)
-    assert all(f.strategy and f.strategy.cluster == f.pattern.cluster for f in found)
+    assert [f.size for f in found] == sorted((f.size for f in found), reverse=True)
+    assert all(f.strategy_name == f"=Strategy {f.cluster}" for f in found)
     assert len(found) == 2
 
 
