@@ -8,11 +8,14 @@ help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
 
 # torch is installed first, alone and pinned, from wherever pip finds that version. Later requirements then do not
-# replace it by a build with another accelerator's libraries. Only what is used is compiled, when it is first used.
+# replace it by a build with another accelerator's libraries. pip compiles with one core, so all cores compile after it:
+# where Python may not write its bytecode (PYTHONDONTWRITEBYTECODE), each of Ray's workers would compile all it imports.
+# Some packages hold files of another Python, which do not compile.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --no-compile -c constraints.txt torch
 	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m compileall -q -j 0 .venv/lib > .venv/compiled.log || true
 	touch $@
 
 demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
