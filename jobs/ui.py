@@ -22,7 +22,8 @@ def ui(
     run_or_sweep: RunOrSweep, port: Annotated[int, typer.Option(help="Port on this machine; 0: any.")] = 8300
 ) -> None:
     """Serve a page on this machine alone that shows a run or a sweep as it goes: stages, accuracies, patterns,
-    strategies, new samples, calls. It only reads the folder, so it can begin and end at any time.
+    strategies, new samples, calls. It can begin and end at any time. Where a run waits for a review, strategies and
+    samples are edited there; nothing else is written.
 
     Example: pada ui runs/demo
     """
@@ -34,14 +35,15 @@ def ui(
     folder = Folder(lasting(run_or_sweep))
     of_a_sweep = is_sweep(folder)
 
-    def look(run: str | None) -> Record:
+    def find(run: str | None) -> Folder:
         if not of_a_sweep:
-            return run_view(folder, status_of)
-        if run is None:
-            return sweep_view(folder, status_of)
-        if run not in {line.name for line in sweep_view(folder, status_of).runs}:
+            return folder
+        if run is None or run not in {line.name for line in sweep_view(folder, status_of).runs}:
             raise ConfigError(f"{run}: no such run in this sweep")
-        return run_view(Folder(folder.at(f"{CELLS}/{run}")), status_of)
+        return Folder(folder.at(f"{CELLS}/{run}"))
+
+    def look(run: str | None) -> Record:
+        return sweep_view(folder, status_of) if of_a_sweep and run is None else run_view(find(run), status_of)
 
     look(None)
     key = secrets.token_urlsafe(16)
@@ -51,7 +53,7 @@ def ui(
 
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            asyncio.run(serve(ui_app(look, key), port, announce))
+            asyncio.run(serve(ui_app(look, find, key), port, announce))
         except OSError as e:
             raise ConfigError(f"--port {port}: {e.strerror or e}; give another one") from None
 

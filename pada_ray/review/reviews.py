@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
@@ -19,6 +20,11 @@ from pada_ray.runs.event_log import read_events
 from pada_ray.runs.stages import Records
 from pada_ray.runs.state import FILE, read_state
 from pada_ray.storage import Folder
+
+
+class ReviewAt(NamedTuple):
+    iteration: int
+    what: Reviewed
 
 
 def stage_of(iteration: int, what: Reviewed) -> str:
@@ -92,24 +98,33 @@ class Reviews:
         return any(e.event == "run waits for review" and e.stage == stage for e in read_events(self._folder))
 
 
-def check_review(folder: Folder) -> None:
-    """Checks what a person has edited in a run that waits for it, before anything else is started. Raises DataError,
-    naming file, line and key."""
+def review_due(folder: Folder) -> ReviewAt | None:
+    """The review that the run in `folder` waits for, if it waits for one."""
     if not folder.exists(FILE):
-        return
+        return None
     config, state = read_config(folder), read_state(folder)
     model, _, what = state.stage.partition(": review of ")
     if state.status != "waiting for review" or what not in config.review:
+        return None
+    return ReviewAt(int(model.rpartition("-")[2]), what)
+
+
+def check_review(folder: Folder) -> None:
+    """Checks what a person has edited in a run that waits for it, before anything else is started. Raises DataError,
+    naming file, line and key."""
+    at = review_due(folder)
+    if at is None:
         return
+    config = read_config(folder)
     data = run_files.read_samples(folder, config.data.task)
     brief = brief_on(data["train"], run_files.read_knowledge(folder))
     guard = LeakGuard(run_files.held_out(data), data["train"], config.leak_guard.words, brief.frame)
     screen = Screen(config.quality_control, data["train"], guard, brief)
-    reviews, iteration = Reviews(folder, config, data, screen, guard), int(model.rpartition("-")[2])
-    if what == "strategies":
-        reviews.strategies(iteration)
+    reviews = Reviews(folder, config, data, screen, guard)
+    if at.what == "strategies":
+        reviews.strategies(at.iteration)
     else:
-        reviews.samples(iteration)
+        reviews.samples(at.iteration)
 
 
 def check_reviewable(config: Config, source: str) -> None:

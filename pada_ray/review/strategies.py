@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import yaml
 
@@ -23,7 +24,12 @@ def to_edit(drafted: Sequence[Strategy], run: str) -> str:
     """The file that a person edits."""
     keys = ("cluster", *_TEXTS)
     entries = [{"decision": "accept", **s.model_dump(include=set(keys))} for s in drafted]
-    return _HEAD.format(run=run) + yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=110)
+    return text_of(entries, run)
+
+
+def text_of(entries: Sequence[Mapping[str, Any]], run: str) -> str:
+    """The file with these entries."""
+    return _HEAD.format(run=run) + yaml.safe_dump(list(entries), sort_keys=False, allow_unicode=True, width=110)
 
 
 def edited(text: str, file: str, drafted: Sequence[Strategy], guard: LeakGuard, first_own: int) -> list[Strategy]:

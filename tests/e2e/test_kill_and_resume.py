@@ -46,7 +46,7 @@ def test_killed_in_every_stage(tmp_path, uninterrupted, stages):
     log = tmp_path / "teacher.jsonl"
     run = tmp_path / "runs" / "demo"
     kills = []
-    with start_teacher(TeacherSettings(latency_ms=1000, access_log=str(log))) as teacher:
+    with start_teacher(TeacherSettings(latency_ms=600, access_log=str(log))) as teacher:
         endpoint = settings(llm__teacher__base_url=teacher.url, llm__judge__base_url=teacher.url)
         started = Started("run", str(ROOT / "configs/demo.yaml"), "--no-probe", *endpoint, cwd=tmp_path)
         for stage in stages:

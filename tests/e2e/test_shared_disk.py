@@ -22,7 +22,7 @@ def autoscaled(tmp_path):
     return cluster.env, cluster.end, "the cluster may add nodes by its autoscaler"
 
 
-@pytest.mark.parametrize("kind", [three, autoscaled])
+@pytest.mark.parametrize("kind", [three, pytest.param(autoscaled, marks=pytest.mark.slow)])
 def test_a_local_path_is_refused_before_anything_is_spent(kind, tmp_path):
     address, end, why = kind(tmp_path)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pada_ray.storage import Folder
 
 sys.path.append(str(ROOT / "tests/unit"))  # where runs are written by hand
 from report_runs import HOSTILE, cell, write_run, write_sweep
+from waiting_runs import SAMPLES, STRATEGIES, begun, stopped
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -33,13 +35,19 @@ class Ui:
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().removeprefix("page: ").strip()
 
-    def open(self, browser: Any, **context: Any) -> Any:
+    def open(self, browser: Any, shows: str = "main section", **context: Any) -> Any:
         page = browser.new_context(**context).new_page()
         self.wrong: list[str] = []
         page.on("console", lambda m: self.wrong.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda e: self.wrong.append(str(e)))
         page.goto(self.address)
-        page.wait_for_selector("main section")
+        page.wait_for_selector(shows)
+        return page
+
+    def open_review(self, browser: Any, **context: Any) -> Any:
+        page = self.open(browser, shows="#waiting a", **context)
+        page.get_by_role("link", name="It waits for your review").click()
+        page.wait_for_selector("#list .row")
         return page
 
 
@@ -125,3 +133,135 @@ def test_a_folder_that_holds_no_run_is_one_line(tmp_path):
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert re.match(r"error: .*none", line)
+
+
+# A review
+
+
+@pytest.fixture
+def waiting(tmp_path) -> Folder:
+    folder = begun(tmp_path / "run")
+    stopped(folder, review=["samples"])
+    return folder
+
+
+def entries_of(folder: Folder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in folder.read_text(SAMPLES).splitlines()]
+
+
+def saved(page: Any) -> None:
+    playwright.expect(page.locator("#saved")).to_contain_text("saved in", timeout=15_000)
+
+
+def test_samples_are_reviewed_by_keyboard_alone(browser, ui, waiting):
+    before = entries_of(waiting)
+    served = ui(Path(waiting.url))
+    page = served.open_review(browser)
+    for key in ("d", "j", "7", "j", "e"):
+        page.keyboard.press(key)
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Ida finds 8 nuts, then 6. How many are these?")  # its j, k, a, d, u and n are text
+    for key in ("Escape", "j", "d", "u"):
+        page.keyboard.press(key)
+    saved(page)
+    after = entries_of(waiting)
+    assert [e["decision"] for e in after[:4]] == ["drop", *(e["decision"] for e in before[1:4])]
+    assert after[1] == before[1] | {"rating": 7}
+    assert after[2]["messages"][0]["content"] == "Ida finds 8 nuts, then 6. How many are these?"
+    assert after[3:] == before[3:]
+    playwright.expect(page.locator("#counts")).to_contain_text("1 edited")
+    assert served.wrong == []
+
+
+def test_samples_are_reviewed_by_clicks_and_every_step_is_undone(browser, ui, waiting):
+    before = entries_of(waiting)
+    page = ui(Path(waiting.url)).open_review(browser)
+    page.locator(".row").nth(2).click()
+    page.get_by_role("button", name="Drop", exact=True).click()
+    page.get_by_label("your feedback").fill("Too easy")
+    page.get_by_role("button", name="Add one").click()
+    page.get_by_label("1: user").fill("Ida has 3 and 5. Together?")
+    page.get_by_label("2: assistant").fill("3 + 5 = 8. Answer: 8")
+    page.get_by_label("2: assistant").blur()
+    saved(page)
+    *others, own = entries_of(waiting)
+    assert others[2] == before[2] | {"decision": "drop", "feedback": "Too easy"}
+    assert [m["content"] for m in own["messages"]] == ["Ida has 3 and 5. Together?", "3 + 5 = 8. Answer: 8"]
+    undo = page.get_by_role("button", name="Undo")
+    while undo.is_enabled():
+        undo.click()
+    saved(page)
+    assert entries_of(waiting) == before
+
+
+def test_what_does_not_hold_is_told_and_led_to(browser, ui, tmp_path):
+    folder = begun(tmp_path / "run")
+    stopped(folder, review=["strategies"])
+    page = ui(Path(folder.url)).open_review(browser)
+    page.get_by_label("strategy", exact=True).fill(" ")
+    page.keyboard.press("Escape")
+    playwright.expect(page.get_by_role("alert")).to_contain_text("strategy_name: it is empty", timeout=15_000)
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Show it").click()
+    playwright.expect(page.locator(".row[aria-selected=true]")).to_have_attribute("aria-posinset", "1")
+    page.get_by_label("strategy", exact=True).fill("Rates that change")
+    page.keyboard.press("Escape")
+    playwright.expect(page.get_by_role("alert")).to_be_hidden(timeout=15_000)
+    assert "strategy_name: Rates that change" in folder.read_text(STRATEGIES)
+
+
+def test_an_edit_in_an_editor_meanwhile_is_kept(browser, ui, waiting):
+    page = ui(Path(waiting.url)).open_review(browser)
+    edited = waiting.read_text(SAMPLES).replace("nuts", "figs")
+    waiting.write_text(SAMPLES, edited)
+    page.keyboard.press("d")
+    playwright.expect(page.get_by_role("alert")).to_contain_text("edited elsewhere", timeout=15_000)
+    assert waiting.read_text(SAMPLES) == edited
+
+
+def test_a_hostile_sample_is_text_alone(browser, ui, waiting):
+    entry = entries_of(waiting)[0]
+    entry["messages"][0]["content"] = entry["feedback"] = HOSTILE
+    waiting.write_text(SAMPLES, json.dumps(entry) + "\n")
+    served = ui(Path(waiting.url))
+    page = served.open_review(browser)
+    assert page.get_by_label("1: user").input_value() == HOSTILE
+    assert page.title() == "iteration-1: review of samples – pada ui"
+    assert served.wrong == []
+
+
+def test_ten_thousand_samples_scroll_smoothly(browser, ui, waiting):
+    """Only the rows in sight are there, and a screenful takes less than the time of a few frames."""
+    entry = entries_of(waiting)[0]
+    waiting.write_text(SAMPLES, "".join(json.dumps(entry | {"id": f"s{i}"}) + "\n" for i in range(10_000)))
+    page = ui(Path(waiting.url)).open_review(browser)
+    slowest = page.evaluate(
+        """async () => {
+          const list = document.getElementById("list");
+          let slowest = 0;
+          for (let i = 1; i <= 60; i++) {
+            const began = performance.now();
+            list.scrollTop = i * 7000;
+            await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+            slowest = Math.max(slowest, performance.now() - began);
+          }
+          return slowest;
+        }"""
+    )
+    assert page.locator(".row").count() < 60
+    assert slowest < 500, f"a screenful took {slowest:.0f} ms"
+    page.keyboard.press("End")
+    playwright.expect(page.locator(".row[aria-selected=true]")).to_have_attribute("aria-posinset", "10000")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_review_is_for_everybody_and_for_a_phone(browser, ui, waiting, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = ui(Path(waiting.url)).open_review(browser, viewport={"width": 360, "height": 700}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    found = axe.Axe().run(page).response["violations"]
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+    page.locator(".row").nth(1).click()
+    page.get_by_role("button", name="Drop", exact=True).click()
+    saved(page)
+    assert entries_of(waiting)[1]["decision"] == "drop"

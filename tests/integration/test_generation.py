@@ -86,7 +86,7 @@ def test_the_exact_count_is_accepted_judged_and_right_and_a_slow_judge_holds_not
     asked = {role: str(tmp_path / f"{role}.jsonl") for role in ("teacher", "judge")}
     with (
         start_teacher(TeacherSettings(access_log=asked["teacher"])) as teacher,
-        start_teacher(TeacherSettings(access_log=asked["judge"], latency_ms=4000)) as judge,
+        start_teacher(TeacherSettings(access_log=asked["judge"], latency_ms=2000)) as judge,
         cast_of(run, teacher, judge) as cast,
     ):
         result = ray.get(begin(run, cast))

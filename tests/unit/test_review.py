@@ -6,24 +6,23 @@ import json
 import pytest
 import yaml
 from builders import ScriptedLlm, batch, candidate, math_sample, strategy
-from stub_workers import StubWorkers
 from typer.testing import CliRunner
+from waiting_runs import QUOTE, RAW, SAMPLES, STRATEGIES, World, begun, run, stopped
 
 from jobs import resume as resume_job
 from jobs.cli import app
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quality_control import QualityControlAgent
-from pada_ray.agents.quotas import fill_quotas
-from pada_ray.config import DataGenerationConfig, QualityControlConfig, check_config, dump_config
+from pada_ray.config import DataGenerationConfig, QualityControlConfig, check_config
 from pada_ray.errors import ConfigError, DataError, ReviewDue
 from pada_ray.findings.agreement import agreement
 from pada_ray.findings.lineage import read_findings
 from pada_ray.findings.provenance import trace
-from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import ByPerson, Candidate, Ratings, Sample, Strategy
 from pada_ray.report.results import read_run
 from pada_ray.report.review_table import review_table
+from pada_ray.review.editing import Change, Changes, read_review, write_review
 from pada_ray.review.reviews import check_review, check_reviewable
 from pada_ray.review.strategies import edited, to_edit
 from pada_ray.runs import run_files
@@ -32,73 +31,10 @@ from pada_ray.runs.state import read_state
 from pada_ray.runs.sweep import load_sweep
 from pada_ray.storage import Folder
 
-RAW = {
-    "name": "a-run",
-    "iterations": 2,
-    "data": {"demo": {}},
-    "pattern_analysis": {"embedding": "tfidf"},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
-QUOTE = "seven tired sailors traded four brass lamps for nine wool coats"
-STRATEGIES, SAMPLES = "review/iteration-1/strategies.yaml", "review/iteration-1/samples.jsonl"
-
-
-class World(StubWorkers):
-    """Iteration k fails on 3 - k items of each split. The judge turns down the first sample that it sees of a group."""
-
-    def fails(self, sample, position, model):
-        return position > model
-
-    async def augment(self, job, screen):
-        self._ask("augment")
-
-        async def review(batch, candidates):
-            return [self.judged(c, low=c.draft.endswith("-0") and c.attempt == 0) for c in candidates]
-
-        return await fill_quotas(job, self.write, review)
-
-    def judged(self, candidate, low):
-        ratings = Ratings(utility=3, relevance=3) if low else Ratings(utility=9, relevance=8)
-        said = {"ratings": ratings, "feedback": "Too easy." if low else "Good."}
-        return candidate.model_copy(update=said | ({"rejected": "low score"} if low else {}))
-
-    async def write(self, batch):
-        """A new question at every attempt."""
-        made = await super().write(batch)
-        asked = [f"Zoe {c.id} finds 4 nuts, then 5. Together?" for c in made]
-        return [
-            c.model_copy(
-                update={
-                    "messages": [c.messages[0].model_copy(update={"content": q}), c.messages[1]],
-                    "sample": c.sample.model_copy(
-                        update={
-                            "messages": [c.sample.messages[0].model_copy(update={"content": q}), c.sample.messages[1]]
-                        }
-                    ),
-                }
-            )
-            for c, q in zip(made, asked, strict=True)
-        ]
-
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = Folder(str(tmp_path / "run"))
-    folder.write_records(run_files.split("train"), [math_sample(f"t{i}") for i in range(8)])
-    folder.write_records(run_files.split("val"), [math_sample(f"v{i}", f"{QUOTE} {i}?") for i in range(4)])
-    return folder
-
-
-def run(folder, world=None, **changes):
-    config = check_config(RAW | changes, "test")
-    folder.write_text(run_files.CONFIG, dump_config(config))
-    return asyncio.run(Orchestrator(config, folder.url, (world or World()).workers()).run())
-
-
-def stopped(folder, world=None, **changes):
-    with pytest.raises(ReviewDue) as due:
-        run(folder, world, **changes)
-    return str(due.value)
+    return begun(tmp_path / "run")
 
 
 def lines(folder, file=SAMPLES):
@@ -513,3 +449,82 @@ def test_blind_strategies_and_rephrasings_can_be_reviewed(folder, tmp_path):
 def test_records_of_runs_without_reviews_are_read():
     old = strategy().model_dump(exclude={"person"})
     assert Strategy.model_validate(old).person == ""
+
+
+# As a page edits it
+
+
+def changed(folder, *changes):
+    """Makes changes (index, entry) on the review that the run waits for."""
+    tag = read_review(folder).tag
+    return write_review(folder, Changes(tag=tag, changes=[Change(at=at, entry=entry) for at, entry in changes]))
+
+
+def test_changes_of_the_page_are_the_persons_file(folder):
+    stopped(folder, review=["samples"])
+    entries = read_review(folder).entries
+    assert entries == lines(folder)
+    own = {"messages": [{"role": "user", "content": "Ida has 4 and 9. Together?"}, entries[0]["messages"][1]]}
+    saved = changed(folder, (1, entries[1] | {"decision": "drop", "rating": 2}), (len(entries), own))
+    assert (saved.problem, saved.at) == (None, None)
+    assert lines(folder) == [entries[0], entries[1] | {"decision": "drop", "rating": 2}, *entries[2:], own]
+    check_review(folder)
+    changed(folder, (1, entries[1]), (len(entries), None))
+    assert lines(folder) == entries
+
+
+def test_changes_come_in_any_order_and_what_ends_before_an_entry_may_end_already(folder):
+    stopped(folder, review=["samples"])
+    entries = read_review(folder).entries
+    size, own = len(entries), {"messages": entries[0]["messages"]}
+    changed(folder, (size + 1, {"id": "b", **own}), (size, {"id": "a", **own}))
+    assert [entry["id"] for entry in lines(folder)[size:]] == ["a", "b"]
+    changed(folder, (size + 2, None), (size, None))
+    assert lines(folder) == entries
+    before = folder.read_text(SAMPLES)
+    for at in (-1, size + 1):
+        with pytest.raises(ConfigError, match=f"no entry {at} among {size}"):
+            changed(folder, (at, own))
+    assert folder.read_text(SAMPLES) == before
+
+
+def test_what_does_not_hold_is_saved_and_told_with_its_entry(folder):
+    stopped(folder, review=["samples"])
+    entries = read_review(folder).entries
+    quoting = json.loads(json.dumps(entries[2]))
+    quoting["messages"][0]["content"] = f"{QUOTE} at noon?"
+    saved = changed(folder, (2, quoting))
+    assert saved.at == 2 and "held-out" in saved.problem and "samples.jsonl:3" in saved.problem
+    assert lines(folder)[2] == quoting
+    assert changed(folder, (2, quoting | {"decision": "drop"})).problem is None
+
+
+def test_strategies_are_edited_on_the_page_too(folder):
+    stopped(folder, review=["strategies"])
+    review = read_review(folder)
+    assert review.what == "strategies" and review.entries == yaml.safe_load(folder.read_text(STRATEGIES))
+    empty = review.entries[1] | {"strategy_name": " "}
+    saved = changed(folder, (1, empty))
+    assert saved.at == 1 and "strategy_name: it is empty" in saved.problem
+    renamed = review.entries[1] | {"strategy_name": "Rates that change"}
+    assert changed(folder, (1, renamed)).problem is None
+    assert folder.read_text(STRATEGIES).startswith("# Samples are written by these strategies.")
+    stopped(folder, review=["strategies"])  # at the next iteration's
+    second = yaml.safe_load(folder.read_text("iteration-1/reviewed/strategies.yaml"))[1]
+    assert (second["strategy_name"], second["person"]) == ("Rates that change", "edited by a person")
+
+
+def test_a_file_that_cannot_be_read_is_for_an_editor(folder):
+    stopped(folder, review=["samples"])
+    for text in ("{oops", "[1]\n", "1\n"):
+        folder.write_text(SAMPLES, text)
+        with pytest.raises(DataError, match=r"samples\.jsonl: not .*mend it in an editor"):
+            read_review(folder)
+
+
+def test_marks_that_a_reader_does_not_see_are_named(folder):
+    stopped(folder, review=["samples"])
+    entry = read_review(folder).entries[1]
+    entry["feedback"] = "so\u202egood"
+    changed(folder, (1, entry))
+    assert read_review(folder).hidden == [1]

@@ -8,8 +8,10 @@ import json
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from report_runs import HOSTILE, cell, write_run, write_sweep
+from waiting_runs import SAMPLES, begun, stopped
 
 from pada_ray.errors import ConfigError
+from pada_ray.review.editing import read_review
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import FinishedStage, read_state
 from pada_ray.storage import Folder
@@ -74,14 +76,14 @@ def test_a_sweep_shows_all_its_runs_those_that_cannot_be_read_too(tmp_path):
     assert (missing.status, missing.models) == ("not begun", [])
 
 
-def asked(look, *requests):
-    """The replies to requests of (method, path, headers)."""
+def asked(look, *requests, find=None):
+    """The replies to requests of (method, path, headers) or (method, path, headers, what is sent)."""
 
     async def ask():
-        async with TestClient(TestServer(ui_app(look, KEY))) as client:
+        async with TestClient(TestServer(ui_app(look, find, KEY))) as client:
             found = []
-            for method, path, headers in requests:
-                async with client.request(method, path, headers=headers) as reply:
+            for method, path, headers, *sent in requests:
+                async with client.request(method, path, headers=headers, json=sent[0] if sent else None) as reply:
                     found.append((reply.status, reply.headers.copy(), await reply.text()))
             return found
 
@@ -93,6 +95,7 @@ def test_without_the_key_nobody_comes_in(run):
         return run_view(run, believed)
 
     paths = ["/", "/live.js", "/live.css", "/view.json", "/view.json?key=guess", "/view.json?key="]
+    paths += ["/review", "/review.js", "/review.json"]
     for status, _, text in asked(look, *(("GET", path, {}) for path in paths)):
         assert status == 403
         assert "key" in text and run.url not in text
@@ -126,3 +129,60 @@ def test_it_only_looks_and_says_what_is_wrong(run):
     missing, posted = asked(look, ("GET", f"/view.json?run=x&key={KEY}", {}), ("POST", f"/view.json?key={KEY}", {}))
     assert (missing[0], json.loads(missing[2])) == (404, {"problem": "x: no such run in this sweep"})
     assert posted[0] == 405
+
+
+# The page of a review
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    folder = begun(tmp_path / "waiting")
+    stopped(folder, review=["samples"])
+    return folder
+
+
+def sent(folder, *changes, tag=None, headers=None):
+    """The reply to changes (index, entry) of the review."""
+    tag = tag or read_review(folder).tag
+    body = {"tag": tag, "changes": [{"at": at, "entry": entry} for at, entry in changes]}
+    ((status, _, text),) = asked(
+        None, ("PUT", f"/review.json?key={KEY}", headers or {}, body), find=lambda name: folder
+    )
+    return status, text if status == 403 else json.loads(text)
+
+
+def test_a_review_is_read_and_written_with_the_key(waiting):
+    ((status, _, text),) = asked(None, ("GET", f"/review.json?key={KEY}", {}), find=lambda name: waiting)
+    given = json.loads(text)
+    assert (status, given["what"], given["stage"]) == (200, "samples", "iteration-1: review of samples")
+    assert given["entries"] == given["originals"]
+    dropped = given["entries"][0] | {"decision": "drop"}
+    assert sent(waiting, (0, dropped))[0] == 200
+    assert json.loads(waiting.read_text(SAMPLES).splitlines()[0])["decision"] == "drop"
+
+
+def test_a_page_from_elsewhere_writes_nothing(waiting):
+    before = waiting.read_text(SAMPLES)
+    assert sent(waiting, (0, None), headers={"Origin": "http://elsewhere.example"})[0] == 403
+    assert waiting.read_text(SAMPLES) == before
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"tag": 1, "changes": []}, {"tag": "a", "changes": [{"at": "x", "entry": {}}]}, [1]], ids=str
+)
+def test_what_is_no_change_is_said_to_be_none(waiting, body):
+    ((status, _, text),) = asked(None, ("PUT", f"/review.json?key={KEY}", {}, body), find=lambda name: waiting)
+    assert status == 400 and json.loads(text)["problem"]
+
+
+def test_an_edit_made_elsewhere_meanwhile_is_not_lost(waiting):
+    tag = read_review(waiting).tag
+    waiting.write_text(SAMPLES, waiting.read_text(SAMPLES).replace("nuts", "figs"))
+    status, said = sent(waiting, (0, {}), tag=tag)
+    assert status == 409 and "edited elsewhere" in said["problem"]
+    assert "figs" in waiting.read_text(SAMPLES)
+
+
+def test_a_run_that_waits_for_nobody_has_no_review(run):
+    ((status, _, text),) = asked(None, ("GET", f"/review.json?key={KEY}", {}), find=lambda name: run)
+    assert (status, "waits for no review" in json.loads(text)["problem"]) == (404, True)

@@ -76,6 +76,8 @@
     const spent = view.usd === null ? "" : `, ${view.usd.toFixed(2)} USD`;
     document.getElementById("status").textContent =
       `${view.status === view.stage ? view.status : `${view.status}: ${view.stage}`}. ${view.calls} calls, ${view.tokens.toLocaleString("en")} tokens${spent}`;
+    document.getElementById("waiting").hidden = view.status !== "waiting for review";
+    document.querySelector("#waiting a").href = run === null ? "review" : `review?run=${encodeURIComponent(run)}`;
     if (view.error) section("error", "It has stopped", view.error, (text) => make("p", { class: "bad" }, text));
     if (view.warnings.length) {
       section("warnings", "Warnings", view.warnings,
