@@ -200,7 +200,8 @@ class StudentConfig(Section):
     """`4bit` keeps the base model's weights in NF4, for training (QLoRA) and evaluation: less memory, and somewhat
     different replies. Needs a GPU and `pip install 'pada-ray[4bit]'`."""
     chat_template: dict[str, Any] = Field(default_factory=dict)
-    """Values for the model's chat template, such as a fixed `date_string` for Llama 3."""
+    """Values for the model's chat template. Where one knows a `date_string`, as Llama 3's does, and none is given, it
+    is the same day in every prompt."""
     max_length: int = Field(default=2048, ge=16, le=10_000_000)
     """Most tokens of prompt and reply together. Longer training samples are left out and counted."""
 

@@ -87,7 +87,7 @@ def _write_gguf(chosen: Chosen, quantization: str, merged: Path, file: Path) -> 
 def _modelfile(chosen: Chosen, file: str) -> str:
     student = chosen.run.config.student
     encoder = load_encoder(student)
-    turns = read_turns(encoder.tokenizer, student.chat_template)
+    turns = read_turns(encoder.tokenizer, encoder.template_values)
     stops = encoder.tokenizer.convert_ids_to_tokens(sorted(encoder.end_of_turn))
     return modelfile(file, turns, stops, student.max_length)
 

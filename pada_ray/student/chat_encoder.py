@@ -21,6 +21,8 @@ from pada_ray.errors import ConfigError, PadaError, one_line
 from pada_ray.records import Message, Sample
 from pada_ray.student.evaluation_job import cut
 
+_A_DAY = "26 Jul 2024"  # what Llama 3's template says itself where it cannot ask for the day
+
 IGNORED = -100  # label of tokens that carry no loss (torch's cross_entropy)
 
 transformers_logging.set_verbosity_error()
@@ -237,7 +239,13 @@ def _advice(messages: Sequence[Message]) -> str:
 def load_encoder(settings: StudentConfig) -> ChatEncoder:
     """The student's way of reading and writing, without its weights. Raises ConfigError as `load_tokenizer` does."""
     tokenizer = load_tokenizer(settings)
-    return ChatEncoder(tokenizer, settings.chat_template, _end_of_turn_ids(settings, tokenizer))
+    return ChatEncoder(tokenizer, _template_values(settings, tokenizer), _end_of_turn_ids(settings, tokenizer))
+
+
+def _template_values(settings: StudentConfig, tokenizer: Any) -> dict[str, Any]:
+    """The config's values, and a fixed day for a template that would put today's date into every prompt."""
+    dated = {"date_string": _A_DAY} if "date_string" in str(tokenizer.chat_template) else {}
+    return dated | settings.chat_template
 
 
 def _end_of_turn_ids(settings: StudentConfig, tokenizer: Any) -> set[int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from collections import namedtuple
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from builders import small_config as config
@@ -20,6 +22,7 @@ from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message, Sample
 from pada_ray.student import preflight
+from pada_ray.student.hub import check_name
 from pada_ray.student.preflight import read_all
 
 
@@ -152,6 +155,44 @@ def test_a_name_that_nothing_has_is_refused_in_seconds(key, monkeypatch):
     before = time.monotonic()
     assert f"{name} is no folder here, not in the cache, and the Hub does not give it" in refused(of)
     assert time.monotonic() - before < 30
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Tells of every model, and lets nobody but the owner of `TOKEN` read one."""
+
+    TOKEN = "hf_let_me_in"
+
+    def do_GET(self):
+        allowed = self.headers.get("Authorization") == f"Bearer {self.TOKEN}"
+        gated = self.path.endswith("/auth-check") and not allowed
+        self.send_response(403 if gated else 200)
+        if gated:
+            self.send_header("X-Error-Code", "GatedRepo")
+        body = b'{"id": "meta-llama/some-model"}'
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_gated_model_is_refused_in_one_line_unless_the_token_may_read_it(monkeypatch):
+    hub = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    try:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{hub.server_port}")
+        monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", f"http://127.0.0.1:{hub.server_port}")
+        monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
+        with pytest.raises(ConfigError) as refusal:
+            check_name("student.model", "meta-llama/some-model")
+        assert str(refusal.value).startswith("student.model: meta-llama/some-model is gated, and this machine's token")
+        assert "HF_TOKEN" in str(refusal.value) and "hf_of" not in str(refusal.value)
+        monkeypatch.setenv("HF_TOKEN", Hub.TOKEN)
+        check_name("student.model", "meta-llama/some-model")
+    finally:
+        hub.shutdown()
+        hub.server_close()
 
 
 def test_an_embedding_model_that_is_none_is_refused(tmp_path):
