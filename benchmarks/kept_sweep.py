@@ -59,6 +59,13 @@ def write_archive(archive: str | Path, files: dict[str, str]) -> None:
             tar.addfile(entry, io.BytesIO(data))
 
 
+def extract(archive: str | Path, to: str) -> Folder:
+    """The folder `to` with what `write_archive` wrote."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(to, filter="data")
+    return Folder(to)
+
+
 def config_to_keep(config: Config) -> str:
     """The config without the places of this machine, as YAML."""
     here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}

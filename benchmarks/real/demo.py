@@ -9,10 +9,10 @@ train on them without a teacher, and see what they are worth (configs/real/demo.
 from __future__ import annotations
 
 import argparse
-import tarfile
 import tempfile
 from pathlib import Path
 
+from benchmarks.kept_sweep import extract
 from pada_ray.findings.lineage import PatternRow, pattern_rows, read_findings
 from pada_ray.printable import printable
 from pada_ray.runs import run_files
@@ -49,9 +49,7 @@ def findings(archives: Path, method: str = "pada") -> list[PatternRow]:
 def _unpacked(archive: Path, folder: str) -> Folder:
     if not archive.is_file():
         raise SystemExit(f"{archive}: no such file; benchmarks/README.md tells how runs are recorded")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
-    return Folder(folder)
+    return extract(archive, folder)
 
 
 def main() -> None:

@@ -16,12 +16,11 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.kept_sweep import config_to_keep, write_archive
+from benchmarks.kept_sweep import config_to_keep, extract, write_archive
 from jobs.local.run_folder import cache_file, lay_out
 from pada_ray.agents.brief import read_brief
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -126,9 +125,7 @@ async def replay(archive: Path, embedding: str | None = None) -> list[str]:
     """The training sets that come out otherwise than recorded; none if all is as it was. `embedding` is where the model
     of that time lies, if elsewhere. Raises EndpointError where the agents ask what was not asked then."""
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(archive) as tar:
-            tar.extractall(f"{folder}/recorded", filter="data")
-        place = Folder(f"{folder}/recorded")
+        place = extract(archive, f"{folder}/recorded")
         raw = place.read_yaml(run_files.CONFIG)
         raw |= {"shared_stages": None, "runs": folder, "name": "replay"}
         raw["llm"] |= {"cache": None}
