@@ -50,6 +50,7 @@ from pada_ray.student.fine_tune import REPORT, FineTuneJob, FineTuneReport
 from pada_ray.student.losses import SampleLoss
 
 REPLIES = "replies.jsonl"
+_NOWHERE = "http://127.0.0.1:1/v1"  # no model is asked, even if one is served where the recorded one was
 
 # The runs of a sweep keep their replies in one file.
 _REPLIES_OF = """
@@ -135,7 +136,7 @@ async def replay(archive: Path, embedding: str | None = None) -> list[str]:
         run = Folder(lay_out(config, read_data(config), Folder(f"{folder}/replay")))
         cache = _cache_of(place, cache_file(config, run.url))
         llms = {
-            role: GatewayLlm(LlmGateway(_silent(getattr(config.llm, role)), cache), Payer(run=run.url), role)
+            role: GatewayLlm(LlmGateway(_silent(getattr(config.llm, role)), cache, _NOWHERE), Payer(run=run.url), role)
             for role in ("teacher", "judge")
         }
         analyst = PatternAnalysisAgent(
