@@ -90,7 +90,8 @@ class Reviews:
             self._folder.write_text(original, text)
         if not current or not self._has_waited(stage):
             raise ReviewDue(
-                f"review: edit {self._folder.at(file)}, then `pada resume {self._folder.url}` checks it and goes on"
+                f"review: edit {self._folder.at(file)}, or the page of `pada ui {self._folder.url}`; then "
+                f"`pada resume {self._folder.url}` checks it and goes on"
             )
         return self._folder.read_text(file)
 

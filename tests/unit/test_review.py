@@ -56,7 +56,8 @@ def edit_strategies(folder, change, file=STRATEGIES):
 def test_a_run_stops_at_its_strategies_and_says_which_file_to_edit(folder):
     world = World()
     told = stopped(folder, world, review=["strategies"])
-    assert told == (f"review: edit {folder.at(STRATEGIES)}, then `pada resume {folder.url}` checks it and goes on")
+    page, go_on = f"`pada ui {folder.url}`", f"`pada resume {folder.url}`"
+    assert told == f"review: edit {folder.at(STRATEGIES)}, or the page of {page}; then {go_on} checks it and goes on"
     assert world.asked[-1] == "strategy_drafting"
     state = read_state(folder)
     assert (state.status, state.stage) == ("waiting for review", "iteration-1: review of strategies")
@@ -415,7 +416,7 @@ def test_status_says_what_to_edit(folder):
     stopped(folder, review=["strategies"])
     said = CliRunner().invoke(app, ["status", folder.url]).stdout
     assert "waiting for review" in said
-    assert f"\nreview: edit {folder.at(STRATEGIES)}, then `pada resume" in said
+    assert f"\nreview: edit {folder.at(STRATEGIES)}, or the page of `pada ui" in said
 
 
 def test_a_sweep_waits_for_nobody(tmp_path):
