@@ -14,11 +14,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pada_ray.errors import DataError
+from pada_ray.llm.thoughts import final_part
 from pada_ray.records import Message, Mistake, Sample
 from pada_ray.sandbox import run_python, run_python_many
 from pada_ray.tasks.base import Check, Task, one_answer
 from pada_ray.tasks.code_blocks import blocks, syntax_error
-from pada_ray.tasks.own_words import after_thoughts
 
 _FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
 
@@ -28,7 +28,7 @@ def code_of(reply: str, entry_point: str | None = None) -> str | None:
     is None, any function or class); else the last such block of any fence; else the last block fenced as Python;
     else the first fenced block; else the whole reply. A block loses the indentation of its fence; the whole reply keeps
     its own, since it may be the body of the function."""
-    reply = after_thoughts(reply)
+    reply = final_part(reply)
     found = blocks(reply)
     python = [code for language, code in found if language in ("python", "python3", "py")]
     fenced = [code for _, code in found]

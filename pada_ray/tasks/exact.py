@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.errors import DataError
+from pada_ray.llm.thoughts import final_part
 from pada_ray.records import Message, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task
 from pada_ray.tasks.normalisation import NORMALISATIONS
-from pada_ray.tasks.own_words import after_thoughts
 
 _SHOWN = 30  # characters of a difference
 
@@ -24,7 +24,7 @@ class Exact(Task):
 
     def read(self, reply: str) -> str | None:
         """The reply without its thoughts and the white space around it."""
-        return after_thoughts(reply).strip() or None
+        return final_part(reply).strip() or None
 
     def fails(self, reply: str, sample: Sample) -> bool:
         """Whether the reply equals none of the accepted answers, all of them normalised."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pada_ray.errors import DataError
+from pada_ray.llm.thoughts import final_part
 from pada_ray.records import Message, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task
-from pada_ray.tasks.own_words import after_thoughts
 
 
 class Judged(Task):
@@ -25,7 +25,7 @@ class Judged(Task):
 
     def read(self, reply: str) -> str | None:
         """The reply without its thoughts, as the judge sees it."""
-        return after_thoughts(reply).strip() or None
+        return final_part(reply).strip() or None
 
     def fails(self, reply: str, sample: Sample) -> bool:
         """Whether the reply has nothing that a judge could rate."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 
+from pada_ray.llm.thoughts import final_part
+
 _NEXT_QUESTION = re.compile(r"(?<=\S)\s*\n\s*(?:Question|Q):")
-
-
-def after_thoughts(reply: str) -> str:
-    """The text after the last `</think>`; "" if a `<think>` is never closed."""
-    said = reply.rpartition("</think>")[2]
-    return "" if said.lstrip().startswith("<think>") else said
 
 
 def own_words(reply: str) -> str:
     """The reply without its thoughts, up to a line where the model runs on to another `Question:`.
     lm-evaluation-harness stops generation at the same word."""
-    return _NEXT_QUESTION.split(after_thoughts(reply), maxsplit=1)[0]
+    return _NEXT_QUESTION.split(final_part(reply), maxsplit=1)[0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Message, Sample
-from pada_ray.tasks import TASKS, Check, Task, get_task
+from pada_ray.tasks import TASKS, Check, Knowledge, Task, get_task
 from pada_ray.tasks.equations import equations, evaluate
 from pada_ray.tasks.extractive_qa import normalise, passage_of
 from pada_ray.tasks.multiple_choice import options_of
@@ -471,3 +471,33 @@ def test_a_body_alone_passes_when_it_is_repeated_to_the_letter():
     item = sample("code", "?", body, "def check(c):\n    assert c(0, 2) == 2", entry_point="f", prompt="def f(a, b):\n")
     assert not get_task("code").fails(body, item)
     assert get_task("code").read(body) == body
+
+
+# Thoughts
+
+
+THOUGHTS = [
+    ("<think>", "</think>"),
+    ("<Thought>", "</Thought>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    ("", "</think>"),  # the template opened them
+]
+ANSWERED = [
+    sample("math", "24 - 6?", "#### 18", "18"),
+    sample("exact", "Which city?", "Split", "Split"),
+    sample("label", "Which team?", "billing", "billing"),
+]
+
+
+@pytest.mark.parametrize("asked", ANSWERED, ids=lambda s: s.task)
+@pytest.mark.parametrize(("opened", "closed"), THOUGHTS)
+def test_thoughts_are_no_answer_whatever_marks_them(asked, opened, closed):
+    task = get_task(asked.task, Knowledge(labels=["billing", "delivery"]))
+    draft = {"math": "#### 72", "exact": "Senj", "label": "delivery"}[asked.task]
+    assert not task.fails(f"{opened}{draft}?{closed}\n{asked.reference}", asked)
+    assert task.fails(f"{opened}{asked.reference}{closed}\n{draft}", asked)
+    if opened:
+        assert task.fails(f"{opened}{asked.reference}", asked)  # thoughts that never end
