@@ -15,7 +15,7 @@ help: ## List the targets
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --no-compile -c constraints.txt torch
 	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m compileall -q -j 0 .venv/lib > .venv/compiled.log || true
+	$(BIN)/python -m compileall -q -j 0 .venv/lib pada_ray actors jobs tests > .venv/compiled.log || true
 	touch $@
 
 demo: .venv/installed ## Run PaDA-Agent on the demo, some minutes on two cores
