@@ -26,6 +26,7 @@ def predictions(folder: Folder, model: str) -> list[Prediction]:
     return folder.read_records(f"{model}/predictions.jsonl", Prediction)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_judge_decides_what_fails(tmp_path):
     state, folder = judged_run(tmp_path)
