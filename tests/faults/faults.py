@@ -3,6 +3,9 @@
 A case is a kill or an interrupt of a victim in a stage (also while calls are in flight), faults of the endpoint, a
 damaged file, or a full disk. Each ends as one that nothing disturbed, byte for byte, and the teacher's own count says
 that no call was bought twice, except those whose replies were on their way at a SIGKILL: these are counted apart.
+
+A hundred cases take hours. Each outcome is kept as a line beside the table, with the commit that it is of; the same
+command goes on with the cases that are missing.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import json
 import random
 import shutil
 import signal
@@ -18,7 +22,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +88,7 @@ class Outcome:
     in_flight: int = 0  # bought again, because their replies were on their way at a SIGKILL
     files: int = 0  # compared
     seconds: float = 0.0
+    commit: str = ""  # of the code that it is of
 
 
 def draw(number: int, seed: int) -> list[Case]:
@@ -110,7 +115,7 @@ def _draw_one(kind: str, chance: random.Random) -> Case:
 
 def run_case(case: Case, undisturbed: Path, place: Path) -> Outcome:
     """Disturbs a run in the empty folder `place`, and compares it with the one that nothing disturbed."""
-    outcome, began = Outcome(case), time.monotonic()
+    outcome, began = Outcome(case, commit=_commit()), time.monotonic()
     try:
         {"damage": _damage, "disk": _fill, "endpoint": _fault}.get(case.kind, _disturb)(
             case, undisturbed, place, outcome
@@ -272,8 +277,9 @@ def table(outcomes: list[Outcome], seed: int) -> str:
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         kinds[outcome.case.kind].append(outcome)
+    commits = Counter(o.commit for o in outcomes if o.commit)
     lines = [
-        f"`make faults N={len(outcomes)} SEED={seed}`",
+        f"`make faults N={len(outcomes)} SEED={seed}`" + "".join(f", {n} at {c}" for c, n in commits.items()),
         "",
         "| disturbed by | cases | ended as undisturbed | files compared | calls bought twice | in flight at SIGKILL |",
         "|---|---|---|---|---|---|",
@@ -298,6 +304,21 @@ def undisturbed_run(place: Path) -> Path:
     return run
 
 
+def read_outcomes(kept: Path, cases: list[Case]) -> list[Outcome]:
+    """What earlier calls of this command have kept. Raises SystemExit where the file is of other cases."""
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    outcomes = [Outcome(**row | {"case": Case(**row["case"])}) for row in rows][: len(cases)]
+    if [o.case for o in outcomes] != cases[: len(outcomes)]:
+        raise SystemExit(f"{kept}: is of other cases; remove it, or give another --out")
+    return outcomes
+
+
+def _commit() -> str:
+    """The commit of this checkout, marked where it has changes; "" outside of git."""
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return told.stdout.strip()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=100)
@@ -306,17 +327,20 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="file for the table")
     given = parser.parse_args()
     cases = [case for case in draw(given.n, given.seed) if given.only in (None, case.kind)]
+    kept = given.out.with_suffix(".jsonl") if given.out else None
+    outcomes = read_outcomes(kept, cases) if kept else []
     with tempfile.TemporaryDirectory() as scratch:
-        undisturbed = undisturbed_run(Path(scratch))
-        outcomes = []
-        for number, case in enumerate(cases, start=1):
+        undisturbed = undisturbed_run(Path(scratch)) if len(outcomes) < len(cases) else Path(scratch)
+        for number, case in enumerate(cases[len(outcomes) :], start=len(outcomes) + 1):
             place = Path(scratch) / f"case-{number}"
             place.mkdir()
             outcomes.append(run_case(case, undisturbed, place))
             said = "; ".join(outcomes[-1].problems) or "as undisturbed"
             print(f"{number}/{len(cases)} {case}: {said} ({outcomes[-1].seconds:.0f} s)", flush=True)
             shutil.rmtree(place, ignore_errors=True)
-            if given.out:
+            if kept:
+                with kept.open("a") as file:
+                    file.write(json.dumps(asdict(outcomes[-1])) + "\n")
                 given.out.write_text(table(outcomes, given.seed))
     print(table(outcomes, given.seed))
     print(Counter("failed" if o.problems else "held" for o in outcomes))

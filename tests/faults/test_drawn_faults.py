@@ -3,16 +3,18 @@ part is `make faults`; a few of its cases are slow tests here."""
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from faults import STAGES, Case, Outcome, draw, run_case, small_disk, table, undisturbed_run
+from faults import STAGES, Case, Outcome, draw, read_outcomes, run_case, small_disk, table, undisturbed_run
 
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import DiskFull
@@ -112,6 +114,17 @@ def test_the_table_counts_what_held():
     shown = table([held, failed], seed=3)
     assert "| kill | 1 | 1 | 20 | 0 | 2 |\n| disk | 1 | 0 | 0 | 1 | 0 |\n| all | 2 | 1 | 20 | 1 | 2 |" in shown
     assert "- disk: 1 MB: patterns.yaml is not as" in shown
+
+
+def test_outcomes_are_kept_and_only_those_of_the_same_cases_are_taken(tmp_path):
+    kept, cases = tmp_path / "faults.jsonl", draw(4, seed=1)
+    assert read_outcomes(kept, cases) == []
+    outcomes = [Outcome(case, problems=["late"], files=3, commit="abc") for case in cases[:2]]
+    kept.write_text("".join(json.dumps(asdict(o)) + "\n" for o in outcomes))
+    assert read_outcomes(kept, cases) == outcomes
+    assert read_outcomes(kept, cases[:1]) == outcomes[:1]
+    with pytest.raises(SystemExit, match="is of other cases; remove it"):
+        read_outcomes(kept, draw(4, seed=2))
 
 
 @pytest.fixture(scope="session")
