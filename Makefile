@@ -72,8 +72,8 @@ vllm-check: .venv-vllm/installed ## Test vLLM as evaluation backend and as a tea
 # constraints.txt, so that all of them compute with the same.
 .venv-bench/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install -q --no-compile -c constraints.txt torch
-	.venv-bench/bin/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]' trl==1.16.0 lm-eval==0.4.13 gguf==0.19.0
+	.venv-bench/bin/python -m pip install -q -c constraints.txt torch
+	.venv-bench/bin/python -m pip install -q -c constraints.txt -e '.[dev]' trl==1.16.0 lm-eval==0.4.13 gguf==0.19.0
 	touch $@
 
 REAL_STUDENT := models/smollm2-135m-instruct

@@ -25,6 +25,7 @@ from pada_ray.storage import Folder
 _ASSETS = Path(__file__).parent / "assets"
 _FILES = {
     "/": ("page.html", "text/html"),
+    "/make.js": ("make.js", "text/javascript"),
     "/live.js": ("live.js", "text/javascript"),
     "/live.css": ("live.css", "text/css"),
     "/review": ("review.html", "text/html"),

@@ -90,6 +90,16 @@ class ScriptedLlm:
         return ChatReply(text=reply if isinstance(reply, str) else json.dumps(reply), cut_off=False)
 
 
+RAW = {
+    "name": "a-run",
+    "iterations": 2,
+    "data": {"demo": {}},
+    "pattern_analysis": {"embedding": "tfidf"},
+    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
+}
+"""A config of two iterations, as a file would hold it."""
+
+
 def small_config(**keys):
     """A config of the demo that needs no network, no key and no weights; `keys` replace whole sections."""
     endpoint = {"base_url": "offline", "model": "a"}

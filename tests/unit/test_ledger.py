@@ -5,6 +5,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from builders import RAW
 from stub_workers import StubWorkers
 
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -22,14 +23,6 @@ from pada_ray.storage import Folder
 from pada_ray.teacher.chat_request import read_chat_request
 from pada_ray.teacher.faults import draw_fault
 from pada_ray.teacher.replies import write_reply
-
-RAW = {
-    "name": "a-run",
-    "iterations": 2,
-    "data": {"demo": {}},
-    "pattern_analysis": {"embedding": "tfidf"},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
 
 
 class Teacher:

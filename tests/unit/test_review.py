@@ -5,9 +5,9 @@ import json
 
 import pytest
 import yaml
-from builders import ScriptedLlm, batch, candidate, math_sample, strategy
+from builders import RAW, ScriptedLlm, batch, candidate, math_sample, strategy
 from typer.testing import CliRunner
-from waiting_runs import QUOTE, RAW, SAMPLES, STRATEGIES, World, begun, run, stopped
+from waiting_runs import QUOTE, SAMPLES, STRATEGIES, World, begun, run, stopped
 
 from jobs import resume as resume_job
 from jobs.cli import app

@@ -95,7 +95,7 @@ def test_without_the_key_nobody_comes_in(run):
         return run_view(run, believed)
 
     paths = ["/", "/live.js", "/live.css", "/view.json", "/view.json?key=guess", "/view.json?key="]
-    paths += ["/review", "/review.js", "/review.json"]
+    paths += ["/make.js", "/review", "/review.js", "/review.json"]
     for status, _, text in asked(look, *(("GET", path, {}) for path in paths)):
         assert status == 403
         assert "key" in text and run.url not in text

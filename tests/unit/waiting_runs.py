@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import math_sample
+from builders import RAW, math_sample
 from stub_workers import StubWorkers
 
 from pada_ray.agents.quotas import fill_quotas
@@ -17,13 +17,6 @@ from pada_ray.records import Ratings
 from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 
-RAW = {
-    "name": "a-run",
-    "iterations": 2,
-    "data": {"demo": {}},
-    "pattern_analysis": {"embedding": "tfidf"},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
 QUOTE = "seven tired sailors traded four brass lamps for nine wool coats"
 STRATEGIES, SAMPLES = "review/iteration-1/strategies.yaml", "review/iteration-1/samples.jsonl"
 

@@ -7,13 +7,6 @@
   let tag = "";
   let shown = "all"; // samples
 
-  function make(name, attributes = {}, ...children) {
-    const element = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    element.append(...children.map((c) => (c instanceof Node ? c : String(c))));
-    return element;
-  }
-
   const percent = (share) => (share === null || share === undefined ? "–" : (100 * share).toFixed(1));
   const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 

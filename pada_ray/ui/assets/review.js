@@ -15,16 +15,6 @@
   let resting = 0;
   let sending = false;
 
-  function make(name, attributes = {}, ...children) {
-    const element = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-      else if (value !== false) element.setAttribute(key, value === true ? "" : value);
-    }
-    element.append(...children.map((c) => (c instanceof Node ? c : String(c))));
-    return element;
-  }
-
   const ofSamples = () => review.what === "samples";
   const decision = (entry) => entry.decision ?? "accept";
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -38,7 +28,7 @@
     const original = originals.get(named(entry));
     if (named(entry) === null || original === undefined) return "added";
     if (!same(texts(entry), texts(original))) return "edited";
-    return decision(entry) === decision(original) ? "" : "decided";
+    return decision(entry) === decision(original) ? "" : "by you";
   }
 
   function says(entry) {
@@ -66,9 +56,8 @@
     row.ariaPosInSet = String(i + 1);
     row.dataset.decision = decision(entry);
     row.children[0].className = `decision ${decision(entry) === "drop" ? "bad" : "good"}`;
-    [decision(entry), says(entry), (deed(entry) === "decided" ? "by you" : deed(entry)) || (entry.judge?.rating ?? "")].forEach((text, column) => {
-      row.children[column].textContent = text;
-    });
+    const shown = [decision(entry), says(entry), deed(entry) || (entry.judge?.rating ?? "")];
+    shown.forEach((text, column) => { row.children[column].textContent = text; });
   }
 
   function drawList() {
