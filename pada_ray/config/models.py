@@ -232,6 +232,10 @@ class FineTuneConfig(Section):
     gradient_accumulation: int = Field(default=1, ge=1, le=100_000)
     """Forward passes per optimiser step. `batch_size` must be a multiple of it times the most `workers`. Fewer workers
     make more passes each, so that a step keeps its samples."""
+    tokens_per_pass: int | None = Field(default=None, ge=1)
+    """The most tokens in a worker's forward pass, padding included, instead of `gradient_accumulation`: each step is
+    split into as many passes as that takes. It bounds the memory, and samples of like length share a pass. A longer
+    sample has a pass of its own."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Learning rate schedule after the warmup. `constant` has no warmup."""
     warmup: Fraction = 0.05
@@ -266,6 +270,8 @@ class FineTuneConfig(Section):
         fewest, most = self.workers
         if fewest < most and self.deepspeed is not None:
             raise ValueError("deepspeed needs a fixed number of workers: its checkpoints are split among them")
+        if self.tokens_per_pass is not None and self.gradient_accumulation > 1:
+            raise ValueError("tokens_per_pass and gradient_accumulation both say how a step is split; give one of them")
         share = most * self.gradient_accumulation
         if self.batch_size % share:
             raise ValueError(

@@ -44,7 +44,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     from pada_ray.student import model as student
     from pada_ray.student.chat_encoder import encode_all, load_encoder, nothing_to_train_on
     from pada_ray.student.dropout import with_fast_dropout
-    from pada_ray.student.micro_batches import MicroBatches, passes_for
+    from pada_ray.student.micro_batches import micro_batches
     from pada_ray.student.progress import teller_of
     from pada_ray.student.trainer import Report, Trainer
 
@@ -52,25 +52,23 @@ def train_on_worker(config: dict[str, Any]) -> None:
     settings = job.settings
     own = OwnCheckpoints(Folder(job.run), job.name) if config["alone"] else None
     workers, rank = train.get_context().get_world_size(), train.get_context().get_world_rank()
-    passes = passes_for(settings.batch_size, workers, settings.workers[1], settings.gradient_accumulation)
+    encoder = load_encoder(job.student)
+    samples = RunFolder(job.run).read_records(job.training_set, Sample)
+    fitting, long, refused = encode_all(encoder, samples, job.student.max_length)
+    if not fitting:
+        raise nothing_to_train_on(job.student, long, refused)
+    batches = micro_batches(settings, [len(e.input_ids) for e in fitting], workers, rank, job.seed)
     with tempfile.TemporaryDirectory() as output:
         # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
-        arguments = _arguments(job, output, passes, workers, rank)
+        arguments = _arguments(job, output, batches.passes, workers, rank)
         transformers.set_seed(job.seed)
-        encoder = load_encoder(job.student)
-        base = student.load_model(job.student)
-        samples = RunFolder(job.run).read_records(job.training_set, Sample)
-        fitting, long, refused = encode_all(encoder, samples, job.student.max_length)
-        if not fitting:
-            raise nothing_to_train_on(job.student, long, refused)
-        model = with_fast_dropout(_with_adapter(job, base))
+        model = with_fast_dropout(_with_adapter(job, student.load_model(job.student)))
         _check_room(model, output, job.run)
-        lengths = [len(e.input_ids) for e in fitting]
         trainer = Trainer(
             model,
             arguments,
             fitting,
-            MicroBatches(lengths, settings.batch_size, passes, workers, rank, job.seed),
+            batches,
             encoder.tokenizer,
             Report(
                 {"samples": len(fitting), "left_out": len(long) + len(refused), "workers": workers},

@@ -80,6 +80,10 @@ def assert_same(run: Folder, student, name: str, report: FineTuneReport, alone: 
         assert torch.allclose(value, second[key].to(value.dtype), atol=2e-3), key
 
 
+def test_passes_counted_in_tokens_give_the_same(run, student, train, alone):
+    assert_same(run, student, "tokens", train("tokens", tokens_per_pass=60), alone)
+
+
 def test_zero2_gives_the_same_loss_curve_and_adapter(run, student, train, alone):
     report = train("zero2", workers=2, deepspeed="zero2")
     assert report.workers == 2

@@ -4,15 +4,16 @@ import random
 
 import pytest
 
-from pada_ray.student.micro_batches import EpochLoader, MicroBatches, passes_for
+from pada_ray.config import FineTuneConfig
+from pada_ray.student.micro_batches import EpochLoader, MicroBatches, micro_batches, passes_for, passes_within
 
-LENGTHS = [random.Random(0).randint(5, 60) for _ in range(21)]
+LENGTHS = random.Random(0).choices(range(5, 61), k=21)
 NO_LOSS = len(LENGTHS)
 
 
-def of_all_workers(workers, passes, epoch=0, batch_size=8):
+def of_all_workers(workers, passes, epoch=0, batch_size=8, tokens=None):
     """For each worker its micro-batches of an epoch."""
-    samplers = [MicroBatches(LENGTHS, batch_size, passes, workers, rank, seed=0) for rank in range(workers)]
+    samplers = [MicroBatches(LENGTHS, batch_size, passes, workers, rank, 0, tokens) for rank in range(workers)]
     for sampler in samplers:
         sampler.epoch = epoch
     drawn = [list(sampler) for sampler in samplers]
@@ -47,11 +48,13 @@ def test_no_pass_is_empty_and_none_is_larger_than_its_share():
 
 
 def test_neighbours_in_length_share_a_step():
-    def spread(groups):
-        return sum(max(LENGTHS[i] for i in g) - min(LENGTHS[i] for i in g) for g in groups)
+    lengths = random.Random(1).choices(range(5, 61), k=400)
 
-    mixed = [list(range(start, min(start + 4, 21))) for start in range(0, 21, 4)]
-    assert spread(steps(2, 1, batch_size=4)) < spread(mixed) or spread(mixed) == 0
+    def spread(batches):
+        return sum(max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in batches)
+
+    as_they_come = [list(range(start, start + 4)) for start in range(0, 400, 4)]
+    assert spread(MicroBatches(lengths, 4, 1, 1, 0, seed=0)) < spread(as_they_come) / 5
 
 
 @pytest.mark.parametrize(
@@ -63,8 +66,49 @@ def test_fewer_workers_make_more_passes_and_no_larger_ones(workers, most, accumu
     assert -(-8 // (workers * passes)) <= 8 // (most * accumulation)
 
 
+def padded(batch):
+    return len(batch) * max(LENGTHS[i] for i in batch)
+
+
+def test_neighbours_in_length_share_a_pass():
+    def tokens(passes):
+        return sum(padded(batch) for batch in of_all_workers(1, passes)[0] if batch != [NO_LOSS])
+
+    assert sum(LENGTHS) <= tokens(4) < tokens(2) < tokens(1)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("tokens", [1, 60, 150, 400, 10_000])
+def test_a_pass_has_no_more_tokens_than_it_may(workers, tokens):
+    passes = passes_within(tokens, LENGTHS, 8, workers)
+    for epoch in range(5):
+        of_each = of_all_workers(workers, passes, epoch=epoch, tokens=tokens)
+        batches = [b for worker in of_each for b in worker if b != [NO_LOSS]]
+        assert all(len(batch) == 1 or padded(batch) <= tokens for batch in batches)
+        assert steps(workers, passes, epoch=epoch, tokens=tokens) == steps(1, 1, epoch=epoch)
+
+
+def test_there_are_no_more_passes_than_the_tokens_ask_for():
+    assert passes_within(10_000, LENGTHS, 8, workers=1) == 1
+    assert passes_within(1, LENGTHS, 8, workers=1) == 8
+    assert passes_within(1, LENGTHS, 8, workers=3) == 3
+    assert passes_within(1, LENGTHS[:3], 8, workers=1) == 3
+
+
 def test_the_loader_hears_of_the_epoch():
     samples = [*range(21), "no loss"]
     loader = EpochLoader(samples, batch_sampler=MicroBatches(LENGTHS, 8, 1, 1, 0, seed=0), collate_fn=list)
     loader.set_epoch(1)
     assert [sorted(batch) for batch in loader] == steps(1, 1, epoch=1)
+
+
+def test_the_config_says_how_a_step_is_split():
+    def passes(workers=1, **settings):
+        return micro_batches(FineTuneConfig(batch_size=8, **settings), LENGTHS, workers, 0, seed=0).passes
+
+    assert passes() == 1
+    assert passes(gradient_accumulation=4) == 4
+    assert passes(workers=2, gradient_accumulation=4) == 2
+    assert passes(tokens_per_pass=1) == 8
+    with pytest.raises(ValueError, match="give one of them"):
+        passes(tokens_per_pass=1, gradient_accumulation=2)
