@@ -24,7 +24,7 @@ from pada_ray.report.results import read_run
 from pada_ray.runs import run_files
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import FILE as STATE
-from pada_ray.runs.state import is_done, read_state
+from pada_ray.runs.state import is_done, read_state, state_file
 from pada_ray.runs.sweep import CELLS
 from pada_ray.runs.sweep import FILE as SWEEP
 from pada_ray.storage import Folder, as_lines
@@ -74,9 +74,10 @@ def config_to_keep(config: Config) -> str:
 
 def _kept_files(run: Folder) -> dict[str, str]:
     """The files to keep of a run: path -> text."""
-    config = read_config(run)
-    files = {run_files.CONFIG: config_to_keep(config), STATE: run.read_text(STATE)}
-    for model in read_state(run).scores:
+    config, state = read_config(run), read_state(run)
+    state.files = {}  # the checksums of the whole files
+    files = {run_files.CONFIG: config_to_keep(config), STATE: state_file(state).decode()}
+    for model in state.scores:
         file = run_files.predictions(model)
         verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]
         files[file] = as_lines(verdicts)

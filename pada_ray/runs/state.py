@@ -111,8 +111,13 @@ def read_state(folder: Folder) -> RunState:
 
 def write_state(folder: Folder, state: RunState) -> None:
     """Writes a state with its checksum."""
+    folder.write_bytes(FILE, state_file(state))
+
+
+def state_file(state: RunState) -> bytes:
+    """What the file of a state holds: the state with its checksum."""
     data = state.model_dump_json(indent=1).encode()
-    folder.write_bytes(FILE, data.replace(_sealed(""), _sealed(sha256(data)), 1))
+    return data.replace(_sealed(""), _sealed(sha256(data)), 1)
 
 
 def damaged_state(folder: Folder, wrong: str) -> DamagedFile:

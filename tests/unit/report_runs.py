@@ -19,7 +19,8 @@ from pada_ray.records import (
     WrittenMessage,
 )
 from pada_ray.runs import run_files
-from pada_ray.runs.state import FILE, FinishedStage, RunState, Score
+from pada_ray.runs.checksums import stored
+from pada_ray.runs.state import FILE, FinishedStage, RunState, Score, read_state, write_state
 from pada_ray.runs.sweep import CELLS
 from pada_ray.runs.sweep import FILE as SWEEP_FILE
 from pada_ray.storage import Folder
@@ -84,6 +85,13 @@ def write_run(
     if status == "done":
         state.best = max(models, key=lambda model: models[model], default=None)
     folder.write_text(FILE, state.model_dump_json())
+
+
+def add_checksums(folder: Folder) -> None:
+    """Has the state of a run know the files as they are now, as a run's own state does."""
+    state = read_state(folder)
+    state.files = {path: stored(folder.read_bytes(path), "start") for path in folder.files("") if path != FILE}
+    write_state(folder, state)
 
 
 def write_sweep(folder: Folder, cells: dict[str, dict[str, Any]], *primary: str, **design: Any) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from report_runs import cell, write_run, write_sweep
+from report_runs import add_checksums, cell, write_run, write_sweep
 
 from benchmarks.kept_sweep import pack, unpack
 from pada_ray.records import Message, Sample
@@ -27,6 +27,7 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
         items = run.read_records(run_files.split("test"), Sample)  # each seed has other items with the same ids
         asked = [Message(role="user", content=f"How many in {coordinates['seed']}?"), items[0].messages[-1]]
         run.write_records(run_files.split("test"), [item.model_copy(update={"messages": asked}) for item in items])
+        add_checksums(run)
     archive = str(tmp_path / "kept.tar.xz")
     assert pack(folder.url, archive) == 5
     kept = Folder(str(tmp_path / "kept"))
