@@ -126,8 +126,8 @@ format: .venv/installed ## Format the code
 demo-student: .venv/installed ## Pretrain the demo student again
 	$(BIN)/python -m pada_ray.demo.pretrain
 
-demo-evidence: .venv/installed ## PaDA-Agent against vanilla at 1000 samples over five seeds, about half an hour
-	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only 'kinds=as in val and test' --only regime=1000 \
+demo-evidence: .venv/installed ## PaDA-Agent against vanilla on the demo over five seeds, some ten minutes
+	$(BIN)/pada sweep configs/demo_table.yaml --set parallel=4 --only 'kinds=as in val and test' --only regime=300 \
 		--only method=vanilla --only method=pada
 	$(BIN)/pada report runs/demo-table
 

@@ -30,7 +30,7 @@ A config is a YAML file with these keys; `--set KEY=VALUE` overrides one. `pada 
 Unknown keys are errors. Where the paper gives a value, it is the default. A run writes its config with all defaults
 into its folder.
 """
-_SWEEP = "A sweep's file is a config with these keys beside the others. [Methods](methods.md) has examples.\n"
+_SWEEP = "A sweep's file is a config with these keys beside the others. [Reports](report.md#primary-comparisons) has examples.\n"
 
 
 def reference() -> str:
@@ -102,9 +102,10 @@ def _kind(schema: dict[str, Any]) -> str:
     if "prefixItems" in schema:
         return "two whole numbers"
     if schema.get("type") == "array":
-        return (
-            f"a list of {_kind(schema['items']).removeprefix('a ')}s" if "type" in schema.get("items", {}) else "a list"
-        )
+        items = schema.get("items", {})
+        if "enum" in items:
+            return "a list of any of " + ", ".join(f"`{value}`" for value in items["enum"])
+        return f"a list of {_kind(items).removeprefix('a ')}s" if "type" in items else "a list"
     kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "object": "a mapping"}
     return kind.get(schema.get("type", ""), "a text") + _bounds(schema)
 

@@ -54,7 +54,7 @@ def sweep(
 
     If FILE has `looks`, it runs the seeds of the first one; --look 2 adds those of the second.
 
-    Example: pada sweep configs/demo_table.yaml --only student=first --set parallel=4
+    Example: pada sweep configs/demo_table.yaml --only regime=300 --set parallel=4
     """
     console = Console(file=sys.stdout)
     loaded = load_sweep(file, set_ or [], lasting)

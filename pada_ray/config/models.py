@@ -362,8 +362,8 @@ class DataGenerationConfig(Section):
     why."""
     seeds: Literal["random", "near"] = "random"
     """What a strategy's samples are written from: training samples drawn at `random`, as in the paper; or those `near`
-    its failures: of the labels or functions that the model confused, each shown beside one of the kind that it is
-    confused with; where there are none, the most similar ones."""
+    its failures: of the labels or functions that the model confused, each shown with a sample of the one it was
+    confused with. Where it confused none, the training samples that are most similar to the failures."""
     quotas: Literal["even", "size"] = "even"
     """How the samples are spread over strategies: `even`, or by the `size` of their clusters."""
     candidate_budget: float = Field(default=3.0, ge=1, le=1000)
@@ -604,7 +604,7 @@ class Budget(Section):
     """What a run may spend on LLM calls in all, over every resumption. At the limit it pauses."""
 
     usd: float | None = Field(default=None, gt=0)
-    """Most USD. Needs `price` at both endpoints."""
+    """Most USD. Needs a price of each endpoint that is asked: your own, or a listed one."""
     tokens: int | None = Field(default=None, ge=1)
     """Most tokens, of prompts and replies together."""
 
