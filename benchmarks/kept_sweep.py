@@ -82,18 +82,18 @@ def _kept_files(run: Folder) -> dict[str, str]:
         verdicts = [p.model_copy(update={"reply": ""}) for p in run.read_records(file, Prediction)]
         files[file] = as_lines(verdicts)
     items = run_files.split(split_for_results([read_run(run)]))
-    files[items] = as_lines(map(_hashed, run.read_records(items, Sample)))
+    files[items] = as_lines(map(hashed, run.read_records(items, Sample)))
     return files
 
 
-def _hashed(item: Sample) -> Sample:
-    """The item with a hash in place of its texts. An item that is already hashed stays as it is."""
+def hashed(item: Sample) -> Sample:
+    """The item with a hash in place of its messages. An item that is already hashed stays as it is."""
     if not item.messages[-1].content:
         return item
     text = "".join(message.model_dump_json() for message in item.messages)
     short = hashlib.sha256(text.encode()).hexdigest()[:8]
     messages = [Message(role="user", content=short), Message(role="assistant", content="")]
-    return item.model_copy(update={"messages": messages, "answer": "", "meta": {}})
+    return item.model_copy(update={"messages": messages, "meta": {}})
 
 
 if __name__ == "__main__":

@@ -30,7 +30,10 @@ A config is a YAML file with these keys; `--set KEY=VALUE` overrides one. `pada 
 Unknown keys are errors. Where the paper gives a value, it is the default. A run writes its config with all defaults
 into its folder.
 """
-_SWEEP = "A sweep's file is a config with these keys beside the others. [Reports](report.md#primary-comparisons) has examples.\n"
+_SWEEP = (
+    "A sweep's file is a config with these keys beside the others. "
+    "[Reports](report.md#primary-comparisons) has examples.\n"
+)
 
 
 def reference() -> str:

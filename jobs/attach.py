@@ -23,7 +23,7 @@ def attach(
 
     Example: pada attach pada-run-1a2b3c4d --address http://localhost:8265
     """
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with reaching(address) as client:
         log = client.get_job_logs(job)
         sys.stdout.write("".join(log.splitlines(keepends=True)[-LINES:]))

@@ -27,16 +27,17 @@ def chat(run: Run, model: Model = None) -> None:
     from pada_ray.export.chosen import chosen_model
 
     chosen = chosen_model(Folder(lasting(run)), model)
-    from pada_ray.export.load import load_student, most_new_tokens
+    from pada_ray.export.load import load_student, reply_ends
     from pada_ray.student.streaming import stream_reply
 
-    student, most = load_student(chosen), most_new_tokens(chosen)
+    most, stop = reply_ends(chosen)
+    student = load_student(chosen)
     at_terminal = sys.stdin.isatty()
     if at_terminal:
         typer.echo(f"{chosen.model} of {run}; {RESET} begins anew, Ctrl-D ends")
 
     def answer(messages: list[Message]) -> str:
-        reply = stream_reply(student, messages, most, lambda piece: typer.echo(printable(piece), nl=False))
+        reply = stream_reply(student, messages, most, lambda piece: typer.echo(printable(piece), nl=False), stop)
         typer.echo()
         if reply.truncated:
             typer.echo(f"(cut off at {most} tokens, or at student.max_length; {RESET} begins anew)", err=True)

@@ -61,14 +61,14 @@ def _shares(text: str) -> dict[Split, float]:
         train, val, test = (float(share) for share in text.split("/"))
     except ValueError:
         train, val, test = 0.0, 0.0, 0.0
-    if min(train, val) <= 0 or test < 0 or abs(train + val + test - 1) > 1e-6:
+    if not (min(train, val) > 0 and test >= 0 and abs(train + val + test - 1) <= 1e-6):  # nan is in no order
         raise ConfigError(f"--split {text}: write TRAIN/VAL/TEST, shares that add up to 1, such as 0.8/0.1/0.1")
     return {"train": train, "val": val, "test": test}
 
 
 def _place(file: str) -> tuple[Folder, str]:
-    folder, _, name = file.rpartition("/")
-    return Folder(folder or "."), name
+    folder, slash, name = file.rpartition("/")
+    return Folder(folder or slash or "."), name
 
 
 def _print(conversion: Conversion, written: dict[str, int]) -> None:
@@ -84,7 +84,7 @@ def _print(conversion: Conversion, written: dict[str, int]) -> None:
         reasons.setdefault(dropped.why, []).append(dropped.where)
     for why, places in reasons.items():
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        console.print(f"  {why}: {', '.join(places[:_SHOWN])}{more}")
+        console.print(f"  {printable(why)}: {', '.join(places[:_SHOWN])}{more}")
     for name, told in _learned([c.sample for c in conversion.converted]).items():
         console.print(f"{name}: {_short(told)}")
     first = conversion.converted[0]

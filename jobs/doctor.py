@@ -17,6 +17,7 @@ from jobs.command import main
 from jobs.run import NoProbe
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.errors import ConfigError, PadaError
+from pada_ray.printable import printable
 from pada_ray.resources import cores
 from pada_ray.runs.configs import load
 
@@ -77,10 +78,11 @@ def doctor(
 def holds(name: str, check: Callable[[], str], console: Console) -> bool:
     """Prints the result of `check`, or its error. Returns whether it passed."""
     try:
-        console.print(f"[green]ok[/]      {name}: {escape(check())}", highlight=False, soft_wrap=True)
+        console.print(f"[green]ok[/]      {name}: {escape(printable(check()))}", highlight=False, soft_wrap=True)
     except Exception as e:  # every kind of error is a finding
         what = f"{type(e).__name__}: {e}" if not isinstance(e, PadaError) else str(e)
-        console.print(f"[red]missing[/] {name}: {escape(' '.join(what.split()))}", highlight=False, soft_wrap=True)
+        told = escape(printable(" ".join(what.split())))
+        console.print(f"[red]missing[/] {name}: {told}", highlight=False, soft_wrap=True)
         return False
     return True
 

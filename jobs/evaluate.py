@@ -59,14 +59,15 @@ def evaluate(
 
     Example: pada evaluate runs/demo --adapter runs/demo/iteration-2/adapter --split test
     """
-    console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
+    console = Console(file=sys.stdout, soft_wrap=True, highlight=False, markup=False)
     config, samples, knowledge = _read(lasting(config_or_run), config_or_run, set_)
     samples = _chosen(samples, split or [name for name in samples if name != "train"])
     check_student(config, samples, knowledge)
     if is_judged(s for members in samples.values() for s in members):
         raise ConfigError(f"{config_or_run}: its task needs a judge; evaluate it within a run")
+    source = None if adapter is None else _adapter(adapter)
     target = new_folder(config.model_copy(update={"name": f"{config.name}-evaluation"}))
-    job = _lay_out(config, samples, knowledge, adapter, target)
+    job = _lay_out(config, samples, knowledge, source, target)
     log = Path(cache_file(config, target.url)).with_name("evaluation.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with connected(verbose, str(log), "stopped; the same command starts again from the beginning"):
@@ -113,19 +114,24 @@ def _chosen(samples: Samples, names: list[str]) -> Samples:
     return wanted
 
 
+def _adapter(given: str) -> Folder:
+    """An adapter's folder. Raises ConfigError where there is none, and DamagedFile."""
+    folder = Folder(lasting(given))
+    if not folder.exists("adapter_config.json"):
+        raise ConfigError(f"--adapter {given}: no adapter here (it has no adapter_config.json)")
+    check_adapter(folder.url)
+    return folder
+
+
 def _lay_out(
-    config: Config, samples: Samples, knowledge: Knowledge, adapter: str | None, target: Folder
+    config: Config, samples: Samples, knowledge: Knowledge, adapter: Folder | None, target: Folder
 ) -> EvaluationJob:
     """Writes what the workers read into `target`, laid out as in a run, and returns their job."""
     files: dict[Split, str] = {name: run_files.split(name) for name in samples}
     if adapter is not None:
-        source = Folder(lasting(adapter))
-        if not source.exists("adapter_config.json"):
-            raise ConfigError(f"--adapter {adapter}: no adapter here (it has no adapter_config.json)")
-        check_adapter(source.url)
-        for file in source.names():
+        for file in adapter.names():
             if file.startswith("adapter_"):
-                source.copy_to(file, target, f"{ADAPTER}/{file}")
+                adapter.copy_to(file, target, f"{ADAPTER}/{file}")
     for name, members in samples.items():
         target.write_records(files[name], members)
     return EvaluationJob(

@@ -17,6 +17,7 @@ from pada_ray.data.own_files import cut, read_fields
 from pada_ray.data.proposal import propose
 from pada_ray.data.tables import read_rows
 from pada_ray.errors import ConfigError
+from pada_ray.printable import printable
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="CSV, TSV, JSON, JSONL, Parquet, Arrow, or a folder.")]
 To = Annotated[str | None, typer.Option("--to", metavar="CONFIG", help="The config to write; default: NAME.yaml.")]
@@ -32,6 +33,8 @@ def init(file: File, to: To = None, student: Student = DEFAULT_STUDENT) -> None:
     target = Path(to or f"{run_name(file)}.yaml")
     if target.exists():
         raise ConfigError(f"{target}: already exists; give another name with --to")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target}: there is no folder {target.parent}; make it, or give another place with --to")
     rows = read_rows(file)
     proposal = propose(file, rows)
     if proposal.columns is not None and not proposal.sure_columns and _at_terminal():
@@ -43,7 +46,10 @@ def init(file: File, to: To = None, student: Student = DEFAULT_STUDENT) -> None:
     config = check_config(_parsed(text), str(target))
     assert config.data.split is not None
     parts = cut(fields, config.data.split, file)
-    target.write_text(text, encoding="utf-8")
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"{target}: cannot be written: {e.strerror}") from None
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(text, end="")
     sizes = ", ".join(f"{len(members)} {split}" for split, members in parts.items())
@@ -56,10 +62,13 @@ def _at_terminal() -> bool:
 
 
 def _asked(names: list[str], columns: Columns) -> Columns:
+    """The columns that a person names. A stranger's names are shown without what would control the terminal."""
+    shown = {printable(name): name for name in [*columns, *names]}
+    listed = ", ".join(map(printable, names))
     found = [
-        typer.prompt(f"{key} column ({', '.join(names)})", default=guess) for key, guess in columns._asdict().items()
+        typer.prompt(f"{key} column ({listed})", default=printable(guess)) for key, guess in columns._asdict().items()
     ]
-    return Columns(*found)
+    return Columns(*(shown.get(name, name) for name in found))
 
 
 def _parsed(text: str) -> dict[str, object]:

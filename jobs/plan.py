@@ -48,8 +48,8 @@ def plan(file: File, only: Only = None, set_: Overrides = None) -> None:
         soft_wrap=True,
     )
     calls = _distinct_calls(plans)
-    console.print(_calls_table(calls, configs[0]))
-    console.print(_total(calls, configs[0]), highlight=False, soft_wrap=True)
+    console.print(_calls_table(calls))
+    console.print(_total(calls, configs), highlight=False, soft_wrap=True)
     console.print(
         f"Assumed: {planning.CLUSTERS} clusters, {planning.SENT_BACK:.0%} of the drafts sent back at every attempt, "
         f"{planning.CHARACTERS_PER_TOKEN} characters per token. "
@@ -80,11 +80,11 @@ def _distinct_calls(plans: Sequence[planning.Plan]) -> list[planning.Calls]:
     distinct: dict[object, planning.Calls] = {}
     for i, p in enumerate(plans):
         for j, calls in enumerate(p.calls):
-            distinct[(calls.shared, calls.purpose) if calls.shared else (i, j)] = calls
+            distinct[(calls.shared, calls.purpose, calls.model) if calls.shared else (i, j)] = calls
     return list(distinct.values())
 
 
-def _calls_table(calls: Sequence[planning.Calls], config: Config) -> Table:
+def _calls_table(calls: Sequence[planning.Calls]) -> Table:
     """Calls by role and purpose."""
     table = Table(title="LLM calls expected", title_justify="left")
     table.add_column("role")
@@ -94,21 +94,23 @@ def _calls_table(calls: Sequence[planning.Calls], config: Config) -> Table:
     for role, purpose in dict.fromkeys((c.role, c.purpose) for c in calls):
         mine = [c for c in calls if (c.role, c.purpose) == (role, purpose)]
         prompt, completion = sum(c.prompt_tokens for c in mine), sum(c.completion_tokens for c in mine)
-        usd = money(getattr(config.llm, role).price, prompt, completion)
-        shown = "no price" if usd is None else f"{usd:,.2f}"
+        shown = "no price" if any(c.price is None for c in mine) else f"{_usd(mine):,.2f}"
         table.add_row(role, purpose, f"{sum(c.calls for c in mine):,}", f"{prompt:,}", f"{completion:,}", shown)
     return table
 
 
-def _total(calls: Sequence[planning.Calls], config: Config) -> str:
+def _total(calls: Sequence[planning.Calls], configs: Sequence[Config]) -> str:
     """In one line: calls, tokens and money of all purposes, and which role has no price and is missing in the sum."""
     tokens = sum(c.prompt_tokens + c.completion_tokens for c in calls)
-    prices = {role: getattr(config.llm, role).price for role in dict.fromkeys(c.role for c in calls)}
-    usd = sum(money(prices[c.role], c.prompt_tokens, c.completion_tokens) or 0.0 for c in calls)
     parts = [f"In all: {sum(c.calls for c in calls):,} calls", f"{tokens:,} tokens"]
-    parts += [f"{usd:,.2f} USD{by_which_list([config])}"] * any(prices.values())
-    parts += [f"no price for llm.{role}" for role, price in prices.items() if price is None]
+    parts += [f"{_usd(calls):,.2f} USD{by_which_list(configs)}"] * any(c.price for c in calls)
+    parts += [f"no price for llm.{role}" for role in dict.fromkeys(c.role for c in calls if c.price is None)]
     return ", ".join(parts)
+
+
+def _usd(calls: Sequence[planning.Calls]) -> float:
+    """What the calls with a price cost."""
+    return sum(money(c.price, c.prompt_tokens, c.completion_tokens) or 0.0 for c in calls)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
         run = read_run(folder)
         check_run(folder.url)
         write_run(run, target)
-    console.print(f"page: {target.at(PAGE)}\ntables: {target.at(TABLES)}", soft_wrap=True, highlight=False)
+    told = f"page: {target.at(PAGE)}\ntables: {target.at(TABLES)}"
+    console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

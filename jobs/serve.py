@@ -18,7 +18,7 @@ def serve(
     run: Run,
     model: Model = None,
     host: Annotated[str, typer.Option(help="Address to listen on; there is no key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port.")] = 8200,
+    port: Annotated[int, typer.Option(help="Port.", min=1, max=65535)] = 8200,
 ) -> None:
     """Serve RUN's best model as an OpenAI-compatible endpoint, to try it in a program: greedy, one reply at a time. For
     many users, export it and serve it by vLLM or llama.cpp (docs/export.md).
@@ -30,10 +30,11 @@ def serve(
     chosen = chosen_model(Folder(lasting(run)), model)
     from aiohttp import web
 
-    from pada_ray.export.load import load_student, most_new_tokens
+    from pada_ray.export.load import load_student, reply_ends
     from pada_ray.student.chat_server import ChatServer
 
-    server = ChatServer(load_student(chosen), chosen.name, most_new_tokens(chosen))
+    most, stop = reply_ends(chosen)
+    server = ChatServer(load_student(chosen), chosen.name, most, stop)
     typer.echo(f"model: {chosen.name}\nbase_url: http://{host}:{port}/v1")
     try:
         web.run_app(server.app(), host=host, port=port, print=None)

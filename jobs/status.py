@@ -10,6 +10,7 @@ from jobs.command import main
 from jobs.local.progress import clock, describe
 from jobs.local.unfinished import how_to_go_on, status_of
 from jobs.resume import Run
+from pada_ray.printable import printable
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.run_files import read_samples
 from pada_ray.runs.run_folder import has_begun
@@ -25,26 +26,26 @@ def status(run: Run) -> None:
     """
     folder = Folder(run)
     config = read_config(folder)
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     if not has_begun(folder):
-        console.print(f"{run}: prepared, not started; `pada resume {run}` starts it", soft_wrap=True)
+        console.print(f"{run}: prepared, not started; `pada resume {run}` starts it")
         return
     state = read_state(folder)
     ago = time.time() - folder.modified(FILE)
     now = status_of(run, config, state)
-    console.print(f"{run}: {now}, last change {clock(ago)} ago", soft_wrap=True, highlight=False)
+    console.print(f"{run}: {now}, last change {clock(ago)} ago")
     if how := how_to_go_on(run, now):
-        console.print(how, soft_wrap=True, highlight=False, markup=False)
+        console.print(how)
     if state.error:
         what = "" if state.status == "waiting for review" else "error: "
-        console.print(f"{what}{state.error}", soft_wrap=True, highlight=False, markup=False)
+        console.print(printable(f"{what}{state.error}"))
     if now != "done":
         outlook = Outlook(config, read_samples(folder, config.data.task))
         left = outlook.left(state, ago if now == "running" else 0.0)
-        console.print(describe(state, left), soft_wrap=True, highlight=False)
+        console.print(describe(state, left))
     for name, scores in state.scores.items():
         accuracies = ", ".join(f"{split} {100 * score.accuracy:.1f}" for split, score in scores.items())
-        console.print(f"  {name}: {accuracies}", highlight=False)
+        console.print(f"  {name}: {accuracies}")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def sweep(
         check(config, samples)
     write_sweep(loaded, listed)
     runs = [lay_out(config, samples, Folder(f"{config.runs}/{config.name}")) for config, samples in checked]
-    console.print(f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done", soft_wrap=True)
+    told = f"sweep: {loaded.url}, {len(cells)} runs, {len(cells) - len(due)} done"
+    console.print(told, soft_wrap=True, markup=False)
     failures = drive_all(runs, loaded.parallel, verbose, console, probing=not no_probe) if runs else {}
     if failures:
         raise _as_one(list(failures.values()), len(cells))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-import yaml
 from pydantic import ValidationError
 
 from jobs.command import main
+from pada_ray.config import lay_over
 from pada_ray.config.teacher import FAULT_NAMES, TeacherSettings
 from pada_ray.errors import ConfigError
 
@@ -28,7 +28,7 @@ Settings = Annotated[
 
 def teacher(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8100,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8100,
     set_: Settings = None,
 ) -> None:
     """Serve the rule-based offline teacher as an OpenAI-compatible endpoint, to rehearse without a key.
@@ -38,15 +38,10 @@ def teacher(
     from pada_ray.teacher.server import serve
 
     values: dict[str, object] = {}
-    faults: dict[str, object] = {}
     for setting in set_ or []:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {setting}: write it as KEY=VALUE")
-        into, name = (faults, key.removeprefix("faults.")) if key.startswith("faults.") else (values, key)
-        into[name] = yaml.safe_load(value)
+        lay_over(values, setting)
     try:
-        settings = TeacherSettings.model_validate(values | ({"faults": faults} if faults else {}))
+        settings = TeacherSettings.model_validate(values)
     except ValidationError as e:
         first = e.errors()[0]
         raise ConfigError(f"--set {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

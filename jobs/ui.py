@@ -19,7 +19,8 @@ from pada_ray.storage import Folder
 
 
 def ui(
-    run_or_sweep: RunOrSweep, port: Annotated[int, typer.Option(help="Port on this machine; 0: any.")] = 8300
+    run_or_sweep: RunOrSweep,
+    port: Annotated[int, typer.Option(help="Port on this machine; 0: any.", min=0, max=65535)] = 8300,
 ) -> None:
     """Serve a page on this machine alone that shows a run or a sweep as it goes: stages, accuracies, patterns,
     strategies, new samples, calls. It can begin and end at any time. Where a run waits for a review, strategies and

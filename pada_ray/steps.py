@@ -53,8 +53,8 @@ class Steps(Protocol):
         keep_reply: bool = False,
         max_overlap: float = 1.0,
     ) -> list[Sample]:
-        """New samples by the method's instruction, each from one of `seeds`, which are drawn in turns without
-        replacement.
+        """New samples by the method's instruction, each from one of `seeds`. Within a round none of them is drawn twice
+        before all were; a later round draws from all again.
 
         `keep_reply` takes the seed's reply for the new question. A sample whose question overlaps with a known one by
         a ROUGE-L above `max_overlap` is dropped.

@@ -231,7 +231,7 @@ def check_free(path: str, needed: int) -> None:
 
 def free_bytes(path: str) -> int:
     """Bytes free on the disk where a local path is, or will be."""
-    here = Path(path).expanduser().absolute()
+    here = Path(os.path.expanduser(path)).absolute()
     return shutil.disk_usage(next(p for p in (here, *here.parents) if p.exists())).free
 
 

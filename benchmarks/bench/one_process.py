@@ -30,7 +30,7 @@ def repeat_run(run: str) -> dict[str, dict[str, float]]:
     folder = Folder(run)
     config = read_config(folder)
     encoder, base = load_encoder(config.student), load_model(config.student).eval()
-    samples = run_files.read_samples(folder)
+    samples = run_files.read_samples(folder, config.data.task)
     found = {run_files.BASE: _accuracies(base, encoder, config, {s: m for s, m in samples.items() if s != "train"})}
     for iteration in range(config.iterations + 1):
         training_set = folder.read_records(run_files.training_set(iteration), Sample)

@@ -18,6 +18,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
+from pada_ray.printable import printable
 
 _ROLES = ("teacher", "judge")
 
@@ -45,7 +46,9 @@ async def _tell(config: Config, started: dict[str, str], folder: str, console: C
         async for found in abilities.findings():
             mark = "[yellow]poor[/]   " if found.advice else "[green]ok[/]      "
             advice = f"; try {found.advice}" if found.advice else ""
-            console.print(f"{mark}{found.what}: {escape(found.told + advice)}", highlight=False, soft_wrap=True)
+            console.print(
+                f"{mark}{found.what}: {escape(printable(found.told + advice))}", highlight=False, soft_wrap=True
+            )
         used = [u for role in _ROLES for u in await gateways[role].usage(folder)]
     finally:
         for gateway in gateways.values():

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobs.local.preflight import check_reading, check_surroundings
+from jobs.local.ray_session import cluster_address
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples
@@ -82,7 +83,7 @@ def _check_vllm(key: str) -> None:
 
 def _check_model(config: Config) -> None:
     model = config.student.model
-    if model.startswith((".", "/", "~")) and not (Path(model) / "config.json").is_file():
+    if model.startswith((".", "/", "~")) and not (Path(os.path.expanduser(model)) / "config.json").is_file():
         raise ConfigError(f"student.model: {model} is not a model folder (it has no config.json)")
     check_fine_tuning(config.student, config.fine_tune, gpu=_has_gpu() if config.student.quantization else None)
 
@@ -110,7 +111,7 @@ def check_size(config: Config, samples: Samples) -> None:
 
 def _has_gpu() -> bool | None:
     """Whether this machine has a GPU; None on a cluster, which may add GPUs on demand."""
-    if "RAY_ADDRESS" in os.environ:
+    if cluster_address() is not None:
         return None
     import torch
 

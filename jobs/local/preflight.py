@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.local.capacity import needs_of, refuse_for_lack_of_room
+from jobs.local.ray_session import cluster_address
 from pada_ray.config import Config
 from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError, one_line
@@ -69,7 +70,7 @@ def _shown(text: str) -> str:
 
 def _check_gpus(config: Config) -> None:
     """On a cluster, which may grow, `check_room` asks Ray when it is connected."""
-    if "RAY_ADDRESS" in os.environ:
+    if cluster_address() is not None:
         return
     import torch
 
@@ -97,7 +98,7 @@ def _check_disk(config: Config) -> None:
 
 @functools.cache  # for all runs of a sweep
 def _check_embedding(embedding: str) -> None:
-    if embedding.startswith((".", "/", "~")) and not Path(embedding).expanduser().is_dir():
+    if embedding.startswith((".", "/", "~")) and not Path(os.path.expanduser(embedding)).is_dir():
         raise ConfigError(f"pattern_analysis.embedding: there is no folder {embedding}; `tfidf` needs no weights")
     from pada_ray.agents.clustering import embed
     from pada_ray.student.hub import check_name

@@ -13,9 +13,10 @@ from jobs.local.run_folder import cache_file
 from pada_ray.config import Config, EndpointConfig
 from pada_ray.errors import ConfigError, EndpointError
 from pada_ray.llm.gateway import LlmGateway, Probed
+from pada_ray.printable import printable
 from pada_ray.runs import run_files
 from pada_ray.runs.expected import Expected, check_budget, expected_calls
-from pada_ray.runs.state import FILE, read_state
+from pada_ray.runs.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 
 WITHIN_S = 25.0
@@ -23,7 +24,8 @@ _STARTED_WITH_THE_RUN = ("offline", "vllm", "none")
 
 
 class Question(NamedTuple):
-    """An endpoint to be asked, what it is expected to be asked later, and who pays: `run`, in the file `cache`."""
+    """An endpoint to be asked, what a run is expected to ask later, also in `role`, and who pays: `run`, in the file
+    `cache`."""
 
     endpoint: EndpointConfig
     role: str
@@ -32,28 +34,41 @@ class Question(NamedTuple):
     cache: str | None = None
 
     @property
+    def longest(self) -> Expected:
+        """The longest call, which the context of the model must hold."""
+        return max((e for e in self.expected if e.role == self.role), key=lambda e: e.tokens_per_call)
+
+    @property
     def way_on(self) -> str:
         return f"; fix it, then continue with `pada resume {self.run} --set llm...=...`" if self.run else ""
 
 
-def probe_runs(configs: Mapping[str, Config], console: Console, *, probing: bool) -> None:
+def probe_runs(
+    configs: Mapping[str, Config], console: Console, *, probing: bool, states: Mapping[str, RunState] | None = None
+) -> None:
     """Looks at each run's budget, and asks each endpoint that the runs (by folder) are yet to ask; `probing` false
-    leaves that out. Raises ConfigError or EndpointError."""
+    leaves that out. `states` are those of runs that are about to be taken back. Raises ConfigError or EndpointError."""
     questions: dict[str, Question] = {}
     for run, config in configs.items():
-        folder = Folder(run)
-        state = read_state(folder) if folder.exists(FILE) else None
+        state = states[run] if states else _state(run)
         if state is not None and state.status == "done":
             continue
-        expected = expected_calls(config, run_files.read_samples(folder), state.finished if state else ())
+        samples = run_files.read_samples(Folder(run), config.data.task)
+        expected = expected_calls(config, samples, state.finished if state else ())
         check_budget(config, expected, state, run)
         for role, endpoint in endpoints_asked(config, expected).items() if probing else ():
             question = Question(endpoint, role, expected, run, cache_file(config, run))
-            questions.setdefault(endpoint.model_dump_json(), question)
+            key = endpoint.model_dump_json()
+            questions[key] = max(questions.get(key, question), question, key=lambda q: q.longest.tokens_per_call)
     for question, probed in zip(questions.values(), probe(list(questions.values())), strict=True):
         if probed.how != "answers":
             told = f"{question.role}: {question.endpoint.base_url} {probed.how}"
-            console.print(told, highlight=False, soft_wrap=True, markup=False)
+            console.print(printable(told), highlight=False, soft_wrap=True, markup=False)
+
+
+def _state(run: str) -> RunState | None:
+    folder = Folder(run)
+    return read_state(folder) if folder.exists(FILE) else None
 
 
 def endpoints_asked(config: Config, expected: Sequence[Expected]) -> dict[str, EndpointConfig]:
@@ -91,14 +106,10 @@ async def _ask(question: Question, own_file: str) -> Probed:
 
 
 def _check_context(question: Question, probed: Probed) -> None:
-    endpoint, role = question.endpoint, question.role
-    mine = [e for e in question.expected if e.role == role]
-    if probed.context is None or not mine:
-        return
-    longest = max(mine, key=lambda e: e.tokens_per_call)
-    if longest.tokens_per_call > probed.context:
+    endpoint, longest = question.endpoint, question.longest
+    if probed.context is not None and longest.tokens_per_call > probed.context:
         raise ConfigError(
-            f"llm.{role}: {endpoint.model} at {endpoint.base_url} has a context of {probed.context:,} tokens, and a "
-            f"call of {longest.purpose} is expected to take {longest.tokens_per_call:,}; lower its batch_size, "
+            f"llm.{question.role}: {endpoint.model} at {endpoint.base_url} has a context of {probed.context:,} tokens, "
+            f"and a call of {longest.purpose} is expected to take {longest.tokens_per_call:,}; lower its batch_size, "
             f"or take a model with a longer context{question.way_on}"
         )

@@ -16,6 +16,7 @@ from rich.text import Text
 from pada_ray.config import Config
 from pada_ray.errors import PAUSES
 from pada_ray.llm.waiting import LongWaits, Waiting
+from pada_ray.printable import printable
 from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.runs.run_files import read_samples
 from pada_ray.runs.state import RunState
@@ -41,7 +42,7 @@ class Progress:
         self._outlooks: dict[str, Outlook] = {}
         self._live = LiveLine(console) if console.is_terminal else None
         if self._single:
-            console.print(f"run: {next(iter(configs))}", soft_wrap=True, highlight=False)
+            console.print(f"run: {next(iter(configs))}", soft_wrap=True, highlight=False, markup=False)
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -77,7 +78,7 @@ class Progress:
                 self._print(line if self._single else f"{state.name}: {line}")
         self.warn(run, state)
         if self._long_waits.setdefault(run, LongWaits()).due(waiting):
-            self._print(waits if self._single else f"{state.name}: {waits}")
+            self._print(_plain(waits if self._single else f"{state.name}: {waits}"))
         if self._live:
             shown = line if self._single else self._overall()
             self._live.update(" | ".join(part for part in (shown, waits) if part), told if self._single else None)
@@ -86,7 +87,7 @@ class Progress:
         """Each sign of a loop that goes nowhere gets one lasting line."""
         for sign in [sign for sign in state.warnings if (run, sign) not in self._warned]:
             self._warned.add((run, sign))
-            told = f"[yellow]warning:[/] {escape(state.warnings[sign])}"
+            told = f"[yellow]warning:[/] {_plain(state.warnings[sign])}"
             self._print(told if self._single else f"{state.name}: {told}")
 
     def stopping(self, calls: int) -> None:
@@ -104,7 +105,7 @@ class Progress:
         self._failed += failure is not None and not paused
         if not self._single:
             problem = "[yellow]paused:[/]" if paused else "[red]failed:[/]"
-            how = f"{problem} {escape(str(failure))}" if failure else "done"
+            how = f"{problem} {_plain(str(failure))}" if failure else "done"
             self._print(f"{self._configs[run].name}: {how} | {self._overall()}")
 
     def _overall(self) -> str:
@@ -129,8 +130,14 @@ class Progress:
         return len(self._configs) == 1
 
     def _print(self, line: str) -> None:
+        """`line` is rich's markup."""
         elapsed = clock(time.time() - self._began)
         self._console.print(f"[dim]{elapsed}[/]  {line}", soft_wrap=True, highlight=False)
+
+
+def _plain(text: str) -> str:
+    """A text as it is, in markup: some of it is a server's or a model's."""
+    return escape(printable(text))
 
 
 class LiveLine:
@@ -152,7 +159,7 @@ class LiveLine:
     def update(self, text: str, told: StageProgress | None) -> None:
         total, done, unit = (told.total, told.done, told.unit) if told else (None, 0, "")
         self._bar.update(self._task, total=total, completed=done, unit=unit)
-        self._live.update(Group(Text(text), self._bar), refresh=True)
+        self._live.update(Group(Text(printable(text)), self._bar), refresh=True)
 
 
 def _share(state: RunState, config: Config) -> float:

@@ -113,7 +113,7 @@ def _start(verbose: bool) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    address = os.environ.get("RAY_ADDRESS")
+    address = cluster_address()
     check_cluster()
     if address is None:
         _set_up_local()
@@ -168,9 +168,14 @@ def keep_token() -> None:
         raise NoCluster(f"{path}: Ray's token cannot be kept from other users: {e.strerror}; see to it by hand") from e
 
 
+def cluster_address() -> str | None:
+    """RAY_ADDRESS; None where it is not set, or empty."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
 def check_cluster() -> None:
     """Raises NoCluster if nothing listens at the host and port in RAY_ADDRESS. Ray itself would try for minutes."""
-    address = os.environ.get("RAY_ADDRESS", "")
+    address = cluster_address() or ""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in host:
         return

@@ -14,7 +14,7 @@ from jobs.local.unfinished import refuse_unfinished
 from pada_ray.config import Config, check_config, dump_config, lay_over
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, StorageError
 from pada_ray.llm.reply_transfer import take_along
 from pada_ray.prompts import read_templates
 from pada_ray.runs import run_files
@@ -22,7 +22,7 @@ from pada_ray.runs.changes import check_not_begun, check_section
 from pada_ray.runs.checksums import with_header
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import FILE as STATE
-from pada_ray.runs.state import read_state
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder, as_lines
 from pada_ray.tasks import Knowledge
 
@@ -62,7 +62,7 @@ def lay_out(config: Config, samples: Samples, folder: Folder) -> str:
                     f"{folder.at(file)}: the run started with different content; its results would mix the two; "
                     "restore it, or give another name (--set name=...)"
                 )
-        _write_config(folder, config)
+        _write_config(folder, _from_anywhere(config))
     return folder.url
 
 
@@ -80,15 +80,23 @@ def change_config(run: str, overrides: list[str]) -> None:
     check_changes(overrides)
     folder = Folder(run)
     with locked([folder.url]):
-        config = read_config(folder)
-        raw = config.model_dump(mode="json")
-        for override in overrides:
-            if folder.exists(STATE):
-                check_not_begun(_section(override), override, config, read_state(folder))
-            lay_over(raw, override)
-        changed = check_config(raw, folder.at(run_files.CONFIG))
-        check_size(changed, run_files.read_samples(folder))
-        _write_config(folder, changed)
+        state = read_state(folder) if folder.exists(STATE) else None
+        _write_config(folder, changed_config(folder, overrides, state))
+
+
+def changed_config(folder: Folder, overrides: list[str], state: RunState | None) -> Config:
+    """The config of a run with overrides over it. Raises ConfigError for a key that may not change in a run that stands
+    at `state`."""
+    config = read_config(folder)
+    raw = config.model_dump(mode="json")
+    for override in overrides:
+        if state is not None:
+            check_not_begun(_section(override), override, config, state)
+        lay_over(raw, override)
+    changed = check_config(raw, folder.at(run_files.CONFIG))
+    check_size(changed, run_files.read_samples(folder, changed.data.task))
+    # What has stood there in a run of 0.1 may not count from here.
+    return changed if changed.llm.cache == config.llm.cache else _from_anywhere(changed)
 
 
 def _section(override: str) -> str:
@@ -102,9 +110,41 @@ def _write_config(folder: Folder, config: Config) -> None:
     folder.write_text(run_files.CONFIG, with_header(dump_config(config)))
 
 
+def _from_anywhere(config: Config) -> Config:
+    """The config with folders of replies and shared stages that are found from wherever the run is resumed. Under a Ray
+    job they stay as they are: `lasting` says where they count from."""
+    if _under_ray_job():
+        return config
+    llm = config.llm.model_copy(update={"cache": _absolute(config.llm.cache)})
+    return config.model_copy(update={"llm": llm, "shared_stages": _absolute(config.shared_stages)})
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else Folder(path).url
+
+
 def new_folder(config: Config) -> Folder:
-    """The first free folder of NAME, NAME-2, NAME-3, ... under `runs`."""
-    return Folder(Folder(lasting(config.runs)).at(_name(config, _taken(config) + 1)))
+    """The first free folder of NAME, NAME-2, NAME-3, ... under `runs`. On a disk it is made, so that of two commands at
+    once each gets one of its own."""
+    for number in itertools.count(_taken(config) + 1):
+        folder = Folder(Folder(lasting(config.runs)).at(_name(config, number)))
+        if not folder.is_local or _made(Path(folder.url)):
+            return folder
+    raise AssertionError("there is always a higher number")
+
+
+def _made(folder: Path) -> bool:
+    """Makes a folder; False where another command was first."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError as e:
+        if e.filename != str(folder):
+            raise StorageError(f"{e.filename}: this is a file; runs are kept in a folder") from None
+        return False
+    except OSError as e:
+        raise StorageError(f"{e.filename}: {e.strerror}") from None
+    return True
 
 
 def _last_folder(config: Config) -> Folder | None:
@@ -126,10 +166,13 @@ def _name(config: Config, number: int) -> str:
 def lasting(path: str) -> str:
     """The path or URL at which a run is kept. A Ray job's working folder is deleted with the job, so there a relative
     path counts from the home folder."""
-    under_ray_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    if "://" in path or not under_ray_job:
+    if "://" in path or not _under_ray_job():
         return path
-    return str(Path.home() / Path(path).expanduser())
+    return str(Path.home() / os.path.expanduser(path))
+
+
+def _under_ray_job() -> bool:
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
 
 
 def cache_file(config: Config, run: str) -> str:

@@ -46,7 +46,7 @@ def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     """Takes the run in folder `run` to its end and prints what came of it. Raises RunFailed, or the PadaError that
     stopped it."""
     console, folder = Console(file=sys.stdout), Folder(run)
-    asked = set(ASKED) - set(read_config(folder).stop_if) if console.is_terminal and sys.stdin.isatty() else set()
+    asked = _to_ask_about(read_config(folder)) if console.is_terminal and sys.stdin.isatty() else set()
     failures = drive_all([run], 1, verbose, console, probing=probing, asked=asked)
     while (stuck := _asked_about(failures.get(folder.url), asked)) and _goes_on(failures[folder.url]):
         asked.remove(stuck)
@@ -56,6 +56,11 @@ def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     folder = RunFolder(run)
     print_ending(folder, console)
     return read_state(folder)
+
+
+def _to_ask_about(config: Config) -> set[StopCondition]:
+    """The conditions at which a person at the terminal is asked; none in a rehearsal, whose numbers mean nothing."""
+    return set() if config.rehearsal else set(ASKED) - set(config.stop_if)
 
 
 def _asked_about(failure: PadaError | None, asked: Collection[StopCondition]) -> StopCondition | None:

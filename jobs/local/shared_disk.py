@@ -39,7 +39,7 @@ def _local_paths(run: str, config: Config) -> Iterator[tuple[str, str]]:
     models = {"student.model": config.student.model, "pattern_analysis.embedding": config.pattern_analysis.embedding}
     under_ray_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     for key, model in models.items():
-        path = Path(model).expanduser()
+        path = Path(os.path.expanduser(model))
         travels = under_ray_job and not path.is_absolute()  # with the job's working folder, to every node
         if path.is_dir() and not travels:
             yield key, model

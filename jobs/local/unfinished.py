@@ -25,7 +25,8 @@ def how_to_go_on(run: str, status: str) -> str:
 
 def refuse_unfinished(config: Config, run: Folder) -> None:
     """Raises ConfigError if `run` has begun with the settings of `config`, and stands still before its end. To begin
-    another would do and pay again what is done. Keys that may change when a run is resumed do not count."""
+    another would do and pay again what is done. Keys that may change when a run is resumed do not count, nor does where
+    stages are shared."""
     try:
         if not has_begun(run):
             return
@@ -42,4 +43,4 @@ def refuse_unfinished(config: Config, run: Folder) -> None:
 
 
 def _settings(config: Config) -> dict[str, object]:
-    return config.model_dump(mode="json", exclude=set(CHANGEABLE))
+    return config.model_dump(mode="json", exclude={"shared_stages", *CHANGEABLE})

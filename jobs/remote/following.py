@@ -13,6 +13,7 @@ from rich.console import Console
 
 from jobs.local.ray_session import TERMINATED
 from pada_ray.errors import PadaError
+from pada_ray.printable import printable
 
 SILENCE_S = 60.0  # reconnect after this long without output, because a dead connection may look alive
 PATIENCE_S = 600.0
@@ -48,7 +49,7 @@ def follow(client: Client, job: str, address: str, console: Console, seen: int =
     code = exit_code(details)
     console.print(f"{job}: {details.status.lower()}" + (f", exit code {code}" if code else ""))
     if details.status == "FAILED" and details.driver_exit_code is None and details.message:
-        console.print(" ".join(details.message.split())[:2000], markup=False)
+        console.print(printable(" ".join(details.message.split())[:2000]), markup=False)
     return code
 
 

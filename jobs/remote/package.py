@@ -89,11 +89,11 @@ def megabytes(size: int) -> str:
 
 def package(folder: Annotated[str, typer.Argument(metavar="[FOLDER]")] = ".") -> None:
     """Show what would travel with a job submitted from FOLDER, and fail above 20 MB. Sends nothing."""
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     found = read_package(folder)
-    console.print(found.describe(), highlight=False, soft_wrap=True)
+    console.print(found.describe())
     for name, size in largest(found, 5):
-        console.print(f"  {megabytes(size):>9}  {name}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {megabytes(size):>9}  {name}")
 
 
 if __name__ == "__main__":

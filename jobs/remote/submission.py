@@ -57,11 +57,11 @@ def options(
 def run_as_job(address: str, name: str, arguments: Sequence[str], package: Package) -> int:
     """Submits `python -m jobs.NAME ARGUMENTS` with the working folder, follows the job to its end, and returns its exit
     code. Raises ClusterError or LostCluster."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with reaching(address) as client:
-        console.print(f"sending {package.describe()}", markup=False)
+        console.print(f"sending {package.describe()}")
         job = _submit(client, name, arguments)
-        console.print(f"job: {job}", markup=False)
+        console.print(f"job: {job}")
         return follow(client, job, address, console)
 
 

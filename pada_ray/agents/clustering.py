@@ -106,10 +106,12 @@ class Neighbours:
         self._embedding = embedding
         self._seed = seed
         # TF-IDF's dimensions depend on all texts, those of queries too.
-        self._vectors = None if embedding == "tfidf" else embed(self._texts, embedding, seed)
+        self._vectors = None if embedding == "tfidf" or not texts else embed(self._texts, embedding, seed)
 
     def nearest(self, queries: Sequence[str], k: int) -> list[list[int]]:
         """For each query the positions of the `k` most similar ones (cosine), the nearest first."""
+        if not queries or not self._texts:
+            return [[] for _ in queries]
         if self._vectors is None:
             together = embed([*queries, *self._texts], self._embedding, self._seed)
             asked, known = together[: len(queries)], together[len(queries) :]

@@ -42,10 +42,10 @@ _SIGNS = (
     r"(?<![\d/.,])\b(?:[1-9]|10)\s*(?:/|out\s+of)\s*10\b",
     # The marks and words of prompts.
     r"\b(?:system\s+prompt|jailbreak|developer\s+mode|prompt\s+injection)\b",
-    r"<\s*/?\s*(?:system|instructions?|assistant|user|judge|pairs|replies)\b[^>]*>",
+    r"<\s*(?:/\s*)?(?:system|instructions?|assistant|user|judge|pairs|replies)\b[^>]{0,200}>",
     r"\[/?(?:INST|SYSTEM|SYS)\]",
     r"<\|[^|>]{1,40}\|>",
-    r"^\s*(?:#+\s*)?(?:system|assistant|judge)\s*:",
+    r"^[^\S\n]*(?:#+\s*)?(?:system|assistant|judge)\s*:",
     r"\b(?:pair|reply|sample)-\d+\b",
 )
 _SIGN = re.compile("|".join(_SIGNS), re.IGNORECASE | re.DOTALL | re.MULTILINE)

@@ -26,7 +26,10 @@ from pada_ray.tasks.json_value import fields, json_in
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _MARKS = "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c) in ("Mn", "Mc"))
-_WORD = re.compile(rf"(?:[^\W_{_UNSPACED}]+[{_MARKS}]*)+|[{_UNSPACED}][{_MARKS}]*")
+# Signs without width: soft hyphens, joiners, directions, variants. One text may have them and its copy not.
+_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff"
+_WORD = re.compile(rf"(?:[^\W_{_UNSPACED}]+[{_MARKS}{_UNSEEN}]*)+|[{_UNSPACED}][{_MARKS}{_UNSEEN}]*")
+_IS_UNSEEN = re.compile(f"[{_UNSEEN}]")
 # What `_WORD` and lower() make of ASCII, in a table. That is some thirty times as fast.
 _ASCII = str.maketrans({c: c.lower() if c.isalnum() else " " for c in map(chr, range(128))})
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
@@ -60,8 +63,10 @@ Signed = tuple[str, ...]  # a run's words with their signs
 def _words(text: str) -> list[str]:
     if text.isascii():
         return text.translate(_ASCII).split()
+    # Put into one encoding after they are found, so that each is still the word that stands there in the text.
+    found = unicodedata.normalize("NFC", _IS_UNSEEN.sub("", " ".join(_WORD.findall(text))))
     # Lower-casing a whole text may change where its words end.
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in found.split()]
 
 
 def _length(found: list[str], words: int) -> int:
@@ -97,13 +102,25 @@ def _paragraphs(text: str) -> list[str]:
 
 def _protected(sample: Sample, message: Message, varying: str) -> list[str]:
     """The paragraphs of a held-out message whose runs are protected: of what varies in it, none of a system message.
-    Of a JSON reply they are the texts in it, since names of functions and fields are no held-out text."""
+    Of a JSON reply they are the texts in it."""
     if message.role == "system":
         return []
+    in_json = _texts_in_json(sample, message)
+    return _paragraphs(varying) if in_json is None else in_json
+
+
+def _texts_in_json(sample: Sample, message: Message) -> list[str] | None:
+    """Those of a JSON reply, since names of functions and fields are no held-out text; None if the message is none."""
     if sample.task == Json.name and message is sample.messages[-1]:
         with contextlib.suppress(ValueError):
             return [value for _, value in fields(json_in(message.content)) if isinstance(value, str)]
-    return _paragraphs(varying)
+    return None
+
+
+def _unescaped(sample: Sample, message: Message) -> list[str]:
+    """The texts of a JSON reply that do not stand in it as they are, since escapes hide their words."""
+    texts = _texts_in_json(sample, message) if "\\" in message.content else None  # to decode all takes long
+    return [text for text in texts or [] if text not in message.content]
 
 
 class LeakGuard:
@@ -156,11 +173,11 @@ class LeakGuard:
         many = {length: owners for length, owners in self._owners.items() if len(owners) > _FEW}
         telling = {word for owners in few.values() for word in _rarest_words(owners)}
         for sample in public:
-            for message in sample.messages:
-                found = _words(message.content)
+            for text in (text for m in sample.messages for text in (m.content, *_unescaped(sample, m))):
+                found = _words(text)
                 for length, owners in (many if telling.isdisjoint(found) else self._owners).items():
                     for run in owners.keys() & _runs(found, length):
-                        self._release_run(run, message.content)
+                        self._release_run(run, text)
                         if not self._signed.get(run):
                             del owners[run]
 
@@ -201,10 +218,13 @@ class LeakGuard:
     def leaks(self, sample: Sample) -> list[Hit]:
         """What the messages of a sample share with held-out ones, one of their questions as a whole included."""
         asked = self._questions.get(question_key(sample))
-        varying = map(self._varying, sample.messages)
-        texts = [text for content in varying for text in dict.fromkeys([content, *_paragraphs(content)])]
-        hits = [hit for text in texts for hit in self.hits(text)]
+        hits = [hit for message in sample.messages for text in self._texts(sample, message) for hit in self.hits(text)]
         return list(dict.fromkeys([asked, *hits] if asked else hits))
+
+    def _texts(self, sample: Sample, message: Message) -> Iterable[str]:
+        """What a message may share with held-out ones: all that varies in it, its paragraphs, what JSON escapes."""
+        varying = self._varying(message)
+        return dict.fromkeys([varying, *_paragraphs(varying), *_unescaped(sample, message)])
 
     def redact(self, text: str) -> tuple[str, list[Hit]]:
         """The text without the sentences that hold a hit, and the hits. What is returned has none."""

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.nearest import Nearest
 from pada_ray.records import Attempt, Batch, Candidate, Sample, Seed, WrittenMessage
+from pada_ray.tasks import get_task
+from pada_ray.tasks.code import Code
 
 RIGHT, WRONG = "right", "wrong"  # the batches of planted samples
 _NEAREST = 50  # samples looked at for one with another reply
@@ -30,7 +32,7 @@ async def planted(
     batch = Batch(id=WRONG if wrong else RIGHT, group="planted", instruction="similar_questions", attempts=[])
     candidates = []
     for sample, positions in zip(known, order, strict=True):
-        fitting = (others[i] for i in positions if not wrong or others[i].reference != sample.reference)
+        fitting = (others[i] for i in positions if not wrong or _is_wrong(others[i].reference, sample, brief))
         if original := next(fitting, None):
             attempt = Attempt(draft=f"{batch.id} {sample.id}", seed=Seed(sample=original))
             batch.attempts.append(attempt)
@@ -75,6 +77,13 @@ def passed(assessed: Iterable[Candidate]) -> Passed:
         verdicts[candidate.batch].append(candidate.rejected is None)
     right, wrong = verdicts.values()
     return Passed(sum(right), len(right), sum(wrong), len(wrong))
+
+
+def _is_wrong(reply: str, sample: Sample, brief: Brief) -> bool:
+    """Whether a reply is wrong for a sample's question: so is one in other words where only a judge or a run of its
+    code could tell."""
+    task = get_task(sample.task, brief.knowledge)
+    return reply != sample.reference and (task.judged or task.name == Code.name or task.fails(reply, sample))
 
 
 def _candidate(sample: Sample, batch: str, attempt: Attempt, answered_by: Sample) -> Candidate:

@@ -257,8 +257,9 @@ class _Filling:
         )
 
     def _draw(self, already: int) -> list[Attempt]:
-        """First drafts for what the quota lacks beside those `already` asked for. Their seeds are drawn at random from
-        the pool, and none comes again before each has had its turn."""
+        """First drafts for what the quota lacks beside those `already` asked for. Their seeds are drawn at random.
+        Within a round none comes again before each of the pool has had its turn; each round draws from the whole pool,
+        whatever those before it drew."""
         group, job = self._group, self._job
         within_budget = int(group.quota * job.settings.candidate_budget) - self._drafted
         wanted = min(group.quota - len(self.accepted) - already, within_budget)

@@ -63,11 +63,7 @@ class Screen:
             return turned_down(
                 candidate, "duplicate", "This question repeats its example; write of another situation in other words."
             )
-        if verify:
-            check = get_task(sample.task, self.brief.knowledge).check(sample)
-            if check.verdict == "wrong":
-                return turned_down(candidate, "wrong", f"The reply is wrong: {check.reason}")
-        return candidate
+        return checked(candidate, sample, self.brief.knowledge) if verify else candidate
 
     def _overlap(self, sample: Sample, seed: Sample) -> float:
         """Of the questions, in what varies."""
@@ -96,6 +92,14 @@ def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = 
         messages[-1] = Message(role="assistant", content=answer)
     meta = {"seed": candidate.seed_id, "strategy": candidate.strategy_name}
     return Sample(id=candidate.id, messages=messages, task=seed.task, answer=answer, meta=meta)
+
+
+def checked(candidate: Candidate, sample: Sample, knowledge: Knowledge) -> Candidate:
+    """The candidate, turned down if its sample's reply is provably wrong."""
+    check = get_task(sample.task, knowledge).check(sample)
+    if check.verdict == "wrong":
+        return turned_down(candidate, "wrong", f"The reply is wrong: {check.reason}")
+    return candidate
 
 
 def turned_down(candidate: Candidate, reason: Reason, feedback: str) -> Candidate:

@@ -105,11 +105,11 @@ def put(raw: dict[str, Any], key: str, value: Any, source: str) -> None:
     *parents, last = key.split(".")
     node = raw
     for parent in parents:
-        if node.get(parent) is None:
-            node[parent] = {}
-        node = node[parent]
-        if not isinstance(node, dict):
+        section = node.get(parent)
+        if section is not None and not isinstance(section, dict):
             raise ConfigError(f"{source}: {parent} is not a section")
+        node[parent] = dict(section or {})  # a copy: by an alias another key may have the same section
+        node = node[parent]
     node[last] = value
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pada_ray.data.layouts import LAYOUTS, Row, messages_of
+from pada_ray.data.layouts import LAYOUTS, Row, as_json, messages_of
 
 QUESTIONS = {
     "question", "query", "text", "ticket", "message", "input", "utterance", "sentence", "request", "problem", "review",
@@ -67,7 +66,8 @@ def _filled(template: str, row: Row) -> str:
 
 def _text(name: str, row: Row) -> str:
     value = row.get(name)
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    missing = value is None or value != value  # NaN is how Parquet's writers leave a number out
+    text = value if isinstance(value, str) else "" if missing else as_json(value, f"`{name}`")
     if not text.strip():
         raise ValueError(f"`{name}` is empty; fill it, or leave the row out")
     return text.strip()

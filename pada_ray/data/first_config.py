@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from pada_ray.data.proposal import Proposal, scalar
-from pada_ray.tasks import get_task
+from pada_ray.tasks import check_named_by_data, get_task
 
 _LISTED = 300  # characters of labels
 
@@ -16,6 +16,7 @@ _TASKS = {
     "label": "the reply is one of a fixed set of labels",
     "json": "the reply is one JSON value",
     "math": "the reply ends in a number",
+    "code": "the reply is a program, which is run against tests",
     "multiple_choice": "the reply is the letter of an option",
     "extractive_qa": "the reply is a span of the question's passage",
     "exact": "the reply is one text",
@@ -30,10 +31,11 @@ def first_config(proposal: Proposal, student: str, longest: int) -> str:
         student: a Hub id, a folder, or `demo`.
         longest: characters of the longest conversation; it decides `student.max_length`.
     """
+    check_named_by_data(proposal.task, None)
     data, reply = proposal.data(), get_task(proposal.task).max_new_tokens
     lines = [
         f"# Written by pada init for {proposal.rows} rows. Every key: pada_ray/config/models.py.",
-        f"name: {run_name(proposal.path)}",
+        f"name: {scalar(run_name(proposal.path))}",
         "data:",
         f"  file: {scalar(data['file'])}",
         *_columns(proposal),
@@ -79,4 +81,5 @@ def _columns(proposal: Proposal) -> list[str]:
 def _instruction(proposal: Proposal) -> str:
     """What a model that was never trained on the labels needs to be told."""
     listed = ", ".join(proposal.answers)
-    return f"Reply with one of these alone: {listed}." if len(listed) <= _LISTED else "Reply with the label alone."
+    told = len(listed) <= _LISTED and "{" not in listed  # braces would name a column
+    return f"Reply with one of these alone: {listed}." if told else "Reply with the label alone."

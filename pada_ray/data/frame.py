@@ -36,11 +36,8 @@ class Frame(Record):
 
     def put_on(self, text: str) -> str:
         """The question with this text in it. A frame that stands there already is not put on twice."""
-        text = text.strip()
-        if self.before and text.startswith(self.before.strip()):
-            text = text[len(self.before.strip()) :].strip()
-        if self.after and text.endswith(self.after.strip()):
-            text = text[: -len(self.after.strip())].strip()
+        text = text.strip().removeprefix(self.before.strip()).strip()
+        text = text.removesuffix(self.after.strip()).strip()
         return f"{self.before}{text}{self.after}" if text else ""
 
     def is_single_turn(self, messages: Sequence[Message]) -> bool:

@@ -65,7 +65,7 @@ def _text_label(row: Row) -> list[Any]:
 
 def _exchange(row: Row, asked: Any, reply: Any) -> list[Any]:
     """A question and its reply; a reply that is an object or an array becomes JSON."""
-    reply = json.dumps(reply, ensure_ascii=False) if isinstance(reply, dict | list) else reply
+    reply = as_json(reply, "the reply") if isinstance(reply, dict | list) else reply
     return [*_system(row), {"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
 
 
@@ -93,7 +93,7 @@ def _openai(row: Row) -> list[Any]:
     tools = row.get("tools") or row.get("functions")
     if not tools or tools in ("[]", "{}"):
         return turns
-    told = f"Tools, as JSON:\n{tools if isinstance(tools, str) else _dumped(tools)}"
+    told = f"Tools, as JSON:\n{tools if isinstance(tools, str) else as_json(tools, '`tools`')}"
     if turns and isinstance(turns[0], dict) and _ROLES.get(str(turns[0].get("role"))) == "system":
         return [{**turns[0], "content": f"{turns[0]['content']}\n\n{told}"}, *turns[1:]]
     return [{"role": "system", "content": told}, *turns]
@@ -105,15 +105,19 @@ def _with_calls(turn: Row) -> Row:
         content = "\n".join(str(part["text"]) for part in content)
     calls = turn.get("tool_calls") or ([{"function": turn["function_call"]}] if turn.get("function_call") else [])
     if calls:
-        made = [_call(call.get("function", call)) for call in calls]
-        said = _dumped(made[0] if len(made) == 1 else made)
+        if not isinstance(calls, list):
+            raise ValueError("`tool_calls` is not a list of function calls")
+        made = [_call(call.get("function", call) if isinstance(call, dict) else call) for call in calls]
+        said = as_json(made[0] if len(made) == 1 else made, "a function call")
         content = f"{content}\n{said}" if content else said
     left = {key: value for key, value in turn.items() if key not in ("tool_calls", "function_call")}
     return {**left, "content": content}
 
 
-def _call(function: Row) -> dict[str, Any]:
+def _call(function: Any) -> dict[str, Any]:
     """A function call with its arguments as values, which the API has as a text of JSON."""
+    if not isinstance(function, dict):
+        raise ValueError("a function call is no object with `name` and `arguments`")
     arguments = function.get("arguments")
     try:
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
@@ -122,8 +126,12 @@ def _call(function: Row) -> dict[str, Any]:
     return {"name": function.get("name"), "arguments": arguments or {}}
 
 
-def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def as_json(value: Any, name: str) -> str:
+    """A value as JSON. Raises ValueError, with its name, for what JSON has not, such as the dates of a Parquet file."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{name} cannot be written as JSON ({e}); make it a text") from None
 
 
 LAYOUTS = {

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import yaml
 
 from pada_ray.data.columns import ANSWERS, QUESTIONS, Columns, fields_of, layout_of, unmistakable
 from pada_ray.data.layouts import Row
@@ -125,5 +128,7 @@ def _within(question: str, answer: str) -> bool:
 
 def scalar(value: str) -> str:
     """A text as YAML takes it within braces."""
-    plain = re.fullmatch(r"[A-Za-z_./][\w./ -]*", value) and value.lower() not in ("yes", "no", "true", "false", "null")
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    if re.fullmatch(r"[A-Za-z_./][\w./ -]*", value) and yaml.safe_load(f"[{value}]") == [value]:
+        return value
+    quoted: str = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=sys.maxsize)
+    return quoted.strip()

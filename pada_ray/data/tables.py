@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -54,6 +55,8 @@ def read_rows(path: str) -> Rows:
         raise DataError(f"{path}: not readable as {kind[1:]} ({type(e).__name__}: {one_line(e)}); mend it") from None
     if not rows:
         raise DataError(f"{path}: no rows in it")
+    if not any(row for _, row in rows):
+        raise DataError(f"{path}: no columns in it; give each row a question and an answer")
     return rows
 
 
@@ -76,10 +79,16 @@ def _delimited(path: str, data: bytes) -> Rows:
 
     head = data.decode("utf-8-sig").lstrip().partition("\n")[0]
     separator = "\t" if _kind(path) == ".tsv" else max(",;\t", key=head.count)
-    # As texts: a label `007` or `NA` is what it is.
-    table = pandas.read_csv(
-        io.BytesIO(data), sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-    )
+    # As texts: a label `007` or `NA` is what it is. `object`, since with `str` pandas 3 counts as a cell what is empty
+    # behind the last separator of each row.
+    texts = {"dtype": object, "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)  # of cells that it drops
+            table = pandas.read_csv(io.BytesIO(data), sep=separator, index_col=False, **texts)
+    except pandas.errors.ParserWarning:
+        told = f"rows have more cells than the header; put each cell that holds {separator!r} in quotes"
+        raise DataError(f"{path}: {told}") from None
     return _numbered(path, table.rename(columns=str.strip).to_dict("records"))
 
 

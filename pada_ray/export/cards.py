@@ -50,7 +50,6 @@ def model_card(chosen: Chosen, parts: Iterable[tuple[str, str]]) -> str:
 def data_card(chosen: Chosen, rows: list[dict[str, Any]]) -> str:
     """The card of the synthetic data."""
     config = chosen.run.config
-    verified = config.quality_control.verify
     return _TEMPLATES.get_template("data_card.md.jinja").render(
         **_origin(chosen),
         rows=rows,
@@ -62,10 +61,15 @@ def data_card(chosen: Chosen, rows: list[dict[str, Any]]) -> str:
         groups=Counter((row["iteration"], _cell(row["group"])) for row in rows),
         judge=config.llm.judge.model,
         judge_licence=licence_of_teacher(config.llm.judge),
-        checked="Answers that can be computed or executed were checked; the others were only rated."
-        if verified
-        else "Their answers were rated by another model and not checked.",
+        checked=_checked(config.quality_control.computes, rated=any(row["judge"] for row in rows)),
     )
+
+
+def _checked(computed: bool, rated: bool) -> str:
+    if computed:
+        others = "only rated" if rated else "not"
+        return f"Answers that can be computed or executed were checked; the others were {others}."
+    return f"Their answers were {'rated by another model and not' if rated else 'neither rated nor'} checked."
 
 
 def _origin(chosen: Chosen) -> dict[str, Any]:
@@ -105,7 +109,8 @@ def _scores(chosen: Chosen) -> list[dict[str, str]]:
 
 
 def _tasks(chosen: Chosen) -> list[str]:
-    return sorted({s.task for members in run_files.read_samples(chosen.run.folder).values() for s in members})
+    splits = run_files.read_samples(chosen.run.folder, chosen.run.config.data.task).values()
+    return sorted({s.task for members in splits for s in members})
 
 
 def _chosen_by(chosen: Chosen) -> str:

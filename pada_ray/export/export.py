@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,13 +10,13 @@ from typing import NamedTuple
 from pada_ray.export import adapter as adapters
 from pada_ray.export.cards import data_card, model_card
 from pada_ray.export.chosen import Chosen
+from pada_ray.export.load import ReplyEnds, reply_ends
 from pada_ray.export.merged import PROMPTS, write_merged
 from pada_ray.export.modelfile import modelfile, read_turns
 from pada_ray.export.synthetic_data import LINES, PARQUET, synthetic_rows, write_synthetic
 from pada_ray.records import Sample
 from pada_ray.runs import run_files
 from pada_ray.student.model import load_encoder
-from pada_ray.tasks import get_task
 
 ADAPTER, MERGED, DATA, MODELFILE, CARD = "adapter", "merged", "data", "Modelfile", "README.md"
 
@@ -39,15 +40,13 @@ def write_export(chosen: Chosen, wanted: Wanted, target: Path, say: Callable[[st
     adapters.write_adapter(run.folder, chosen.adapter, config.student, target / ADAPTER)
     say(f"adapter: {len(list((target / ADAPTER).iterdir()))} files")
     if wanted.merged or wanted.gguf:
-        samples = _asked(chosen)
-        tasks = [get_task(name) for name in dict.fromkeys(sample.task for sample in samples)]
+        ends = reply_ends(chosen)
         parity = write_merged(
             config.student,
             str(target / ADAPTER),
             target / MERGED,
-            [sample.prompt for sample in samples],
-            config.evaluation.max_new_tokens or max(task.max_new_tokens for task in tasks),
-            tasks[0].stop if len(tasks) == 1 else (),
+            [sample.prompt for sample in _asked(chosen)],
+            *ends,
         )
         say(f"merged: {parity}")
         parts[MERGED] = f"base model and adapter as one model, for transformers and vLLM; checked: {parity}"
@@ -57,12 +56,12 @@ def write_export(chosen: Chosen, wanted: Wanted, target: Path, say: Callable[[st
         say(f"gguf: {file}, {(target / file).stat().st_size / 1e6:,.1f} MB")
         parts[file] = "the merged model for llama.cpp and Ollama"
         if wanted.ollama:
-            (target / MODELFILE).write_text(_modelfile(chosen, file), encoding="utf-8")
+            (target / MODELFILE).write_text(_modelfile(chosen, file, ends), encoding="utf-8")
             parts[MODELFILE] = f"for `ollama create {chosen.name.lower()} -f Modelfile`"
             say(f"ollama: {MODELFILE}")
-    if not wanted.merged:
-        _remove(target / MERGED)
-        parts.pop(MERGED, None)
+    if MERGED in parts and not wanted.merged:
+        shutil.rmtree(target / MERGED)
+        del parts[MERGED]
     rows = synthetic_rows(chosen)
     write_synthetic(rows, target / DATA)
     (target / DATA / CARD).write_text(data_card(chosen, rows), encoding="utf-8")
@@ -79,21 +78,14 @@ def _asked(chosen: Chosen) -> list[Sample]:
 def _write_gguf(chosen: Chosen, quantization: str, merged: Path, file: Path) -> None:
     from pada_ray.export.gguf_file import write_gguf  # an extra
 
-    splits = run_files.read_samples(chosen.run.folder).values()
+    splits = run_files.read_samples(chosen.run.folder, chosen.run.config.data.task).values()
     texts = [message.content for members in splits for sample in members[:PROMPTS] for message in sample.messages]
     write_gguf(merged, file, chosen.name, quantization, texts)
 
 
-def _modelfile(chosen: Chosen, file: str) -> str:
+def _modelfile(chosen: Chosen, file: str, ends: ReplyEnds) -> str:
     student = chosen.run.config.student
     encoder = load_encoder(student)
     turns = read_turns(encoder.tokenizer, encoder.template_values)
     stops = encoder.tokenizer.convert_ids_to_tokens(sorted(encoder.end_of_turn))
-    return modelfile(file, turns, stops, student.max_length)
-
-
-def _remove(folder: Path) -> None:
-    for file in folder.iterdir() if folder.is_dir() else ():
-        file.unlink()
-    if folder.is_dir():
-        folder.rmdir()
+    return modelfile(file, turns, [*stops, *ends.stop], student.max_length, ends.most)

@@ -18,7 +18,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer
 
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, one_line
 from pada_ray.export.pre_tokenizers import rule_of
 
 _Array = np.ndarray[Any, Any]
@@ -65,8 +65,13 @@ def write_gguf(model: Path, target: Path, name: str, quantization: str, texts: I
 
 
 def check_architecture(model: str) -> None:
-    """Raises ConfigError unless the model at this Hub id or in this folder is one that `write_gguf` can write."""
-    _architecture(AutoConfig.from_pretrained(model))
+    """Raises ConfigError unless the model at this Hub id or in this folder is there, and one that `write_gguf` can
+    write."""
+    try:
+        config = AutoConfig.from_pretrained(model)
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"student.model: cannot load {model}: {one_line(e)}") from None
+    _architecture(config)
 
 
 def _architecture(config: Any) -> Any:
@@ -179,9 +184,17 @@ def _add_tokenizer(writer: Any, model: Path, config: Any, texts: Iterable[str]) 
         ]
     )
     vocabulary = gguf.SpecialVocab(model, load_merges=True, n_vocab=config.vocab_size)
-    vocabulary.chat_template = tokenizer.chat_template
+    vocabulary.chat_template = _templates(tokenizer)
     vocabulary.add_to_gguf(writer, quiet=True)
     _add_ends(writer, model, vocabulary.special_token_ids.get("eos"))
+
+
+def _templates(tokenizer: Any) -> str | list[dict[str, str]]:
+    """The chat template, or all of them by their names."""
+    found: str | dict[str, str] = tokenizer.chat_template
+    if isinstance(found, str):
+        return found
+    return [{"name": name, "template": template} for name, template in found.items()]
 
 
 def _add_ends(writer: Any, model: Path, eos: int | None) -> None:

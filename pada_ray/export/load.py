@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pada_ray.export.chosen import Chosen
-from pada_ray.records import Sample
 from pada_ray.runs import run_files
 from pada_ray.student.model import Student
 from pada_ray.tasks import get_task
@@ -17,10 +18,21 @@ def load_student(chosen: Chosen) -> Student:
         return Student(chosen.run.config.student, adapter)
 
 
-def most_new_tokens(chosen: Chosen) -> int:
-    """The most tokens of a reply in the run."""
-    file = run_files.split("val")
-    samples = chosen.run.folder.read_records(file, Sample) if chosen.run.folder.exists(file) else []
-    tasks = {sample.task for sample in samples}
-    own = max((get_task(task).max_new_tokens for task in tasks), default=_MOST)
-    return chosen.run.config.evaluation.max_new_tokens or own
+class ReplyEnds(NamedTuple):
+    """What ends a reply beside the student itself."""
+
+    most: int
+    """Tokens."""
+    stop: tuple[str, ...]
+    """It ends before the first of these texts."""
+
+
+def reply_ends(chosen: Chosen) -> ReplyEnds:
+    """What ends a reply as it does in the run; of a run with several tasks the longest limit, and no text. Raises
+    ConfigError where a task of the run is not here."""
+    folder, config = chosen.run.folder, chosen.run.config
+    samples = run_files.read_samples(folder, config.data.task)
+    knowledge = run_files.read_knowledge(folder)
+    tasks = [get_task(name, knowledge) for name in {s.task for members in samples.values() for s in members}]
+    own = max((task.reply_limit for task in tasks), default=_MOST)
+    return ReplyEnds(config.evaluation.max_new_tokens or own, tasks[0].stop if len(tasks) == 1 else ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,9 +112,7 @@ def write_merged(
     after = _said(written, told, _replies(written, asked, max_new_tokens, stop))
     parity = compare(before, after, base, dtype)
     if not parity.holds:
-        for file in target.iterdir():
-            file.unlink()
-        target.rmdir()
+        shutil.rmtree(target)
         raise Unequal(f"the merged model is not the run's model: {parity}; use the adapter, and report this")
     return parity
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -66,7 +65,7 @@ def _added_by_itself(tokenizer: Any) -> str:
     return tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""
 
 
-def modelfile(gguf: str, turns: Turns | None, stops: Sequence[str], context: int) -> str:
+def modelfile(gguf: str, turns: Turns | None, stops: Sequence[str], context: int, most: int) -> str:
     """The text of a Modelfile.
 
     Args:
@@ -74,6 +73,7 @@ def modelfile(gguf: str, turns: Turns | None, stops: Sequence[str], context: int
         turns: None leaves the template to what Ollama makes of the one in the GGUF.
         stops: texts that end a reply.
         context: most tokens of prompt and reply.
+        most: most tokens of a reply.
     """
     lines = [f"FROM ./{gguf}"]
     if turns is None:
@@ -82,9 +82,17 @@ def modelfile(gguf: str, turns: Turns | None, stops: Sequence[str], context: int
         )
     else:
         lines.append(f'TEMPLATE """{_go_template(turns)}"""')
-    lines += [f"PARAMETER stop {json.dumps(stop)}" for stop in stops]
-    lines += ["PARAMETER temperature 0", f"PARAMETER num_ctx {context}"]
+    lines += [f"PARAMETER stop {_quoted(stop)}" for stop in stops]
+    # Ollama's own repetition penalty would change greedy replies.
+    lines += ["PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]
+    lines += [f"PARAMETER num_ctx {context}", f"PARAMETER num_predict {most}"]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Ollama knows no escapes between quotes."""
+    quotes = '"""' if '"' in text else '"'
+    return f"{quotes}{text}{quotes}"
 
 
 def _go_template(turns: Turns) -> str:

@@ -79,32 +79,45 @@ async def ask_each(
 
     `prompt` gives the prompt about some of the names, and `aliases` what else a name may be called (text -> name).
     `check` holds an entry against those that are kept and raises ValueError. What cannot be read is asked for again, by
-    a prompt about that alone which says what was wrong, up to `max_reasks` times.
+    a prompt about that alone which says what was wrong, up to `max_reasks` times. Where the endpoint refuses a prompt,
+    each half of its names is asked for alone.
     """
     kept: dict[str, T] = {}
-    problems: list[str] = []
-    room = _Room(sum(names.values()))
-    for _ in range(1 + max_reasks):
-        missing = [name for name in names if name not in kept]
-        request = ChatRequest(
-            messages=[Message(role="user", content=prompt(missing) + _about(problems))],
-            reply_schema=schema_of_entries(entry_type, missing),
-            temperature=temperature,
-            seed=seed,
-            purpose=purpose,
-            max_tokens=room.tokens,
-        )
-        try:
-            reply = await llm.chat(request)
-        except UnreadableReply:  # the endpoint refuses this prompt
-            break
-        found = read_entries(reply, missing, entry_type, aliases)
-        lost = found.lost | _keep(found, kept, check)
-        if not lost:
-            break
-        problems.append("; ".join(f"{name}: {problem}" for name, problem in _together(lost, missing).items()))
-        room.learn(reply)
+
+    async def ask_about(asked: Sequence[str]) -> None:
+        problems: list[str] = []
+        room = _Room(sum(names[name] for name in asked))
+        for _ in range(1 + max_reasks):
+            missing = [name for name in asked if name not in kept]
+            request = ChatRequest(
+                messages=[Message(role="user", content=prompt(missing) + _about(problems))],
+                reply_schema=schema_of_entries(entry_type, missing),
+                temperature=temperature,
+                seed=seed,
+                purpose=purpose,
+                max_tokens=room.tokens,
+            )
+            try:
+                reply = await llm.chat(request)
+            except UnreadableReply:  # the endpoint refuses this prompt, perhaps for one name's sake
+                for half in _halves(missing):
+                    await ask_about(half)
+                return
+            found = read_entries(reply, missing, entry_type, aliases)
+            lost = found.lost | _keep(found, kept, check)
+            if not lost:
+                return
+            problems.append("; ".join(f"{name}: {problem}" for name, problem in _together(lost, missing).items()))
+            room.learn(reply)
+
+    await ask_about(list(names))
     return {name: kept[name] for name in names if name in kept}
+
+
+def _halves(names: Sequence[str]) -> list[Sequence[str]]:
+    """None of a single name."""
+    middle = len(names) // 2
+    return [names[:middle], names[middle:]] if middle else []
 
 
 def _keep(found: Entries[T], kept: dict[str, T], check: Callable[[T, Iterable[T]], None]) -> dict[str, str]:

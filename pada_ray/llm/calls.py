@@ -33,10 +33,12 @@ class ReplyRefused(EndpointError):
 
 
 class CallStopped(EndpointError):
-    """The run that was to pay for the call has ended before the call was sent."""
+    """The call was not sent: the run that was to pay for it has ended, or it has become dearer than what is reserved
+    for it."""
 
 
 _STOPPED = "the run is stopping"
+_DEARER = "its reply may take more tokens than are reserved for it"
 _FINAL: dict[Kind, type[EndpointError]] = {
     Kind.PROMPT: PromptRefused,
     Kind.REQUEST: EndpointError,
@@ -65,17 +67,24 @@ class Calls:
         self._breaker = CircuitBreaker()
         self._stops: dict[str, asyncio.Event] = {}  # by run
 
-    async def call(self, request: ChatRequest, run: str, watch: CallWatch = UNWATCHED) -> Completion:
+    async def call(
+        self,
+        request: ChatRequest,
+        run: str,
+        watch: CallWatch = UNWATCHED,
+        affordable: Callable[[], bool] = lambda: True,
+    ) -> Completion:
         """Raises EndpointError when the endpoint refuses or keeps failing; EndpointDown when it has been down for
         longer than it has patience for; PromptRefused when it refuses only this prompt; ReplyRefused when it refuses
-        its model's replies to it."""
+        its model's replies to it; CallStopped when the run stops, or when the call's turn comes and it is no longer
+        `affordable`."""
         attempts = _Attempts(self._max_retries)
         while True:
             self._breaker.check(_now())
             if self._stopping(run).is_set():
                 raise CallStopped(_STOPPED)
             try:
-                return await self._attempt(request, run, watch, again=attempts.count > 0)
+                return await self._attempt(request, run, watch, affordable, again=attempts.count > 0)
             except CallFailed as e:
                 failure = e
             if failure.kind in _FINAL:
@@ -115,12 +124,16 @@ class Calls:
             told = f"{failure.message}; it has been down for {lasted / _MINUTE:.0f} minutes, longer than its `patience`"
             raise self._close(EndpointDown(f"{self._where} {told}"))
 
-    async def _attempt(self, request: ChatRequest, run: str, watch: CallWatch, *, again: bool) -> Completion:
+    async def _attempt(
+        self, request: ChatRequest, run: str, watch: CallWatch, affordable: Callable[[], bool], *, again: bool
+    ) -> Completion:
         came = _now()
         start = await self._turnstile.enter(run, lambda: self._estimate.expected(request), again=again)
         watch.starts(_now() - came)
         expected = start.tokens.units
         try:
+            if not affordable():
+                raise CallStopped(_DEARER)
             completion = await self._complete(request)
         except BaseException as e:
             self._note(e, start)

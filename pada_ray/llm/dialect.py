@@ -25,7 +25,9 @@ _ABOUT_FORMAT = re.compile(
 )
 _ABOUT_TOKENS = re.compile(r"max_tokens|max_completion_tokens|(output|completion) tokens")
 _ABOUT_CONTEXT = re.compile(r"context[ _](length|size|limit)|input tokens|in the messages")
+_NUMBER = re.compile(r"(?<![\w-])\d[\d,]{0,15}\b")
 _FEWEST_TOKENS = 16
+_TOKEN_LIMITS = ("max_tokens", "max_completion_tokens")
 _IN_WORDS = "Answer with one JSON object and nothing else. It must fit this JSON schema: {schema}"
 
 
@@ -53,7 +55,7 @@ class Dialect:
             "model": self._endpoint.model,
             "messages": [m.model_dump() for m in request.messages],
             "temperature": request.temperature,
-            self._token_limit: self._most_tokens(request),
+            self._token_limit: self._own_limit(request),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -69,7 +71,7 @@ class Dialect:
             taken.pop("stream_options", None)
         return taken
 
-    def learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
+    def learn(self, sent: dict[str, Any], message: str, param: object) -> bool:
         """Whether the server's error names a field of the body `sent` that can be replaced or left out from here on."""
         learned = self._learn(sent, message, param)
         if learned:
@@ -83,7 +85,13 @@ class Dialect:
             self._thinks = True
             self._save()
 
-    def _most_tokens(self, request: ChatRequest) -> int:
+    def most_tokens(self, request: ChatRequest) -> int:
+        """The most that a reply may take, by what `fields` gives: the larger limit, where `body` adds another."""
+        sent = {self._token_limit: self._own_limit(request)} | self._endpoint.body
+        limits = [sent[name] for name in _TOKEN_LIMITS if isinstance(sent.get(name), int) and sent[name] > 0]
+        return max(limits, default=self._endpoint.max_tokens)
+
+    def _own_limit(self, request: ChatRequest) -> int:
         most = self._most_taken
         return most if request.max_tokens is None or self._thinks else min(request.max_tokens, most)
 
@@ -91,7 +99,7 @@ class Dialect:
         content = json.dumps([self._token_limit, sorted(self._left_out), self._formats, self._thinks, self._most_taken])
         self._db.execute("INSERT OR REPLACE INTO dialects VALUES (?, ?)", (self._name, content))
 
-    def _learn(self, sent: dict[str, Any], message: str, param: str | None) -> bool:
+    def _learn(self, sent: dict[str, Any], message: str, param: object) -> bool:
         if _ABOUT_TOKENS.search(message) and not _ABOUT_CONTEXT.search(message):
             if most := self._tokens_taken(sent, message):
                 self._most_taken = min(self._most_taken, most)
@@ -99,7 +107,7 @@ class Dialect:
             if "max_completion_tokens" in message and self._sent(sent, "max_tokens"):
                 self._token_limit = "max_completion_tokens"
                 return True
-        named = [field for field in re.findall(r"^\w+", param or "") if field in sent]
+        named = [field for field in re.findall(r"^\w+", param if isinstance(param, str) else "") if field in sent]
         words = set(named or re.findall(r"\w+", message))
         if "streaming" in message.lower():
             words.add("stream")
@@ -116,7 +124,7 @@ class Dialect:
         if not self._sent(sent, self._token_limit):
             return None
         said = re.sub(r"^Error code: \d+", "", message)
-        numbers = [int(digits.replace(",", "")) for digits in re.findall(r"(?<![\w-])\d[\d,]*\b", said)]
+        numbers = [int(digits.replace(",", "")) for digits in _NUMBER.findall(said)]
         return max((n for n in numbers if _FEWEST_TOKENS <= n < sent[self._token_limit]), default=None)
 
     @property

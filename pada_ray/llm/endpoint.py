@@ -60,13 +60,18 @@ class Endpoint:
             fields = self._dialect.fields(request)
             try:
                 completion = await self._answer(fields, request)
-                self._dialect.learn_length(request, completion.reply)
-                return completion
+                break
             except openai.APIStatusError as e:
                 if not (teaches(e) and self._dialect.learn(fields, words_of(e), e.param)):
                     raise explain(e, self._config, self._key) from None
-            except (openai.OpenAIError, Silent, ValueError, RecursionError, BrokeOff) as e:
+            except Exception as e:  # whatever befalls the answer
                 raise explain(e, self._config, self._key) from None
+        self._dialect.learn_length(request, completion.reply)
+        return completion
+
+    def most_tokens(self, request: ChatRequest) -> int:
+        """Of the reply, by the limit that is sent."""
+        return self._dialect.most_tokens(request)
 
     async def _answer(self, fields: dict[str, Any], request: ChatRequest) -> Completion:
         """The reply, streamed or whole. One that is finished counts, even if its usage does not come any more."""

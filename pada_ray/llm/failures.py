@@ -75,7 +75,7 @@ def explain(e: Exception, endpoint: EndpointConfig, key: str) -> CallFailed:
     if isinstance(e, openai.APIError) and not isinstance(e, openai.APIStatusError):
         return _refusal(e, said)  # an error within a stream
     if not isinstance(e, openai.APIStatusError):
-        return CallFailed(Kind.FAULT, f"cannot be understood: {said}")
+        return CallFailed(Kind.FAULT, f"cannot be understood: {said or type(e).__name__}")
     if e.status_code in (401, 403) and not _is_about_the_prompt(e):
         variable = endpoint.api_key_env
         source = f"the key in ${variable}" if variable else "a call without a key; name its variable in api_key_env"
@@ -175,5 +175,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         except (KeyError, ValueError):
             continue
         return max(0.0, wait) if not math.isnan(wait) else None
-    date = email.utils.parsedate_tz(headers.get("retry-after"))
-    return max(0.0, email.utils.mktime_tz(date) - now) if date else None
+    try:
+        date = email.utils.parsedate_tz(headers.get("retry-after"))
+        return max(0.0, email.utils.mktime_tz(date) - now) if date else None
+    except Exception:  # whatever a server wrote there
+        return None

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pada_ray.config import EndpointConfig
+from pada_ray.config import Budget, EndpointConfig
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import EndpointDown, EndpointError, UnreadableReply
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
 from pada_ray.llm.call_watch import Both, Watcher, unwatched
 from pada_ray.llm.calls import Calls, CallStopped, PromptRefused, ReplyRefused
-from pada_ray.llm.chat import ChatReply, ChatRequest, Payer, Usage
+from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Payer, Usage
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.endpoint import Endpoint, Model
 from pada_ray.llm.failures import CallFailed, Kind
+from pada_ray.llm.open_calls import OpenCalls
 from pada_ray.llm.reply_cache import ReplyCache, request_key
 from pada_ray.llm.reply_copy import PaidReply, ReplyCopy
-from pada_ray.llm.token_estimate import TokenEstimate
+from pada_ray.llm.token_estimate import TokenEstimate, most_of_prompt
 from pada_ray.llm.waiting import Waiting, WaitingCalls
 from pada_ray.printable import printable
 from pada_ray.records import Message
@@ -86,41 +87,64 @@ class LlmGateway:
         self._ending: Counter[str] = Counter()  # runs whose calls are ended
         self._in_flight: dict[str, asyncio.Task[ChatReply]] = {}
         self._run_paying: dict[str, str] = {}  # for each call in flight
+        self._open: defaultdict[tuple[str, str], OpenCalls] = defaultdict(OpenCalls)  # by run and role
 
     async def chat(self, request: ChatRequest, payer: Payer, role: str) -> ChatReply:
         """The reply to `request`. A stored reply costs nothing; a request equal to one in flight waits for its reply.
 
         Raises EndpointError when the endpoint refuses or keeps failing, and EndpointDown when it has been down for
-        longer than it has patience for, both with the way to go on; UnreadableReply when it has
-        answered the run in this role but refuses this prompt for its length or content, or when it refuses what its
-        model writes; and BudgetReached when the run
-        has spent its budget and none of its calls is in flight.
+        longer than it has patience for, both with the way to go on; UnreadableReply when it answers the run in this
+        role but refuses this prompt for its length or content, or when it refuses what its model writes; and
+        BudgetReached when the run has spent its budget and none of its calls is in flight.
         """
+        try:
+            with self._open[payer.run, role].one():
+                return await self._answer(request, payer, role)
+        except CallStopped:
+            raise
+        except EndpointError as e:
+            # Else it may refuse every prompt, for example if `max_tokens` exceeds the model's context.
+            if isinstance(e, PromptRefused) and await self._answers_others(payer.run, role):
+                raise UnreadableReply(f"{request.purpose}: {e}") from None
+            raise type(e)(f"{e}; {_go_on(payer.run, e)}") from None
+
+    async def _answers_others(self, run: str, role: str) -> bool:
+        """Whether the endpoint answers other prompts of the run in this role. While nothing is known, the run's open
+        calls are waited for, so that it does not depend on which of them ends first."""
+        if not self._account.answered(run, role):
+            await self._open[run, role].tell()
+        return self._account.answered(run, role)
+
+    async def _answer(self, request: ChatRequest, payer: Payer, role: str) -> ChatReply:
+        """The reply, noted as one that the run got. A call that was stopped is made anew unless the run is ending: the
+        run that was to pay for it may be another."""
         key = request_key(self._config, request, self._offline)
         while True:
             try:
                 reply = await self._reply(key, request, payer, role)
                 break
             except CallStopped:
-                if key in self._in_flight or self._ending[payer.run]:
+                if self._ending[payer.run]:
                     raise
-            except EndpointError as e:
-                raise type(e)(f"{e}; {_go_on(payer.run, e)}") from None
         self._account.share(payer.run, role, request.purpose, key)
         return reply
 
     async def _reply(self, key: str, request: ChatRequest, payer: Payer, role: str) -> ChatReply:
-        reply = self._replies.get(key)
+        reply = self._stored(key)
         if reply is None and key not in self._in_flight:
             most = self._most(request)
             await self._budgets.reserve(payer, most)
-            reply = self._replies.get(key)  # another caller may have asked the same meanwhile
+            reply = self._stored(key)  # another caller may have asked the same meanwhile
             if reply is not None or key in self._in_flight:
                 self._budgets.release(payer, most)
             else:
                 self._start(key, request, payer, role, most)
         # The call will be paid for, so it finishes even if the caller has gone.
         return await asyncio.shield(self._in_flight[key]) if reply is None else reply
+
+    def _stored(self, key: str) -> ChatReply | None:
+        """None while its call is in flight, which ends when the copy has the reply too."""
+        return None if key in self._in_flight else self._replies.get(key)
 
     async def finish(self, run: str) -> None:
         """Ends a run's calls: none is sent any more, and those at the endpoint are waited for, so that every reply that
@@ -166,9 +190,7 @@ class LlmGateway:
             if e.kind in (Kind.RATE, Kind.REPLY):  # it is there, and answers at another time
                 return Probed(None, "is busy: " + e.message if e.kind == Kind.RATE else "answers", 0)
             raise EndpointError(f"{self._where} {e.message}{_instead(self._config.model, models)}") from None
-        usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
-        with transaction(self._db):
-            self._account.pay(run, role, PROBE, f"probe {uuid.uuid4().hex}", completion, usd)
+        await self._store(f"probe {uuid.uuid4().hex}", PROBE, run, role, completion)
         context = next((model.context for model in models if model.name == self._config.model), None)
         return Probed(context, "answers", completion.prompt_tokens + completion.completion_tokens)
 
@@ -183,40 +205,45 @@ class LlmGateway:
             if not task.cancelled():
                 task.exception()  # marks it as seen, since the caller may have gone
 
-        self._in_flight[key] = asyncio.create_task(self._call(key, request, payer.run, role))
+        def affordable() -> bool:  # the endpoint may turn out to need more room while the call waits for its turn
+            return payer.budget == Budget() or self._most(request).tokens <= most.tokens
+
+        self._in_flight[key] = asyncio.create_task(self._call(key, request, payer.run, role, affordable))
         self._in_flight[key].add_done_callback(ended)
         self._run_paying[key] = payer.run
 
-    async def _call(self, key: str, request: ChatRequest, run: str, role: str) -> ChatReply:
+    async def _call(
+        self, key: str, request: ChatRequest, run: str, role: str, affordable: Callable[[], bool]
+    ) -> ChatReply:
         waiting = self._waiting.begin(run, role)
         watch = Both(self._watcher(run, role, request.purpose), waiting)
         try:
-            completion = await self._calls.call(request, run, watch)
+            completion = await self._calls.call(request, run, watch, affordable)
         except ReplyRefused as e:
             raise UnreadableReply(f"{request.purpose}: {e}") from None
-        except PromptRefused as e:
-            if self._account.answered(run, role):
-                raise UnreadableReply(f"{request.purpose}: {e}") from None
-            raise  # it may refuse every prompt, for example if `max_tokens` exceeds the model's context
         finally:
             self._waiting.end(waiting)
+        watch.paid(completion.prompt_tokens, completion.completion_tokens)
+        await self._store(key, request, run, role, completion)
+        return completion.reply
+
+    async def _store(self, key: str, request: ChatRequest, run: str, role: str, completion: Completion) -> None:
+        """The reply and what it cost, here and in the copy."""
         usd = money(self._config.price, completion.prompt_tokens, completion.completion_tokens)
         with transaction(self._db):
             self._replies.put(key, request, completion.reply)
             self._account.pay(run, role, request, key, completion, usd)
-        watch.paid(completion.prompt_tokens, completion.completion_tokens)
         if self._copy is not None:
             paid = completion._asdict() | {"key": key, "experiment": run, "role": role, "usd": usd}
             await self._copy.keep(PaidReply(request=request, **paid))
-        return completion.reply
 
     @property
     def _where(self) -> str:
         return f"{self._config.base_url} ({self._config.model})"
 
     def _most(self, request: ChatRequest) -> Cost:
-        most = self._estimate.most(request)
-        return Cost(most.prompt + most.completion, money(self._config.price, most.prompt, most.completion) or 0.0)
+        prompt, reply = most_of_prompt(request), self._endpoint.most_tokens(request)
+        return Cost(prompt + reply, money(self._config.price, prompt, reply) or 0.0)
 
 
 def _instead(model: str, models: Sequence[Model]) -> str:

@@ -106,6 +106,10 @@ def _checked(value: Any, reply_type: type[T]) -> T:
         first = e.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"At {where or 'the root'}: {first['msg']}.") from None
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+    except TypeError as e:  # a validator met what it did not expect
+        raise ValueError(f"It is not of the form that was asked for: {e}.") from None
 
 
 def _printable(value: Any) -> Any:

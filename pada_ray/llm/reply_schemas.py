@@ -81,7 +81,8 @@ class QuestionReply(Reply):
         """The last question and reply of a conversation, which some models give although it is not asked for."""
         if not isinstance(given, dict) or "question" in given or not isinstance(given.get("messages"), list):
             return given
-        said = {m.get("role"): m.get("content") for m in given["messages"] if isinstance(m, dict)}
+        messages = [m for m in given["messages"] if isinstance(m, dict) and isinstance(m.get("role"), str)]
+        said = {m["role"]: m.get("content") for m in messages}
         return given | {"question": said.get("user"), "reply": said.get("assistant")}
 
 

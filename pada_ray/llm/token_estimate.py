@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pada_ray.llm.chat import ChatRequest, Completion
 
 _BYTES_PER_TOKEN = 4.0  # of English; also the first guess
 _FEWEST_BYTES_PER_TOKEN = 3  # the least of common tokenizers, over many scripts
 _FIRST_GUESS = 500.0  # tokens of a reply, until one has arrived
 _WEIGHT_OF_LAST = 0.1
-
-
-class Tokens(NamedTuple):
-    prompt: int
-    completion: int
 
 
 class _Varying:
@@ -47,16 +40,16 @@ class TokenEstimate:
         completion = min(_FIRST_GUESS if known is None else known.high, self._max_tokens)
         return round(_size(request) * self._tokens_per_byte.high + completion)
 
-    def most(self, request: ChatRequest) -> Tokens:
-        """The maximum that the call can take: a reply up to the token limit."""
-        most = self._max_tokens if request.max_tokens is None else min(request.max_tokens, self._max_tokens)
-        return Tokens(_size(request) // _FEWEST_BYTES_PER_TOKEN, most)
-
     def learn(self, request: ChatRequest, completion: Completion) -> None:
         self._tokens_per_byte.learn(completion.prompt_tokens / _size(request))
         if request.purpose not in self._completion:
             self._completion[request.purpose] = _Varying(completion.completion_tokens)
         self._completion[request.purpose].learn(completion.completion_tokens)
+
+
+def most_of_prompt(request: ChatRequest) -> int:
+    """The most tokens that the prompt of a call can take."""
+    return _size(request) // _FEWEST_BYTES_PER_TOKEN
 
 
 def count_tokens(text: str) -> int:

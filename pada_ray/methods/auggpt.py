@@ -1,7 +1,8 @@
 """AugGPT (Dai et al., arXiv 2302.13007): rephrase training samples, whatever the model gets wrong.
 
 Its own code writes six rephrasings of every sample, once, and filters nothing. To match sizes, one rephrasing of as
-many samples as the iteration adds, drawn without replacement, and drawn anew in each iteration.
+many samples as the iteration adds. Each iteration draws from all of them anew, and so does each round within it; in one
+round none is drawn twice before all were.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LLM2LLM (Lee et al., arXiv 2403.15042): new samples from the seed samples that the model gets wrong.
 
 Errors on synthetic samples do not count, the wrong reply is not shown, and a question that nearly repeats a known one
-is dropped. Its own code writes one sample per error and step; to match sizes, errors are drawn in turns until the
-iteration's number is reached.
+is dropped. Its own code writes one sample per error and step; to match sizes, errors are drawn until the iteration's
+number is reached. In one round none is drawn twice before all were; a later round draws from all again.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class Iteration:
     patterns: list[Pattern]
     strategies: list[Strategy]
     accepted: list[Candidate]
-    """The synthetic samples that the model was trained on, beside those of earlier iterations."""
+    """The synthetic samples that the model was trained on, beside those of earlier iterations; where a person reviewed
+    them, as the person left them."""
     rejected: list[Candidate]
     groups: list[GroupReport]
     """Quota, accepted and rejected samples of each strategy, and of the branch of training errors."""
@@ -67,7 +68,7 @@ class RunResults:
 
     @property
     def status(self) -> str:
-        """`prepared`, `running`, `paused`, `stopped`, `failed` or `done`."""
+        """`prepared`, `running`, `waiting for review`, `paused`, `stopped`, `failed` or `done`."""
         return self.run.status
 
     @property
@@ -211,7 +212,8 @@ def _iteration(run: Run, found: Findings) -> Iteration:
     )
 
 
-def _candidates(run: Run, file: str) -> list[Candidate]:
+def _candidates(run: Run, path: str) -> list[Candidate]:
+    file = run_files.in_force(run.folder, path)
     return run.folder.read_records(file, Candidate) if run.folder.exists(file) else []
 
 

@@ -9,12 +9,13 @@ import re
 from typing import Any
 
 from pada_ray.config import Reviewed
-from pada_ray.config.yaml_text import line_of, load_yaml
-from pada_ray.errors import ConfigError, DataError, PadaError
+from pada_ray.config.yaml_text import line_of
+from pada_ray.errors import ConfigError, DataError, PadaError, ReviewDue
 from pada_ray.printable import visible
 from pada_ray.records import Record
 from pada_ray.review import strategies
-from pada_ray.review.reviews import ReviewAt, check_review, file_of, original_of, review_due, stage_of
+from pada_ray.review.entries import entries_in, read_text
+from pada_ray.review.reviews import ReviewAt, check_edits, original_of, review_due
 from pada_ray.storage import Folder
 
 Entry = dict[str, Any]
@@ -54,20 +55,19 @@ class EditedElsewhere(PadaError):
 
 
 def read_review(folder: Folder) -> Review:
-    """The review that the run in `folder` waits for. Raises ConfigError where it waits for none, or where the person's
-    file cannot be read."""
+    """The review that the run in `folder` waits for. Raises ConfigError where it waits for none, and DataError or
+    ConfigError where the person's file cannot be read."""
     at = _due(folder)
-    file = file_of(*at)
-    text = folder.read_text(file)
-    entries = _entries(text, at.what, folder.at(file))
+    text, original = read_text(folder, at.file), original_of(at.file)
+    entries = entries_in(text, at.what, folder.at(at.file))
     return Review(
-        stage=stage_of(*at),
+        stage=at.stage,
         what=at.what,
-        file=folder.at(file),
+        file=folder.at(at.file),
         resume=f"pada resume {folder.url}",
         tag=_tag(text),
         entries=entries,
-        originals=_entries(folder.read_text(original_of(file)), at.what, folder.at(original_of(file))),
+        originals=entries_in(read_text(folder, original), at.what, folder.at(original)),
         hidden=[i for i, entry in enumerate(entries) if _hides(entry)],
     )
 
@@ -76,20 +76,22 @@ def write_review(folder: Folder, given: Changes) -> Saved:
     """Writes the changed entries into the person's file, and checks all of it as `pada resume` will.
 
     Raises ConfigError where the run waits for no review, or a change has no place; EditedElsewhere where the file is
-    not the one that `given` names.
+    not the one that `given` names; DataError where it cannot be read.
     """
     at = _due(folder)
-    file = file_of(*at)
-    text = folder.read_text(file)
+    text, file = read_text(folder, at.file), folder.at(at.file)
     if _tag(text) != given.tag:
-        raise EditedElsewhere(f"{folder.at(file)} was edited elsewhere meanwhile; reload the page to see it as it is")
-    entries = _entries(text, at.what, folder.at(file))
+        raise EditedElsewhere(
+            f"{file} was edited elsewhere meanwhile; what you change here is not saved any more: copy what you need, "
+            "then reload the page to see the file as it is"
+        )
+    entries = entries_in(text, at.what, file)
     for change in sorted(given.changes, key=lambda change: change.at):
         _apply(change, entries)
     text = _text(entries, at.what, folder.url)
-    folder.write_text(file, text)
-    problem = _problem(folder)
-    return Saved(tag=_tag(text), problem=problem, at=_entry_at(problem or "", text, at.what, folder.at(file)))
+    folder.write_text(at.file, text)
+    problem = _problem(folder, at)
+    return Saved(tag=_tag(text), problem=problem, at=_entry_at(problem or "", text, at.what, file))
 
 
 def _due(folder: Folder) -> ReviewAt:
@@ -97,17 +99,6 @@ def _due(folder: Folder) -> ReviewAt:
     if at is None:
         raise ConfigError(f"{folder.url}: this run waits for no review")
     return at
-
-
-def _entries(text: str, what: Reviewed, file: str) -> list[Entry]:
-    try:
-        lines = [line for line in text.split("\n") if line.strip()]
-        read = load_yaml(text, file) if what == "strategies" else [json.loads(line) for line in lines]
-    except (ValueError, RecursionError) as e:
-        raise DataError(f"{file}: not JSON ({e}); mend it in an editor, then reload the page") from None
-    if not isinstance(read, list) or not all(isinstance(entry, dict) for entry in read):
-        raise DataError(f"{file}: not a list of entries; mend it in an editor, then reload the page")
-    return read
 
 
 def _text(entries: list[Entry], what: Reviewed, run: str) -> str:
@@ -125,10 +116,10 @@ def _apply(change: Change, entries: list[Entry]) -> None:
         entries[change.at : change.at + 1] = [change.entry]
 
 
-def _problem(folder: Folder) -> str | None:
+def _problem(folder: Folder, at: ReviewAt) -> str | None:
     try:
-        check_review(folder)
-    except (DataError, ConfigError) as e:
+        check_edits(folder, at)
+    except (DataError, ConfigError, ReviewDue) as e:
         return str(e)
     return None
 
@@ -140,7 +131,7 @@ def _entry_at(problem: str, text: str, what: Reviewed, file: str) -> int | None:
     line = int(named[1])
     if what == "samples":
         return line - 1
-    count = len(_entries(text, what, file))
+    count = len(entries_in(text, what, file))
     return bisect.bisect_right([line_of(text, (i,)) or 0 for i in range(count)], line) - 1
 
 

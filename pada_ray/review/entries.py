@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pada_ray.agents.leak_guard import LeakGuard
+from pada_ray.config import Reviewed
+from pada_ray.config.yaml_text import load_yaml
 from pada_ray.errors import DataError
 from pada_ray.records import WrittenMessage
+from pada_ray.storage import Folder
 
 E = TypeVar("E", bound=BaseModel)
 Decision = Literal["accept", "drop"]
@@ -56,6 +60,29 @@ class SampleEntry(Entry):
     strategy: str | None = None
     seed_id: str | None = None
     """The sample whose form it has."""
+
+
+def read_text(folder: Folder, file: str) -> str:
+    """The text of a file of a review. Raises DataError for one that is gone, or that is not UTF-8."""
+    try:
+        return folder.read_bytes(file).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"{folder.at(file)}: it is gone; `pada resume {folder.url}` writes it anew") from None
+    except UnicodeDecodeError as e:
+        raise DataError(f"{folder.at(file)}: not UTF-8 ({e.reason} at byte {e.start}); save it as UTF-8") from None
+
+
+def entries_in(text: str, what: Reviewed, file: str) -> list[dict[str, Any]]:
+    """The entries in the text of a review's file, unchecked. Raises DataError or ConfigError for what is no list of
+    them."""
+    try:
+        lines = [line for line in text.split("\n") if line.strip()]
+        read = load_yaml(text, file) if what == "strategies" else [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as e:
+        raise DataError(f"{file}: not JSON ({e}); mend it in an editor, then reload the page") from None
+    if not isinstance(read, list) or not all(isinstance(entry, dict) for entry in read):
+        raise DataError(f"{file}: not a list of entries; mend it in an editor, then reload the page")
+    return read
 
 
 def parsed(kind: type[E], given: Any, where: Callable[[str], str]) -> E:

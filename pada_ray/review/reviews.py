@@ -10,10 +10,11 @@ from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles
 from pada_ray.agents.screening import Screen
 from pada_ray.config import Config, Reviewed
-from pada_ray.errors import ConfigError, ReviewDue
+from pada_ray.errors import ConfigError, DataError, ReviewDue
 from pada_ray.methods import METHODS
 from pada_ray.records import Candidate, Sample, Split, Strategy
 from pada_ray.review import samples, strategies
+from pada_ray.review.entries import entries_in, read_text
 from pada_ray.runs import run_files
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.event_log import read_events
@@ -23,8 +24,19 @@ from pada_ray.storage import Folder
 
 
 class ReviewAt(NamedTuple):
+    """A review that a run of this config waits for."""
+
+    config: Config
     iteration: int
     what: Reviewed
+
+    @property
+    def stage(self) -> str:
+        return stage_of(self.iteration, self.what)
+
+    @property
+    def file(self) -> str:
+        return file_of(self.iteration, self.what)
 
 
 def stage_of(iteration: int, what: Reviewed) -> str:
@@ -38,8 +50,12 @@ def file_of(iteration: int, what: Reviewed) -> str:
 
 def original_of(file: str) -> str:
     """The same as the run wrote it, which stays beside it."""
+    return _beside(file, "original")
+
+
+def _beside(file: str, kind: str) -> str:
     stem, _, ending = file.rpartition(".")
-    return f"{stem}.original.{ending}"
+    return f"{stem}.{kind}.{ending}"
 
 
 class Reviews:
@@ -58,16 +74,16 @@ class Reviews:
         """The strategies of an iteration as a person leaves them. Raises ReviewDue until then, DataError for what does
         not hold."""
         drafted = Records(self._folder, run_files.strategies(iteration), Strategy).load()
-        file = file_of(iteration, "strategies")
-        text = self._edited(file, strategies.to_edit(drafted, self._folder.url), stage_of(iteration, "strategies"))
+        at = ReviewAt(self._config, iteration, "strategies")
+        text = self._edited(at, strategies.to_edit(drafted, self._folder.url))
         first_own = self._config.pattern_analysis.max_clusters
-        return strategies.edited(text, self._folder.at(file), drafted, self._guard, first_own)
+        return strategies.edited(text, self._folder.at(at.file), drafted, self._guard, first_own)
 
     def samples(self, iteration: int) -> Augmentation:
         """The synthetic samples of an iteration likewise."""
         made = AugmentationFiles(self._folder, iteration).load()
-        file = file_of(iteration, "samples")
-        text = self._edited(file, samples.to_edit(made), stage_of(iteration, "samples"))
+        at = ReviewAt(self._config, iteration, "samples")
+        text = self._edited(at, samples.to_edit(made))
         earlier = [
             candidate.sample
             for i in range(1, iteration)
@@ -75,25 +91,45 @@ class Reviews:
             if candidate.sample
         ]
         review = samples.SampleReview(iteration, self._screen, self._guard, self._seeds, earlier)
-        return review.edited(text, self._folder.at(file), made)
+        return review.edited(text, self._folder.at(at.file), made)
 
     def _in_force(self, path: str) -> str:
         return run_files.in_force(self._folder, path)
 
-    def _edited(self, file: str, text: str, stage: str) -> str:
-        """The person's file. It is written first, with `text`, if there is none, or one of other content, which a run
+    def _edited(self, at: ReviewAt, text: str) -> str:
+        """The person's file. It is written first, with `text`, if there is none, or one of other entries, which a run
         that was taken back to an earlier stage leaves."""
-        original = original_of(file)
-        current = all(map(self._folder.exists, (file, original))) and self._folder.read_text(original) == text
-        if not current:
-            self._folder.write_text(file, text)
-            self._folder.write_text(original, text)
-        if not current or not self._has_waited(stage):
+        files = (at.file, original_of(at.file))
+        current = all(map(self._folder.exists, files)) and self._has_written(text, at)
+        kept = None if current else self._write_anew(at.file, text)
+        if not current or not self._has_waited(at.stage):
             raise ReviewDue(
-                f"review: edit {self._folder.at(file)}, or the page of `pada ui {self._folder.url}`; then "
+                f"review: edit {self._folder.at(at.file)}, or the page of `pada ui {self._folder.url}`; then "
                 f"`pada resume {self._folder.url}` checks it and goes on"
+                + (f"; what you had made of an earlier one is in {self._folder.at(kept)}" if kept else "")
             )
-        return self._folder.read_text(file)
+        return read_text(self._folder, at.file)
+
+    def _has_written(self, text: str, at: ReviewAt) -> bool:
+        """Whether the file that a person was given has the entries of `text`. What stands above them may differ: it
+        names the run as it was reached then."""
+        original = original_of(at.file)
+        try:
+            there = read_text(self._folder, original)
+            return there == text or entries_in(there, at.what, original) == entries_in(text, at.what, at.file)
+        except (DataError, ConfigError):
+            return False
+
+    def _write_anew(self, file: str, text: str) -> str | None:
+        """Writes the file that a person edits. The one before is kept if a person had edited it; gives the copy."""
+        original, before = original_of(file), _beside(file, "before")
+        there, given = (self._folder.read_bytes(f) if self._folder.exists(f) else None for f in (file, original))
+        edited = there not in (None, given, text.encode())
+        if edited:
+            self._folder.copy_to(file, self._folder, before)
+        self._folder.write_text(file, text)
+        self._folder.write_text(original, text)
+        return before if edited else None
 
     def _has_waited(self, stage: str) -> bool:
         return any(e.event == "run waits for review" and e.stage == stage for e in read_events(self._folder))
@@ -107,16 +143,20 @@ def review_due(folder: Folder) -> ReviewAt | None:
     model, _, what = state.stage.partition(": review of ")
     if state.status != "waiting for review" or what not in config.review:
         return None
-    return ReviewAt(int(model.rpartition("-")[2]), what)
+    return ReviewAt(config, int(model.rpartition("-")[2]), what)
 
 
 def check_review(folder: Folder) -> None:
     """Checks what a person has edited in a run that waits for it, before anything else is started. Raises DataError,
     naming file, line and key."""
     at = review_due(folder)
-    if at is None:
-        return
-    config = read_config(folder)
+    if at is not None:
+        check_edits(folder, at)
+
+
+def check_edits(folder: Folder, at: ReviewAt) -> None:
+    """The same for the review that the run waits for. Raises ReviewDue too, where it has to ask once more."""
+    config = at.config
     data = run_files.read_samples(folder, config.data.task)
     brief = brief_on(data["train"], run_files.read_knowledge(folder))
     guard = LeakGuard(run_files.held_out(data), data["train"], config.leak_guard.words, brief.frame)

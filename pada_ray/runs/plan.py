@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pada_ray.agents.grading import is_judged
 from pada_ray.agents.pattern_analysis import HANDFUL
 from pada_ray.agents.verification import only_a_model_can_tell
-from pada_ray.config import Config
+from pada_ray.config import Config, EndpointConfig, Price
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
 from pada_ray.records import Sample, Split
@@ -38,7 +38,9 @@ class Calls(NamedTuple):
     calls: int
     prompt_tokens: int
     completion_tokens: int
-    shared: str | None = None  # runs with the same value make these calls once
+    shared: str | None = None  # runs with the same value, and the same model, make these calls once
+    model: str = ""  # and where it is served
+    price: Price | None = None
 
 
 class Training(NamedTuple):
@@ -70,7 +72,14 @@ def plan(config: Config, samples: Mapping[Split, Sequence[Sample]]) -> Plan:
         for i in range(iterations + 1)
     ]
     calls = list(_calls(config, train, samples["val"], added, first)) if iterations else []
-    return Plan(trainings, [*calls, *_grading(config, samples, iterations, first)])
+    calls += _grading(config, samples, iterations, first)
+    return Plan(trainings, [_by_whom(config, c) for c in calls])
+
+
+def _by_whom(config: Config, calls: Calls) -> Calls:
+    """The calls with the model that answers them, and its price."""
+    endpoint: EndpointConfig = getattr(config.llm, calls.role)
+    return calls._replace(model=f"{endpoint.model} at {endpoint.base_url}", price=endpoint.price)
 
 
 def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added: int, first: str) -> Iterator[Calls]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ SAMPLES = 40
 MOST_PARAMETERS = 500 * 10**6
 MEANING = "a rehearsal shows that every step works; its numbers mean nothing"
 _DEMO = "demo"
+_MARK = "-rehearsal"
+_LONGEST_NAME = 100  # of a run
 _REPLY_OF_THE_DEMO_STUDENT = 64  # tokens; it ends few replies to questions that are not its own
 
 
 def rehearsal(config: Config, train: int, student: str = _DEMO) -> Config:
     """The config of a rehearsal: at most 40 samples of each split, one epoch, the offline teacher as both LLMs, one
-    worker. Data, task, method, prompts and the number of iterations stay.
+    worker. It stops for nobody and tells no tracker. Data, task, method, prompts and the number of iterations stay.
 
     Args:
         train: training samples that the run itself would have.
@@ -26,7 +29,8 @@ def rehearsal(config: Config, train: int, student: str = _DEMO) -> Config:
     """
     raw = config.model_dump(mode="json")
     samples = min(SAMPLES, train)
-    raw |= {"name": f"{config.name}-rehearsal", "rehearsal": True, "shared_stages": None, "budget": {}}
+    raw |= {"name": f"{config.name[: _LONGEST_NAME - len(_MARK)]}{_MARK}", "rehearsal": True, "shared_stages": None}
+    raw |= {"budget": {}, "review": [], "stop_if": [], "tracking": []}
     raw["data"] |= {"regime": samples, "eval_samples": min(SAMPLES, config.data.eval_samples or SAMPLES)}
     raw["fine_tune"] |= {"epochs": 1, "workers": 1, "gradient_accumulation": 1, "deepspeed": None}
     raw["evaluation"] |= {"backend": "transformers", "vllm": {}, "workers": 1}
@@ -61,7 +65,7 @@ def _shapes(file: Path) -> list[list[int]]:
 
 
 def _folder_of(model: str) -> Path | None:
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))
     if folder.is_dir():
         return folder
     from huggingface_hub import try_to_load_from_cache

@@ -5,6 +5,8 @@ Replies that are paid for stay where they are, so what asks the same again costs
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import FILE as EVENTS
@@ -13,46 +15,61 @@ from pada_ray.storage import Folder
 from pada_ray.student.checkpoints import CHECKPOINTS
 
 
+class Rewound(NamedTuple):
+    """A run as it stands when it is taken back."""
+
+    state: RunState
+    undone: list[str]  # stages
+    gone: list[str]  # files and folders
+
+
 def rewind(folder: Folder, stage: str) -> list[str]:
     """Undoes `stage` and what depends on it, and returns the names of the stages that are undone. `start` undoes all,
     and needs no state.
 
     Raises ConfigError for a stage that the run has not finished.
     """
-    state = _state(folder, stage)
+    after = rewound(folder, stage)
+    # The state goes first: a run that is killed here finds no finished stage without its files.
+    write_state(folder, after.state)
+    for path in [*after.gone, CHECKPOINTS]:
+        folder.remove(path)
+    return after.undone
+
+
+def rewound(folder: Folder, stage: str) -> Rewound:
+    """What `rewind` would do. Raises as it does."""
+    state, gone = _state(folder, stage)
     undone = _undone(state, stage)
     for model in {name.partition(":")[0] for name in undone}:
         state.counts.pop(model, None)
         state.warnings = {sign: told for sign, told in state.warnings.items() if not sign.startswith(f"{model}:")}
         if model != run_files.BASE:  # the first of the scores, and it stays there
             state.scores.pop(model, None)
-    gone = [path for path, file in state.files.items() if file.stage in undone]
+    gone += [path for path, file in state.files.items() if file.stage in undone]
     gone += [state.finished[name].output for name in undone]
+    under_way = [] if state.stage in state.finished else [state.stage]
+    gone += [path for name in [*undone, *under_way] for path in run_files.beside(name)]
     state.files = {path: file for path, file in state.files.items() if path not in gone}
     state.finished = {name: done for name, done in state.finished.items() if name not in undone}
     state.usage = []  # the account knows; without its file what it held is lost
     state.status, state.stage, state.best, state.error = "paused", stage, None, None
-    # The state goes first: a run that is killed here finds no finished stage without its files.
-    write_state(folder, state)
-    for path in [*gone, CHECKPOINTS]:
-        folder.remove(path)
-    return undone
+    return Rewound(state, undone, gone)
 
 
-def _state(folder: Folder, stage: str) -> RunState:
-    """The run's state; where that is damaged and all is done again, one that has finished nothing."""
+def _state(folder: Folder, stage: str) -> tuple[RunState, list[str]]:
+    """The run's state; where that is damaged and all is done again, one that has finished nothing, and the folders of
+    the models."""
     try:
         if folder.exists(FILE):
-            return read_state(folder)
+            return read_state(folder), []
     except DamagedFile:
         if stage != START:
             raise
     if stage != START or not folder.exists(EVENTS):
         raise ConfigError(f"--from {stage}: the run has not begun; leave --from out")
-    for name in folder.names():
-        if name == run_files.BASE or name.startswith(run_files.model(0)[:-1]):
-            folder.remove(name)
-    return RunState(name=run_files.run_name(folder.url))
+    models = [n for n in folder.names() if n == run_files.BASE or n.startswith(run_files.model(0)[:-1])]
+    return RunState(name=run_files.run_name(folder.url)), models
 
 
 def _undone(state: RunState, stage: str) -> list[str]:

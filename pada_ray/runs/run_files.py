@@ -28,7 +28,7 @@ def split(name: Split) -> str:
     return f"data/{name}.jsonl"
 
 
-def read_samples(folder: Folder, task: str | None = None) -> dict[Split, list[Sample]]:
+def read_samples(folder: Folder, task: str | None) -> dict[Split, list[Sample]]:
     """The samples of every split that the run has.
 
     Args:
@@ -142,3 +142,17 @@ def generation_stats(iteration: int) -> str:
 def quotas(iteration: int) -> str:
     """What came of each group: quota, accepted, drafted, rejected by reason."""
     return f"{model(iteration)}/quotas.yaml"
+
+
+_BESIDE = {
+    "fine-tuning": ("training_set.jsonl",),
+    "strategy drafting": ("leaks.jsonl",),
+    "data generation": ("rejected.jsonl", "quotas.yaml", "canaries.jsonl", "generation.txt"),
+    "review of samples": ("reviewed/rejected.jsonl", "reviewed/quotas.yaml"),
+}
+
+
+def beside(stage: str) -> list[str]:
+    """What a stage may write beside its output."""
+    model_name, _, kind = stage.partition(": ")
+    return [f"{model_name}/{name}" for name in _BESIDE.get(kind, ())]

@@ -6,6 +6,7 @@ The orchestrator shares stages by it, and a plan counts what is shared by it.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,6 +69,6 @@ def content_hash(*parts: object) -> str:
 def model_files(model: str) -> list[tuple[str, int, int]]:
     """Name, size in bytes and time of change in ns of each file of a model's folder, which tell one model of this path
     from another; nothing for what is no folder here, such as an id of the Hub."""
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))  # Path.expanduser raises for `~nobody`
     found = [(file, file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
     return [(str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for file, stat in found]

@@ -171,9 +171,12 @@ class StageKeeper:
         self.write()
 
     def _record(self, stage: str, output: str) -> None:
-        """Notes the checksums of what a stage wrote: all that is new in the folder of its model."""
-        new = [path for path in self.folder.files(output.partition("/")[0]) if path not in self.state.files]
-        self.state.files |= {path: stored(self.folder.read_bytes(path), stage) for path in new}
+        """Notes the checksums of what a stage wrote. Other files may be there: what a killed stage has left, or what a
+        person keeps there."""
+        beside = run_files.beside(stage)
+        there = self.folder.files(output.partition("/")[0])
+        wrote = [path for path in there if path == output or path.startswith(f"{output}/") or path in beside]
+        self.state.files |= {path: stored(self.folder.read_bytes(path), stage) for path in wrote}
 
     def write(self) -> None:
         write_state(self.folder, self.state)

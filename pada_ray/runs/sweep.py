@@ -80,8 +80,8 @@ def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = 
         where = ".".join(str(part) for part in first["loc"])
         axis = "; an axis is a list of values, or labels with the keys that each sets" if where[:4] == "grid" else ""
         raise ConfigError(f"{path}: {where}: {first['msg']}{axis}") from None
-    name = raw.get("name", "sweep")
-    url = Folder(f"{lasting(str(raw.get('runs', Config.model_fields['runs'].default)))}/{name}").url
+    place = _place(raw, path)
+    url = Folder(f"{lasting(place.runs)}/{place.name}").url
     cells = []
     for coordinates, values in _combinations(keys.grid):
         cell = "_".join(f"{axis}-{label}" for axis, label in coordinates.items())
@@ -90,12 +90,15 @@ def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = 
         for key, value in values.items():
             put(merged, key, value, f"{path}: grid: {key}")
         merged |= {"name": cell, "runs": f"{url}/{CELLS}", "shared_stages": f"{url}/{SHARED}"}
-        merged["llm"] = {"cache": url} | (merged.get("llm") or {})
+        if isinstance(llm := merged.get("llm") or {}, dict):
+            merged["llm"] = {"cache": url} | llm
         config = check_config(merged, f"{path}: cell {cell}")
         check_names(config, f"{path}: cell {cell}")
         if config.review:
             raise ConfigError(f"{path}: review: a sweep waits for nobody; leave it out, or use `pada run` for one run")
         cells.append(Cell(name=cell, coordinates=coordinates, config=config))
+    if not cells:
+        raise ConfigError(f"{path}: grid: it has no cell; give each axis at least one value")
     names = [cell.name for cell in cells]
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
@@ -105,7 +108,13 @@ def load_sweep(path: str, overrides: list[str], lasting: Callable[[str], str] = 
     except ConfigError as e:
         raise ConfigError(f"{path}: {e}") from None
     design = Design(**{key: getattr(keys, key) for key in Design.model_fields})
-    return Sweep(name=name, url=url, parallel=keys.parallel, cells=cells, design=design)
+    return Sweep(name=place.name, url=url, parallel=keys.parallel, cells=cells, design=design)
+
+
+def _place(raw: dict[str, Any], path: str) -> Config:
+    """A config with the sweep's name and `runs`, which its cells do not have. Raises ConfigError, naming the key."""
+    given = {key: raw[key] for key in ("name", "runs") if key in raw}
+    return check_config({"name": "sweep", "data": {"demo": {}}} | given, path)
 
 
 def chosen(sweep: Sweep, only: list[str]) -> list[Cell]:

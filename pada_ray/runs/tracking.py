@@ -15,6 +15,7 @@ import netrc
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTime  # Python's own from 3.11 on
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -29,7 +30,13 @@ from pada_ray.student.fine_tune import REPORT
 
 PROJECT = "pada-ray"  # MLflow's experiment, and W&B's project unless WANDB_PROJECT names one
 _AT_THE_END_S = 60.0
-_ENDS = {"run ended": "done", "run failed": "failed", "run paused": "paused", "run stopped": "stopped"}
+_ENDS = {
+    "run ended": "done",
+    "run failed": "failed",
+    "run paused": "paused",
+    "run stopped": "stopped",
+    "run waits for review": "waiting for review",
+}
 _STATUS_OF_MLFLOW = {"done": "FINISHED", "failed": "FAILED"}
 _log = logging.getLogger(__name__)
 
@@ -60,7 +67,7 @@ class Tracking:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tracking")
         told = self._thread.submit(self._tell, event)
         if event.event in _ENDS:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(NotInTime):
                 told.exception(timeout=_AT_THE_END_S)
 
     def _tell(self, event: Event) -> None:

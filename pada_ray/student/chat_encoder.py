@@ -6,6 +6,7 @@ Imports transformers, and with it torch, so only what holds a model or checks sa
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,7 +32,7 @@ transformers_logging.disable_progress_bar()
 
 def model_location(model: str) -> str:
     """The Hub id or folder that `student.model` stands for."""
-    return str(DEMO_STUDENT) if model == "demo" else model
+    return str(DEMO_STUDENT) if model == "demo" else os.path.expanduser(model)
 
 
 def load_tokenizer(settings: StudentConfig) -> Any:

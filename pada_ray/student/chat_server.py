@@ -15,6 +15,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
+from pada_ray.errors import ConfigError
 from pada_ray.llm.chat_app import DONE, EVENT_STREAM, chat_app, event
 from pada_ray.records import Message
 from pada_ray.student.model import Reply, Student
@@ -54,12 +55,14 @@ class ChatBody(BaseModel):
 
 
 class ChatServer:
-    """Answers requests with one student. `most` is the number of tokens of a reply that names none."""
+    """Answers requests with one student. `most` is the number of tokens of a reply that names none, and `stop` are the
+    texts that end every reply."""
 
-    def __init__(self, student: Student, name: str, most: int):
+    def __init__(self, student: Student, name: str, most: int, stop: Sequence[str] = ()):
         self._student = student
         self._name = name
         self._most = most
+        self._stop = stop
         self._free = asyncio.Lock()  # the model gives one reply at a time
         self._started = int(time.time())
 
@@ -67,14 +70,15 @@ class ChatServer:
         return chat_app(self._chat, self._name, self._started, _LARGEST_BODY, _errors_as_json)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = _read(await request.text())
+        body = _read(await _text(request))
         messages = [turn.message() for turn in body.messages]
+        prompt = self._prompt(messages)
         made = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._name}
         if body.stream:
             return await self._streamed(request, body, messages, made)
-        reply = await self._reply(body, messages, lambda piece: None)
-        prompt, completion = (len(self._student.encoder.prompt(messages)), self._tokens(reply))
-        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        reply = await self._reply(request, body, messages, lambda piece: None)
+        asked, said = len(prompt), self._tokens(reply)
+        usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
         choice = {"index": 0, "message": {"role": "assistant", "content": reply.text}, "finish_reason": _finish(reply)}
         return web.json_response({**made, "object": "chat.completion", "choices": [choice], "usage": usage})
 
@@ -94,9 +98,11 @@ class ChatServer:
         def put(piece: str | None) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        async def generate() -> Reply:
+        async def generate() -> Reply | None:
             try:
-                return await self._reply(body, messages, put)
+                return await self._reply(request, body, messages, put)
+            except ConnectionResetError:
+                return None
             finally:
                 put(None)
 
@@ -104,18 +110,42 @@ class ChatServer:
         await send({"role": "assistant", "content": ""})
         while (piece := await pieces.get()) is not None:
             await send({"content": piece})
-        await send({}, _finish(await generating))
-        await response.write(DONE)
-        await response.write_eof()
+        reply = await generating
+        if reply is not None:
+            await send({}, _finish(reply))
+            await response.write(DONE)
+            await response.write_eof()
         return response
 
-    async def _reply(self, body: ChatBody, messages: Sequence[Message], say: Callable[[str], None]) -> Reply:
+    async def _reply(
+        self, request: web.Request, body: ChatBody, messages: Sequence[Message], say: Callable[[str], None]
+    ) -> Reply:
+        """Raises ConnectionResetError when the client hangs up, so that the next one need not wait for the rest."""
         most = body.max_completion_tokens or body.max_tokens or self._most
+        stop = [*self._stop, *body.stops]
+
+        def tell(piece: str) -> None:
+            _check_connected(request)
+            say(piece)
+
         async with self._free:
-            return await asyncio.to_thread(stream_reply, self._student, messages, most, say, body.stops)
+            _check_connected(request)
+            return await asyncio.to_thread(stream_reply, self._student, messages, most, tell, stop)
+
+    def _prompt(self, messages: Sequence[Message]) -> list[int]:
+        try:
+            return self._student.encoder.prompt(messages)
+        except ConfigError as e:
+            raise _BadRequest(str(e)) from None
 
     def _tokens(self, reply: Reply) -> int:
         return len(self._student.encoder.tokenizer(reply.text, add_special_tokens=False)["input_ids"])
+
+
+def _check_connected(request: web.Request) -> None:
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the client has hung up")
 
 
 def _finish(reply: Reply) -> str:
@@ -124,6 +154,13 @@ def _finish(reply: Reply) -> str:
 
 class _BadRequest(ValueError):
     pass
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        return await request.text()
+    except (UnicodeDecodeError, LookupError):
+        raise _BadRequest(f"the body is not text in {request.charset or 'utf-8'}") from None
 
 
 def _read(text: str) -> ChatBody:
@@ -150,3 +187,5 @@ async def _errors_as_json(
         return web.json_response({"error": {"message": str(e), "type": "invalid_request_error"}}, status=400)
     except web.HTTPException as e:
         return web.json_response({"error": {"message": e.reason, "type": "invalid_request_error"}}, status=e.status)
+    except ConnectionResetError:
+        return web.Response()  # which nobody reads

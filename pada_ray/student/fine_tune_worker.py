@@ -91,11 +91,14 @@ def _check_room(model: Any, *folders: str) -> None:
 
 
 def _on_this_device(job: FineTuneJob) -> FineTuneJob:
-    """The job with the dtype that `auto` stands for: DeepSpeed trains in float32 where there is no GPU."""
+    """The job with the dtype that `auto` stands for: DeepSpeed trains in float32 where there is no GPU. Raises
+    ConfigError for bfloat16, which it cannot do there."""
     import torch
 
-    if job.settings.deepspeed is None or job.student.dtype != "auto" or torch.cuda.is_available():
+    if job.settings.deepspeed is None or torch.cuda.is_available():
         return job
+    if job.student.dtype == "bfloat16":
+        raise ConfigError("student.dtype: bfloat16 with fine_tune.deepspeed needs a GPU; take float32 or auto")
     return job.model_copy(update={"student": job.student.model_copy(update={"dtype": "float32"})})
 
 
@@ -148,8 +151,6 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
     bfloat16 = student.dtype_for(job.student) is torch.bfloat16
     on_cpu_with_deepspeed = settings.deepspeed is not None and not gpu
     if on_cpu_with_deepspeed:
-        if bfloat16:
-            raise ConfigError("student.dtype: bfloat16 with fine_tune.deepspeed needs a GPU; take float32 or auto")
         _prepare_deepspeed_on_cpu()
     return transformers.TrainingArguments(
         output_dir=output,

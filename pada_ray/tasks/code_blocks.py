@@ -7,16 +7,18 @@ ends at the first fence that leaves Python which parses; at the first of all onl
 from __future__ import annotations
 
 import ast
+import bisect
+import functools
 import re
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
+_LINE = re.compile(r"^[^\n]*\n", re.MULTILINE)
 # Alone on its line, in a list, or behind words; then with nothing but the language behind it.
-_OPENING = re.compile(
-    r"^(?P<before>[^\n]*?)(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>\w*)(?P<rest>[^\n`]*)\n", re.MULTILINE
-)
+_OPENING = re.compile(r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>\w*)")
 _LIST_ITEM = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
-_MOST_CLOSINGS = 20  # to try; each is parsed
+_MOST_ENDS = 20  # of a block to try; what comes before each is parsed
 
 
 class Block(NamedTuple):
@@ -24,33 +26,61 @@ class Block(NamedTuple):
     code: str  # without the indentation of its fence
 
 
+class _End(NamedTuple):
+    """A place where a block may end."""
+
+    start: int
+    end: int
+    kind: str | None  # a fence `alone` on its line, one `behind` code, or one `labelled`, which opens another block
+
+
 def blocks(text: str) -> list[Block]:
     """The fenced blocks in order. The last may lack its closing fence."""
     found, start = [], 0
-    while opening := _OPENING.search(text, start):
-        before = opening["before"]
-        margin = len(before) if _LIST_ITEM.fullmatch(before) else 0
-        if before.strip() and not margin and opening["rest"].strip():  # words about a fence
-            start = opening.end()
+    ends = functools.cache(functools.partial(_ends, text))
+    while line := _LINE.search(text, start):
+        start = line.end()
+        opening = _opening(line[0])
+        if opening is None:
             continue
-        code, start = _enclosed(text, opening.end(), opening["fence"], margin)
+        before, rest = line[0][: opening.start()], line[0][opening.end() :]
+        margin = len(before) if _LIST_ITEM.fullmatch(before) else 0
+        if before.strip() and not margin and rest.strip():  # words about a fence
+            continue
+        code, start = _enclosed(text, start, ends(opening["fence"]), margin)
         found.append(Block(opening["language"].lower(), code))
     return found
 
 
-def _enclosed(text: str, start: int, fence: str, margin: int) -> tuple[str, int]:
+def _opening(line: str) -> re.Match[str] | None:
+    """The fence that opens a block, behind which stands no backtick."""
+    last = line.rfind("`")
+    return _OPENING.search(line, len(line[: last + 1].rstrip("`")))
+
+
+def _ends(text: str, fence: str) -> list[_End]:
+    """Where blocks that this fence opens may end, in order."""
+    sign = re.escape(fence[0])
+    mark = rf"{sign}{{{len(fence)},}}"
+    ending = re.compile(
+        rf"^[ \t]*(?P<alone>{mark})(?![\w{sign}])|^[ \t]*(?P<labelled>{mark})(?=\w)"
+        rf"|(?<=[^\s#{sign}])(?P<behind>{mark})[ \t]*$",
+        re.MULTILINE,
+    )
+    return [_End(*found.span(), found.lastgroup) for found in ending.finditer(text)]
+
+
+def _enclosed(text: str, start: int, ends: Sequence[_End], margin: int) -> tuple[str, int]:
     """The code from `start` to where the block ends, and where to look for the next one."""
-    mark = rf"{re.escape(fence[0])}{{{len(fence)},}}"
-    alone = list(re.compile(rf"^[ \t]*{mark}(?![\w{re.escape(fence[0])}])", re.MULTILINE).finditer(text, start))
-    behind_code = re.compile(rf"(?<=[^\s#]){mark}[ \t]*$", re.MULTILINE).finditer(text, start)
-    for closing in [*alone[:_MOST_CLOSINGS], *([] if alone else behind_code)]:
-        code = _outdent(text[start : closing.start()], margin)
+    first = bisect.bisect_left(ends, start, key=lambda end: end.start)
+    near = ends[first : first + _MOST_ENDS]
+    alone = [end for end in near if end.kind == "alone"]
+    for closing in alone or [end for end in near if end.kind == "behind"]:
+        code = _outdent(text[start : closing.start], margin)
         if syntax_error(code) is None or syntax_error(f"if True:\n{code}") is None:  # the body of a function alone
-            return code, closing.end()
-    labelled = re.compile(rf"^[ \t]*{mark}\w", re.MULTILINE).search(text, start)
-    ends = [(c.start(), c.end()) for c in alone[:1]] + ([(labelled.start(), labelled.start())] if labelled else [])
-    end, after = min(ends, default=(len(text), len(text)))
-    return _outdent(text[start:end], margin), after
+            return code, closing.end
+    closing = next((end for end in near if end.kind != "behind"), _End(len(text), len(text), None))
+    return _outdent(text[start : closing.start], margin), closing.start if closing.kind == "labelled" else closing.end
 
 
 def _outdent(code: str, width: int) -> str:

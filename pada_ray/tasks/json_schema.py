@@ -9,7 +9,10 @@ from typing import Any
 import jsonschema
 from jsonschema.exceptions import best_match
 from jsonschema.validators import validator_for
-from referencing import Registry
+from jsonschema_specifications import REGISTRY as SPECIFICATIONS  # type: ignore[import-untyped]
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import specification_with
 
 _ENOUGH = 10  # objects that show which keys are always there; what fewer have in common may be chance
 _ARGUMENTS = ("arguments", "parameters")  # how the arguments of a call are called
@@ -47,7 +50,10 @@ def check_schema(schema: Any) -> None:
     if not isinstance(schema, dict):
         raise ValueError("a JSON Schema is an object")
     try:
-        validator_for(schema, jsonschema.Draft202012Validator).check_schema(schema)
+        kind = validator_for(schema, jsonschema.Draft202012Validator)
+        kind.check_schema(schema)
+        resource = specification_with(kind.META_SCHEMA["$schema"]).create_resource(schema)
+        _check_references(resource, SPECIFICATIONS.resolver_with_root(resource))
         problem(schema, None)
     except jsonschema.SchemaError as err:
         raise ValueError(f"{err.json_path}: {err.message}") from err
@@ -66,9 +72,22 @@ def problem(schema: Mapping[str, Any], value: Any) -> str | None:
 def outline(schema: Mapping[str, Any]) -> str:
     """The schema for a reader: a line `name(argument, argument?)` for each function where it is one of calls, else as
     JSON. `?` marks what may be absent."""
-    if "allOf" not in schema or not all("if" in part for part in schema["allOf"]):
+    parts = schema.get("allOf")
+    if not isinstance(parts, list) or not all(map(_is_function, parts)):
         return json.dumps(schema, ensure_ascii=False)
-    return "\n".join(_signature(part) for part in schema["allOf"])
+    return "\n".join(map(_signature, parts))
+
+
+def _check_references(resource: Resource[Any], resolver: Any) -> None:
+    """Raises ValueError if a reference leads nowhere. A validator sees only those that a value makes it follow."""
+    contents = resource.contents if isinstance(resource.contents, dict) else {}
+    for reference in (contents[key] for key in ("$ref", "$dynamicRef") if key in contents):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            raise ValueError(f"{reference!r} leads nowhere in this schema") from None
+    for inner in resource.subresources():
+        _check_references(inner, resolver.in_subresource(inner))
 
 
 def _kind(value: Any) -> str:
@@ -107,6 +126,14 @@ def _of_calls(arguments: str, functions: Mapping[str, Any]) -> dict[str, Any]:
             for name, schema in functions.items()
         ],
     }
+
+
+def _is_function(part: Any) -> bool:
+    """Whether a part of `allOf` says of one name which arguments it takes, as `_of_calls` writes it."""
+    match part:
+        case {"if": {"properties": {"name": {"const": str()}}}, "then": {"properties": {**arguments}}}:
+            return [type(schema) for schema in arguments.values()] == [dict]
+    return False
 
 
 def _signature(part: Mapping[str, Any]) -> str:

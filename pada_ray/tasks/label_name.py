@@ -11,11 +11,14 @@ from pada_ray.tasks.own_words import own_words
 
 _SEPARATOR = re.compile(r"[\s_-]+")
 _AROUND = " \t\r\n\"'`*.!“”‘’«»()[]{}<>_"  # what is written around a label
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*\w*[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*(?:\w+[ \t]*)?$", re.MULTILINE)
 _NOUN = r"(?:label|intent|category|class|classification|topic|tag|type|sentiment|answer|name|result|output)"
 _LEAD = re.compile(
     rf"\A[\W_]*(?:(?:the|final|predicted|correct|best)\s+)*{_NOUN}[\s*_\"'`]*(?::|=|\bis\b:?)", re.IGNORECASE
 )
+_STATED = re.compile(rf"\b{_NOUN}\b[^.;\n]{{0,40}}(?:\bis\b|\bbe\b|:|=)\s*\Z", re.IGNORECASE)
+_MOST_BEFORE = 60  # characters of these words
+_ENDS = re.compile(r"\s*(?:[.,;!\n]|\Z)")
 # What makes of a label in a sentence another thing than the reply's choice.
 _RULED_OUT = re.compile(
     r"\b(?:not|nor|neither|never|no|cannot|rather than|instead of|unlike|except|maybe|perhaps|might|could)\b"
@@ -77,17 +80,17 @@ class _Names:
         return self._exact.get(text.strip()) or self._loose.get(_key(text))
 
     def set_off(self, text: str) -> set[str | None]:
-        return {
-            self._loose[_key(found[0])]
-            for found in self._mention.finditer(text)
-            if _is_set_off(text[: found.start()], found[0], text[found.end() :])
-        }
+        mentions = (found[0] for found in self._mention.finditer(text) if _is_set_off(found))
+        # A pattern matches `İ` with `i`, and casefold makes something else of it.
+        return {self._loose.get(_key(mention)) for mention in mentions} - {None}
 
 
-def _is_set_off(before: str, label: str, after: str) -> bool:
-    marked = before[-1:] in tuple("\"'`*“‘«[(") and after[:1] in tuple("\"'`*”’»])")
-    stated = re.search(rf"\b{_NOUN}\b[^.;\n]{{0,40}}(?:\bis\b|\bbe\b|:|=)\s*\Z", before, re.IGNORECASE)
-    return marked or "_" in label or (stated is not None and re.match(r"\s*(?:[.,;!\n]|\Z)", after) is not None)
+def _is_set_off(found: re.Match[str]) -> bool:
+    text, start, end = found.string, found.start(), found.end()
+    before, after = text[max(0, start - _MOST_BEFORE) : start], text[end : end + 1]
+    if "_" in found[0] or (before[-1:] in tuple("\"'`*“‘«[(") and after in tuple("\"'`*”’»])")):
+        return True
+    return _ENDS.match(text, end) is not None and _STATED.search(before) is not None
 
 
 def _key(text: str) -> str:

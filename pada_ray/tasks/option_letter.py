@@ -8,7 +8,7 @@ from pada_ray.tasks.own_words import own_words
 
 _BARE = re.compile(r"\W*([A-Ja-j])\W*")
 _ONLY_LETTERS = re.compile(r"\W*(?:(?:either|both)\W+)?[A-Ja-j](?:\W+(?:(?:and|or)\W+)?[A-Ja-j])+\W*", re.IGNORECASE)
-_ECHO = re.compile(r"^\s*\(?A[.):].*\n\s*\(?B[.):]", re.MULTILINE)  # a repeated list of options
+_ECHO = re.compile(r"^[^\S\n]*\(?A[.):].*\n\s*\(?B[.):]", re.MULTILINE)  # a repeated list of options
 
 # "A whale" begins with an article and "I think" with a pronoun, but "A is right" and "A because" with the letter.
 _CAPITAL = r"(?:A(?!\s+(?!(?:is|are|because|since|as|for|and|or|but|not|rather)\b)[a-z])|[B-HJ]|I(?!\s+\w))(?![\w'’-])"
@@ -39,7 +39,7 @@ _STATED = [
         rf"\b(?:is|be)\b:?\s+{_MARKS}{_OPTION}({_CAPITAL})[\s*_\"')\]}}]{{0,9}}(?:[.!:]|\Z)",
         rf"\b({_CAPITAL})\)?\s+(?:is|seems)\s+(?:the\s+(?:only|most)|(?:the\s+)?(?:best|better|correct|right|answer)"
         r"|most\s+(?:likely|probably|accurate|appropriate|plausible|suitable))\b",
-        rf"[.!?:\n]\s*{_MARKS}({_CAPITAL})\W{{0,9}}\Z",
+        rf"[.!?:\n][^\S\n]*{_MARKS}({_CAPITAL})\W{{0,9}}\Z",
     )
 ]
 # These weaken a statement: the clause that it stands in is granted, or supposed; or it holds elsewhere only.
@@ -49,7 +49,8 @@ _GRANTED = re.compile(
     re.IGNORECASE,
 )
 _ELSEWHERE = re.compile(
-    r"[^\w,;.!?\n]*(?:\s+(?:too|as well))?(?:,?\s+but\b|\s+(?:only|about|that|when|where|if|unless|in|for|of|with)\b"
+    r"[^\w,;.!?\n]{0,9}(?:\s{1,9}(?:too|as well))?"
+    r"(?:,?\s{1,9}but\b|\s{1,9}(?:only|about|that|when|where|if|unless|in|for|of|with)\b"
     r"(?!\s+(?:this|the\s+(?:given|above|question|problem|passage|text))\b))",
     re.IGNORECASE,
 )

@@ -6,10 +6,12 @@ import re
 
 from pada_ray.llm.thoughts import final_part
 
-_NEXT_QUESTION = re.compile(r"(?<=\S)\s*\n\s*(?:Question|Q):")
+_NEXT_QUESTION = re.compile(r"\n[^\S\n]*(?:Question|Q):")
 
 
 def own_words(reply: str) -> str:
     """The reply without its thoughts, up to a line where the model runs on to another `Question:`.
     lm-evaluation-harness stops generation at the same word."""
-    return _NEXT_QUESTION.split(final_part(reply), maxsplit=1)[0]
+    reply = final_part(reply)
+    following = _NEXT_QUESTION.search(reply, len(reply) - len(reply.lstrip()))
+    return reply if following is None else reply[: following.start()].rstrip()

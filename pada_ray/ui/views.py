@@ -38,7 +38,6 @@ class StageView(Record):
 class SampleView(Record):
     """A new sample, or a draft of one, with what quality control said."""
 
-    id: str
     question: str
     reply: str
     rating: float | None
@@ -61,7 +60,6 @@ class RunView(Record):
     method: str
     error: str | None
     warnings: list[str]
-    best: str | None
     models: list[ModelView]
     stages: list[StageView]
     patterns: list[PatternRow]
@@ -81,7 +79,6 @@ class RunLine(Record):
     status: str
     stage: str
     models: list[ModelView]
-    calls: int
     tokens: int
 
 
@@ -99,9 +96,8 @@ def run_view(folder: Folder, status: Status) -> RunView:
         state = read_state(folder)
         now = status(folder.url, config, state)
     latest = max((i for i in range(1, config.iterations + 2) if folder.exists(run_files.accepted(i))), default=0)
-    accepted = _candidates(folder, run_files.accepted(latest))
-    rejected = _candidates(folder, run_files.rejected(latest))
-    prices = [u.usd for u in state.usage]
+    accepted, rejected = (_candidates(folder, f(latest)) for f in (run_files.accepted, run_files.rejected))
+    prices = [u.usd for u in state.usage if not u.shared]
     return RunView(
         name=state.name,
         status=now,
@@ -109,7 +105,6 @@ def run_view(folder: Folder, status: Status) -> RunView:
         method=config.method,
         error=state.error,
         warnings=list(state.warnings.values()),
-        best=state.best,
         models=_models(state),
         stages=_stages(state, under_way=now == "running"),
         patterns=[row for i in range(config.iterations + 1, 0, -1) for row in pattern_rows(read_findings(folder, i))],
@@ -131,7 +126,7 @@ def sweep_view(folder: Folder, status: Status) -> SweepView:
 
 
 def _line(run: Folder, name: str, status: Status) -> RunLine:
-    nothing = RunLine(name=name, status="not begun", stage="", models=[], calls=0, tokens=0)
+    nothing = RunLine(name=name, status="not begun", stage="", models=[], tokens=0)
     try:
         if not run.exists(run_files.CONFIG) or not has_begun(run):
             return nothing
@@ -143,7 +138,6 @@ def _line(run: Folder, name: str, status: Status) -> RunLine:
         status=status(run.url, config, state),
         stage=state.stage,
         models=_models(state),
-        calls=sum(u.calls for u in state.usage),
         tokens=sum(u.prompt_tokens + u.completion_tokens for u in state.usage),
     )
 
@@ -164,13 +158,13 @@ def _stages(state: RunState, *, under_way: bool) -> list[StageView]:
     return [*done, *now]
 
 
-def _candidates(folder: Folder, file: str) -> Sequence[Candidate]:
+def _candidates(folder: Folder, path: str) -> Sequence[Candidate]:
+    file = run_files.in_force(folder, path)
     return folder.read_records(file, Candidate) if folder.exists(file) else []
 
 
 def _sample(c: Candidate) -> SampleView:
     return SampleView(
-        id=c.id,
         question=visible("\n".join(m.content for m in c.messages[:-1])),
         reply=visible(c.messages[-1].content if c.messages else ""),
         rating=c.ratings.overall if c.ratings else None,

@@ -1,12 +1,18 @@
 """What a user may get wrong: a name, what is given, and the words that the one line must contain.
 
 `CONFIGS` are lines under a config that is right otherwise. `FILES` are whole configs. `DATA` is what train.jsonl holds.
+`OWN_FILES` are files of one's own, with other keys and their content. `SCHEMAS` are what data.schema holds.
 `OVERRIDES` are values of `--set`. `NODES` are the keys of paths that get what is no file.
 """
 
 from __future__ import annotations
 
+import datetime
+import io
 import json
+
+import pyarrow
+import pyarrow.parquet
 
 CONFIG = """\
 name: bad
@@ -152,6 +158,58 @@ DATA: list[tuple[str, bytes, str]] = [
     ("a wrong answer", _line(answer="5").encode(), "train.jsonl:1: the reference reply does not satisfy `answer`"),
     ("a question of val", _line(id="t").encode(), "val.jsonl:1: the same question is at "),
 ]  # fmt: skip
+
+CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": None}]
+
+
+def _rows(row: object) -> bytes:
+    return f"{json.dumps(row)}\n".encode() * 20
+
+
+def _calls(**made: object) -> bytes:
+    return _rows({"messages": [CHAT[0], CHAT[1] | made]})
+
+
+def _table(**columns: object) -> bytes:
+    """A Parquet file with one value of each column in each of 20 rows."""
+    written = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({name: [value] * 20 for name, value in columns.items()}), written)
+    return written.getvalue()
+
+
+DAY, TEXT = datetime.date(2024, 1, 2), ", question: text, answer: label"
+OWN_FILES: list[tuple[str, str, bytes, str]] = [
+    ("calls as a text", "x.jsonl", _calls(tool_calls='[{"name": "f", "arguments": {}}]'), "x.jsonl:1: `tool_calls`"),
+    ("calls that are a number", "x.jsonl", _calls(tool_calls=7), "x.jsonl:1: `tool_calls`"),
+    ("calls that are texts", "x.jsonl", _calls(tool_calls=["f()"]), "x.jsonl:1: a function call is"),
+    ("calls of a text", "x.jsonl", _calls(tool_calls=[{"function": "f"}]), "x.jsonl:1: a function call is"),
+    ("a call that is a text", "x.jsonl", _calls(function_call="f(1)"), "x.jsonl:1: a function call is"),
+    ("a call that is a list", "x.jsonl", _calls(function_call=["f"]), "x.jsonl:1: a function call is"),
+    ("arguments that are NaN", "x.jsonl", _calls(function_call={"name": "f", "arguments": {"x": float("nan")}}),
+     "x.jsonl:1: "),
+    ("rows without columns", "x.jsonl", _rows({}), "x.jsonl: no columns in it"),
+    ("an array of such rows", "x.json", b"[{}, {}]", "x.json: no columns in it"),
+    ("such rows with named columns", f"x.jsonl{TEXT}", _rows({}), "x.jsonl: no columns in it"),
+    ("a cell too many", "x.csv", b"text,label\nhello, world,pos\nfine,neg\n", "x.csv: rows have more cells"),
+    ("a column of dates", f"x.parquet{TEXT}", _table(text=DAY, label="a"), "x.parquet: row 1: `text` "),
+    ("dates in a text", 'x.parquet, question: "{text} on {day}", answer: label', _table(text="a", day=DAY, label="b"),
+     "x.parquet: row 1: `day` "),
+    ("answers that are dates", f"x.parquet{TEXT}", _table(text="a", label=DAY), "x.parquet: row 1: `label` "),
+    ("answers that are bytes", f"x.parquet{TEXT}", _table(text="a", label=b"b"), "x.parquet: row 1: `label` "),
+    ("answers of NaN", f"x.parquet{TEXT}", _table(text="a", label=float("nan")), "x.parquet: row 1: `label` is empty"),
+    ("answers of inf", f"x.parquet{TEXT}", _table(text="a", label=float("inf")), "x.parquet: row 1: `label` "),
+    ("NaN in an answer", f"x.jsonl{TEXT}", _rows({"text": "a", "label": [float("nan")]}), "x.jsonl:1: `label` "),
+    ("dates in an answer", f"x.parquet{TEXT}", _table(text="a", label={"day": DAY}), "x.parquet: row 1: `label` "),
+    ("dates in a layout", "x.parquet", _table(text="a", label={"day": DAY}), "x.parquet: row 1: "),
+    ("dates in tools", "x.parquet", _table(messages=[CHAT[0], {"role": "assistant", "content": "b"}], tools=[DAY]),
+     "x.parquet: row 1: "),
+]  # fmt: skip
+
+SCHEMAS: list[tuple[str, str, str]] = [
+    ("a remote reference", '{"$ref": "https://example.com/x"}', "https://example.com/x"),
+    ("one below", '{"properties": {"a": {"$ref": "https://example.com/x"}}}', "https://example.com/x"),
+    ("one that leads nowhere", '{"items": {"$ref": "#/$defs/none"}}', "#/$defs/none"),
+]
 
 OVERRIDES: list[tuple[str, str, str]] = [
     ("no value", "seed", "--set seed: write it as key.path=value"),

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 import typer
 import yaml
-from bad_input_cases import CONFIG, CONFIGS, DATA, FILES, NODES, OVERRIDES, RIGHT
+from bad_input_cases import CONFIG, CONFIGS, DATA, FILES, NODES, OVERRIDES, OWN_FILES, RIGHT, SCHEMAS
 from pydantic import BaseModel
 
 from jobs.command import command
@@ -90,6 +90,24 @@ def test_a_data_file(tmp_path, told, data, words):
     (tmp_path / "val.jsonl").write_text(RIGHT)
     (tmp_path / "c.yaml").write_text(CONFIG.replace("demo: {}, regime: 20", "train: train.jsonl, val: val.jsonl"))
     assert words in told()
+
+
+@pytest.mark.parametrize(("file", "data", "words"), [c[1:] for c in OWN_FILES], ids=ids(OWN_FILES))
+def test_a_file_of_ones_own(tmp_path, told, file, data, words):
+    (tmp_path / file.partition(",")[0]).write_bytes(data)
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("demo: {}, regime: 20", f"file: {file}"))
+    assert words in told()
+
+
+@pytest.mark.parametrize(("schema", "words"), [c[1:] for c in SCHEMAS], ids=ids(SCHEMAS))
+def test_a_schema(tmp_path, told, schema, words):
+    (tmp_path / "s.json").write_text(schema)
+    (tmp_path / "train.jsonl").write_text(RIGHT)
+    (tmp_path / "val.jsonl").write_text(RIGHT)
+    files = "train: train.jsonl, val: val.jsonl, task: json, schema: s.json"
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("demo: {}, regime: 20", files))
+    said = told()
+    assert "s.json: neither a JSON Schema nor a list of tools: " in said and words in said
 
 
 @pytest.mark.parametrize(("override", "words"), [c[1:] for c in OVERRIDES], ids=ids(OVERRIDES))

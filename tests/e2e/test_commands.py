@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import PADA, ROOT, pada
+from conftest import PADA, ROOT, pada, read_state
 
 DEMO = str(ROOT / "configs/demo.yaml")
 OFFLINE = {"base_url": "offline", "model": "a"}
@@ -131,9 +131,11 @@ def test_a_task_of_ones_own_is_found_in_the_folder_that_one_is_in(tmp_path):
         asked, replied = {"role": "user", "content": f"A. {split} B. no"}, {"role": "assistant", "content": "A"}
         (tmp_path / f"{split}.jsonl").write_text(json.dumps({"id": split, "messages": [asked, replied], "answer": "A"}))
     data = {"train": "train.jsonl", "val": "val.jsonl", "task": "shout:Shout"}
-    config = {"data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
+    config = {"data": data, "student": {"model": "demo"}, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
     assert pada("plan", "own.yaml", cwd=tmp_path).stdout.startswith("1 run: ")
+    pada("run", "own.yaml", "--set", "method=vanilla", "--set", "fine_tune.epochs=1", cwd=tmp_path)
+    assert read_state(tmp_path / "runs/pada").status == "done"
 
 
 def test_jobs_run_as_modules(tmp_path):

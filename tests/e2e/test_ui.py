@@ -15,6 +15,7 @@ import pytest
 from conftest import CHROMIUM, PADA, ROOT, environment
 
 from pada_ray.runs.state import FILE as STATE
+from pada_ray.runs.state import read_state, write_state
 from pada_ray.storage import Folder
 
 sys.path.append(str(ROOT / "tests/unit"))  # where runs are written by hand
@@ -93,6 +94,23 @@ def test_a_run_is_drawn_again_as_it_goes_on(browser, ui, tmp_path):
     expect(page.get_by_role("alert")).to_contain_text("damaged", timeout=15_000)
 
 
+def test_what_holds_no_more_is_shown_no_more(browser, ui, tmp_path):
+    run = a_run(tmp_path, status="failed")
+    state = read_state(run)
+    state.error, state.warnings = "It broke", {"iteration-1: no_gain": "No gain."}
+    state.finished["base: evaluation"].seconds = 4500
+    write_state(run, state)
+    page = ui(tmp_path).open(browser)
+    expect = playwright.expect
+    expect(page.locator("#error")).to_contain_text("It broke")
+    expect(page.locator("#warnings li")).to_have_text(["No gain."])
+    expect(page.locator("#stages")).to_contain_text("1:15:00")
+    expect(page.locator("#stages")).to_contain_text("1:00")
+    a_run(tmp_path)
+    expect(page.locator("#error")).to_have_count(0, timeout=15_000)
+    expect(page.locator("#warnings")).to_have_count(0)
+
+
 def test_a_sweep_leads_to_its_runs(browser, ui, tmp_path):
     sweep = Folder(str(tmp_path))
     write_sweep(sweep, {name: {"method": name} for name in ("pada", "blind")})
@@ -153,6 +171,10 @@ def saved(page: Any) -> None:
     playwright.expect(page.locator("#saved")).to_contain_text("saved in", timeout=15_000)
 
 
+def asks_before_it_is_left(page: Any) -> bool:
+    return not page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))")
+
+
 def test_samples_are_reviewed_by_keyboard_alone(browser, ui, waiting):
     before = entries_of(waiting)
     served = ui(Path(waiting.url))
@@ -210,6 +232,45 @@ def test_what_does_not_hold_is_told_and_led_to(browser, ui, tmp_path):
     assert "strategy_name: Rates that change" in folder.read_text(STRATEGIES)
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"status": 404, "json": {"problem": "No space left on device"}},
+        {"status": 400, "json": {"problem": "no"}},
+        {"status": 500, "body": "<html>"},
+    ],
+    ids=lambda refusal: refusal["status"],
+)
+def test_what_is_refused_is_sent_again(browser, ui, waiting, refusal):
+    page = ui(Path(waiting.url)).open_review(browser)
+    page.route("**/review.json*", lambda route: route.fulfill(**refusal))
+    page.keyboard.press("d")
+    playwright.expect(page.locator("#saved")).to_contain_text("the page tries again", timeout=15_000)
+    assert asks_before_it_is_left(page)
+    for key in ("j", "d"):
+        page.keyboard.press(key)
+    page.unroute("**/review.json*")
+    saved(page)
+    assert [e["decision"] for e in entries_of(waiting)[:2]] == ["drop", "drop"]
+    assert not asks_before_it_is_left(page)
+
+
+def test_text_is_saved_while_it_is_written(browser, ui, waiting):
+    page = ui(Path(waiting.url)).open_review(browser)
+    for key in ("e", "Control+a"):
+        page.keyboard.press(key)
+    page.keyboard.type("Ida finds 8 nuts, then 6. How many are these?")
+    assert asks_before_it_is_left(page)
+    saved(page)
+    playwright.expect(page.get_by_label("1: user")).to_be_focused()
+    assert entries_of(waiting)[0]["messages"][0]["content"] == "Ida finds 8 nuts, then 6. How many are these?"
+    page.keyboard.type(" All in all?")
+    for key in ("Escape", "j"):
+        page.keyboard.press(key)
+    saved(page)
+    assert entries_of(waiting)[0]["messages"][0]["content"].endswith("these? All in all?")
+
+
 def test_an_edit_in_an_editor_meanwhile_is_kept(browser, ui, waiting):
     page = ui(Path(waiting.url)).open_review(browser)
     edited = waiting.read_text(SAMPLES).replace("nuts", "figs")
@@ -217,6 +278,8 @@ def test_an_edit_in_an_editor_meanwhile_is_kept(browser, ui, waiting):
     page.keyboard.press("d")
     playwright.expect(page.get_by_role("alert")).to_contain_text("edited elsewhere", timeout=15_000)
     assert waiting.read_text(SAMPLES) == edited
+    playwright.expect(page.locator(".row").first).to_have_attribute("data-decision", "drop")  # to copy it from
+    assert asks_before_it_is_left(page)
 
 
 def test_a_hostile_sample_is_text_alone(browser, ui, waiting):

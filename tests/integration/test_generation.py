@@ -65,7 +65,7 @@ def cast_of(run, teacher, judge=None, **changes) -> Iterator[Cast]:
 def begin(run, cast, kind=Screen, quota=24, budget=3.0):
     """The augmentation, under way in the run's actor for computation. Half of the quota is written along a strategy,
     half from training errors, three samples a call."""
-    samples = run_files.read_samples(run)
+    samples = run_files.read_samples(run, None)
     train = samples["train"]
     errors = [Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in train[:4]]
     job = AugmentationJob(

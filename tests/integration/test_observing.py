@@ -75,7 +75,7 @@ def cast(folder, names):
             dict.fromkeys(("teacher", "judge"), teacher.url),
         )
         wait_for(cast.start())
-        samples = run_files.read_samples(folder)
+        samples = run_files.read_samples(folder, None)
         seeds = [Seed(sample=s, wrong_reply="1 + 1 = 3. Answer: 3") for s in samples["train"]]
         job = AugmentationJob(
             run=folder.url,

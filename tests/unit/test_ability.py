@@ -8,14 +8,17 @@ import json
 import pytest
 from builders import small_config
 from rich.console import Console
+from test_tasks import sample as sample_of
 from test_verification import BRIEF, TRAIN
 
 from jobs.local.ability import tell_abilities
 from pada_ray.agents.ability import Abilities
+from pada_ray.agents.brief import Brief
 from pada_ray.agents.nearest import Finder
 from pada_ray.agents.planted import planted
 from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import ChatReply, ChatRequest
+from pada_ray.tasks import get_task
 
 
 class Llm:
@@ -147,6 +150,35 @@ def test_planted_samples_are_right_or_have_the_reply_of_the_most_similar_other()
                 assert candidate.sample.reference == attempt.seed.sample.reference
     one_label = [s for s in TRAIN if s.reference == "top_up"]
     assert asyncio.run(planted(one_label[:2], one_label[2:], BRIEF, Finder("tfidf", 0).nearest, wrong=True))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("task", "right", "as_right", "wrong"),
+    [
+        ("math", "8 apples: 8", "It comes to 8", "9"),
+        ("multiple_choice", "(B)", "B", "A"),
+        ("json", '{"a": 1, "b": [2]}', '{"b": [2.0], "a": 1}', '{"a": 1, "b": [3]}'),
+        ("extractive_qa", "The dog.", "the dog", "the cat"),
+        ("label", "Intent: top_up", "top_up", "card_arrival"),
+        ("exact", "top up", "top  up", "top"),
+        ("judged", "Of course.", "Of course.", "Surely."),  # nothing but the words tells these apart
+        ("code", "def f(): return 1", "def f(): return 1", "def f(): return 2"),
+    ],
+)
+def test_the_same_reply_in_another_form_is_not_wrong(task, right, as_right, wrong):
+    known, *others = (
+        sample_of(
+            task, f"Question {i}", reply, get_task(task).answer_of(sample_of(task, "", reply).messages) or "tests"
+        )
+        for i, reply in enumerate((right, as_right, wrong))
+    )
+
+    async def in_order(queries, texts, k):
+        return [list(range(k)) for _ in queries]
+
+    for there, expected in ((others, [wrong]), (others[:1], [])):
+        _, candidates = asyncio.run(planted([known], there, Brief(), in_order, wrong=True))
+        assert [c.messages[-1].content for c in candidates] == expected
 
 
 def test_too_few_samples_are_refused():

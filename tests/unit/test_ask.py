@@ -95,6 +95,51 @@ def test_a_refused_prompt_loses_only_what_was_not_read():
     assert ask_scores(ScriptedLlm(scores("pair-1"), refuse)) == {"pair-1": 7}
 
 
+def refusing(*refused):
+    """Answers what names none of `refused`."""
+
+    def reply(request):
+        asked = request.reply_schema["required"]
+        if set(refused) & set(asked):
+            raise UnreadableReply("test: content_filter")
+        return ChatReply(text=json.dumps(scores(*asked)), cut_off=False)
+
+    return ScriptedLlm(reply)
+
+
+@pytest.mark.parametrize("refused", [[1], [4], [10], [3, 4], [1, 10], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]])
+@pytest.mark.parametrize("max_reasks", [0, 2])
+def test_what_makes_a_prompt_refused_costs_nothing_else(refused, max_reasks):
+    llm = refusing(*(f"pair-{i}" for i in refused))
+    kept = [f"pair-{i}" for i in range(1, 11) if i not in refused]
+    assert list(ask_scores(llm, 10, max_reasks)) == kept
+    assert len(llm.requests) == len(set(prompts(llm))) < 20
+
+
+def test_a_half_of_a_refused_prompt_is_asked_for_like_any_other_prompt():
+    def refuse(request):
+        raise UnreadableReply("test: too long")
+
+    llm = ScriptedLlm(refuse, scores("pair-1"), "no", scores("pair-2"), scores("pair-3", "pair-4"))
+    assert list(ask_scores(llm, 4)) == ["pair-1", "pair-2", "pair-3", "pair-4"]
+    asked = [list(r.reply_schema["properties"]) for r in llm.requests]
+    assert asked[1:] == [["pair-1", "pair-2"], ["pair-2"], ["pair-2"], ["pair-3", "pair-4"]]
+    assert rooms(llm)[1] == rooms(llm)[0] // 2
+    assert prompts(llm)[1] == "Score pair-1, pair-2."
+
+
+def test_a_check_holds_an_entry_against_those_of_the_other_half():
+    def check(entry, others):
+        if entry.score in [other.score for other in others]:
+            raise ValueError("Its score is taken.")
+
+    def refuse(request):
+        raise UnreadableReply("test: too long")
+
+    llm = ScriptedLlm(refuse, scores("pair-1"), scores("pair-2"), scores("pair-2", score=3))
+    assert ask_scores(llm, check=check) == {"pair-1": 7, "pair-2": 3}
+
+
 def test_a_whole_reply_is_asked_for_again_with_the_readers_error():
     llm = ScriptedLlm("no", {"name": 1}, {"score": 5})
     reply = asyncio.run(ask(llm, "Which?", Score, purpose="test", max_reasks=2))

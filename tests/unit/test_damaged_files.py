@@ -33,6 +33,7 @@ from pada_ray.runs.checksums import StoredFile
 from pada_ray.runs.event_log import read_events
 from pada_ray.runs.rewind import rewind
 from pada_ray.runs.run_folder import RunFolder, check_adapter, check_run
+from pada_ray.runs.stages import StageKeeper
 from pada_ray.runs.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
 from pada_ray.student.checkpoints import OwnCheckpoints
@@ -64,6 +65,7 @@ MADE = {
     "iteration-1/accepted.jsonl": "iteration-1: data generation",
     "iteration-1/rejected.jsonl": "iteration-1: data generation",
     "iteration-1/quotas.yaml": "iteration-1: data generation",
+    "iteration-1/training_set.jsonl": "iteration-1: fine-tuning",
     "iteration-1/predictions.jsonl": "iteration-1: evaluation",
     "iteration-2/analyses.jsonl": "iteration-2: error analysis",
 }
@@ -97,6 +99,32 @@ class Workers(StubWorkers):
 
     def fails(self, sample, position, model):
         return position % 2 == 0
+
+
+class OtherWorkers(Workers):
+    """Who do all differently, as LLMs would that are asked again, and read the training set as a worker does."""
+
+    def __init__(self, run):
+        super().__init__(run)
+        self.error_pattern += " Again."
+
+    async def error_analysis(self, failures):
+        return [a.model_copy(update={"error_cause": "d"}) for a in await super().error_analysis(failures)]
+
+    async def cluster(self, analyses):
+        return [1 - label for label in await super().cluster(analyses)]
+
+    async def strategy_drafting(self, patterns):
+        drafted = await super().strategy_drafting(patterns)
+        return [s.model_copy(update={"generation_approach": "Write of ships."}) for s in drafted]
+
+    async def write(self, batch):
+        written = await super().write(batch)
+        return [c.model_copy(update={"sample": c.sample.model_copy(update={"meta": {"of": "ships"}})}) for c in written]
+
+    async def fine_tune(self, job):
+        RunFolder(job.run).read_records(job.training_set, Sample)
+        return await super().fine_tune(job)
 
 
 def go_on(run, workers=None):
@@ -150,9 +178,14 @@ def nothing_goes_on(monkeypatch):
     monkeypatch.setattr(runner, "offline_teachers", went_on)
 
 
+def stages_of(run):
+    """The stage that wrote each file, by the run's state."""
+    return {path: file.stage for path, file in read_state(Folder(str(run))).files.items()}
+
+
 def test_every_file_of_a_run_has_a_checksum(finished):
-    files = read_state(Folder(str(finished))).files
-    assert MADE.items() <= {path: file.stage for path, file in files.items()}.items()
+    files = stages_of(finished)
+    assert MADE.items() <= files.items()
     without = {str(p.relative_to(finished)) for p in finished.rglob("*") if p.is_file()} - files.keys()
     assert without == {FILE, "config.yaml", "events.jsonl"}  # which have their own
 
@@ -254,6 +287,46 @@ def test_what_is_done_again_ends_as_it_was(run, stage):
     check_run(str(run))
 
 
+LATER = list(dict.fromkeys(stage for stage in MADE.values() if stage.startswith("iteration-1: ")))
+KILLED = [(later, earlier) for i, later in enumerate(LATER) for earlier in LATER[:i]]
+
+
+def killed_in(stage, run, monkeypatch):
+    """A run that is killed when `stage` has written all and is not marked as finished."""
+    record = StageKeeper._record
+
+    def dies(keeper, name, output):
+        if name == stage:
+            raise RuntimeError("killed")
+        record(keeper, name, output)
+
+    config = check_config(RAW, "test")
+    lay_out(config, read_data(config), Folder(str(run)))
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
+        patched.setattr(StageKeeper, "_record", dies)
+        go_on(run)
+
+
+@pytest.mark.parametrize(("stage", "back_to"), KILLED)
+def test_what_a_killed_stage_has_left_is_no_other_stages(tmp_path, stage, back_to, monkeypatch):
+    killed_in(stage, tmp_path, monkeypatch)
+    rewind(Folder(str(tmp_path)), back_to)
+    assert go_on(tmp_path, OtherWorkers(tmp_path)).status == "done"
+    check_run(str(tmp_path))
+    assert MADE.items() <= stages_of(tmp_path).items()
+
+
+def test_the_training_set_of_another_course_is_gone_and_what_a_person_made_stays(tmp_path, monkeypatch):
+    killed_in("iteration-1: fine-tuning", tmp_path, monkeypatch)
+    for mine in ("review/iteration-1/strategies.yaml", "iteration-1/notes.txt"):
+        Folder(str(tmp_path)).write_text(mine, "mine")
+    rewind(Folder(str(tmp_path)), "iteration-1: data generation")
+    assert not (tmp_path / run_files.training_set(1)).exists()
+    assert (tmp_path / run_files.training_set(0)).exists()
+    assert (tmp_path / "review/iteration-1/strategies.yaml").read_text() == "mine"
+    assert (tmp_path / "iteration-1/notes.txt").read_text() == "mine"
+
+
 def test_only_its_grading_needs_the_base_models_evaluation(run):
     assert rewind(Folder(str(run)), "base: evaluation") == ["base: evaluation"]
 
@@ -273,21 +346,46 @@ def test_a_stage_that_the_run_has_not_finished(run):
         rewind(Folder(str(run)), "evaluation")
 
 
-def test_a_run_of_0_1_has_no_checksums_and_is_read_as_before(run, capsys):
-    state = read_state(Folder(str(run)))
-    old = state.model_dump(exclude={"files", "checksum"})
+def as_0_1_left_it(run):
+    """Takes all checksums away."""
+    old = read_state(Folder(str(run))).model_dump(exclude={"files", "checksum"})
     (run / FILE).write_text(json.dumps(old))
     config = run / "config.yaml"
     config.write_text(config.read_text().partition("\n")[2])
     events = [e.model_dump_json(exclude={"checksum"}) + "\n" for e in read_events(Folder(str(run)))]
     (run / "events.jsonl").write_text("".join(events))
+
+
+def test_a_run_of_0_1_has_no_checksums_and_is_read_as_before(run, capsys):
+    state = read_state(Folder(str(run)))
+    as_0_1_left_it(run)
     check_run(str(run))
     show(str(run))
     assert go_on(run).status == "done"
-    assert read_state(Folder(str(run))).files == {
-        path: file.model_copy(update={"stage": read_state(Folder(str(run))).files[path].stage})
-        for path, file in state.files.items()
-    }
+    assert read_state(Folder(str(run))).files == state.files
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+@pytest.mark.parametrize("stage", LATER)
+def test_a_run_of_0_1_is_done_again_from_any_stage(run, stage, resumed):
+    as_0_1_left_it(run)
+    if resumed:
+        go_on(run)
+    undone = rewind(Folder(str(run)), stage)
+    for file, made_by in MADE.items():
+        assert (run / file).exists() is (made_by not in undone)
+    assert go_on(run, OtherWorkers(run)).status == "done"
+    check_run(str(run))
+    assert MADE.items() <= stages_of(run).items()
+
+
+@pytest.mark.parametrize("stage", LATER)
+def test_a_run_of_0_1_that_was_killed_goes_on(tmp_path, stage, monkeypatch):
+    killed_in(stage, tmp_path, monkeypatch)
+    as_0_1_left_it(tmp_path)
+    assert go_on(tmp_path, OtherWorkers(tmp_path)).status == "done"
+    check_run(str(tmp_path))
+    assert MADE.items() <= stages_of(tmp_path).items()
 
 
 @pytest.mark.parametrize("text", ["{oops\n", '{"sample_id": 3}\n', "\udcff"])

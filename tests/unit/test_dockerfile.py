@@ -83,6 +83,14 @@ def test_the_command_runs_as_no_root_and_gets_signals():
     assert yaml.safe_load(of("CMD")[0]) == ["--help"]
 
 
+def test_any_user_has_a_home_to_write_to():
+    """`docker run --user` may name one that the image does not know, whose home would be `/`."""
+    (home,) = [a.removeprefix("HOME=") for a in of("ENV") if a.startswith("HOME=")]
+    (made,) = [run for run in of("RUN") if "useradd" in run]
+    assert home == f"/home/{of('USER')[0]}"
+    assert f"chmod 1777 {home}" in made.split(" && ")
+
+
 def test_no_secret_is_built_in():
     assert not re.search(r"(key|token|secret|password)\s*=", (ROOT / "Dockerfile").read_text(), re.IGNORECASE)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builders import RAW, small_config
 
-from pada_ray.config import Config
+from pada_ray.config import Config, check_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -80,6 +81,20 @@ def test_the_config_reference_says_something_of_every_key():
     rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", (ROOT / "docs" / "config.md").read_text(), flags=re.MULTILINE)
     assert {name for name, _ in rows} >= set(Config.model_fields)
     assert [name for name, about in rows if not about.strip()] == []
+
+
+def test_the_papers_plain_setting_is_that_of_its_configs():
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    plain = yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    control = small_config(**plain).quality_control
+    for path in sorted((ROOT / "configs" / "paper").glob("*.yaml")):
+        own = check_config(RAW | {"quality_control": yaml.safe_load(path.read_text())["quality_control"]}, path.name)
+        assert control == own.quality_control.model_copy(update={"canaries": 0}), path.name
+    # Each key that a row turns to the paper's way. Of new seeds, which one of them is about, the paper says nothing.
+    rows = re.findall(r"\| `(\w+)\.(\w+): (0|1|false|none|batch)`", page)
+    assert {(section, key) for section, key, _ in rows} - {("data_generation", "candidate_budget")} == {
+        (section, key) for section, keys in plain.items() for key in keys
+    }
 
 
 def test_the_site_has_every_page_of_the_docs():

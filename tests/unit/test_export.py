@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from report_runs import write_run
-from tiny_models import write_model
+from tiny_models import TEMPLATE, add_template, write_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from jobs.cli import app
 from pada_ray.config import StudentConfig
 from pada_ray.export import merged as merging
+from pada_ray.export.cards import data_card
 from pada_ray.export.chosen import chosen_model
 from pada_ray.export.merged import Unequal, compare, write_merged
-from pada_ray.export.synthetic_data import COLUMNS
+from pada_ray.export.synthetic_data import COLUMNS, synthetic_rows
 from pada_ray.records import Candidate, Message, Sample
 from pada_ray.runs import run_files
 from pada_ray.storage import Folder
+from pada_ray.tasks import Knowledge
 
 PROMPTS = [[Message(role="user", content=f"How many is {i} and 3?")] for i in range(8)]
 
@@ -63,6 +66,12 @@ def sample_of(candidate):
     return Sample(id=candidate.id, messages=messages, task="math", answer="1")
 
 
+def change_config(run, section, **keys):
+    config = run.read_yaml(run_files.CONFIG)
+    config[section] |= keys
+    run.write_yaml(run_files.CONFIG, config)
+
+
 def pada(*args):
     return CliRunner().invoke(app, list(map(str, args)))
 
@@ -81,8 +90,11 @@ def test_the_merged_model_says_what_the_adapter_said(student, tmp_path):
         assert not torch.allclose(merged(ids).logits, tuned(ids).logits, atol=1)
 
 
-def test_a_merged_model_that_differs_is_refused_and_not_left_behind(student, tmp_path, monkeypatch):
+@pytest.mark.parametrize("templates", [1, 2])
+def test_a_merged_model_that_differs_is_refused_and_not_left_behind(student, tmp_path, monkeypatch, templates):
     model, adapter = student
+    if templates == 2:
+        model = add_template(shutil.copytree(model, tmp_path / "model"), "tool_use", TEMPLATE)
     load = merging._as_written
 
     def damaged(*args):
@@ -146,6 +158,34 @@ def test_all_of_it(run, student, tmp_path):
     assert "FROM ./a-iteration-1-Q8_0.gguf" in (out / "Modelfile").read_text()
 
 
+def test_a_student_may_have_several_chat_templates(run, student, tmp_path):
+    pytest.importorskip("gguf", reason="the extra `gguf` is not installed")
+    model = add_template(shutil.copytree(student[0], tmp_path / "several"), "tool_use", TEMPLATE)
+    change_config(run, "student", model=str(model))
+    said = pada("export", run.url, "--to", tmp_path / "out", "--gguf", "F32")
+    assert said.exit_code == 0, said.output
+    assert not (tmp_path / "out" / "merged").exists()
+    assert set(AutoTokenizer.from_pretrained(tmp_path / "out" / "adapter").chat_template) == {"default", "tool_use"}
+
+
+@pytest.mark.parametrize("options", [[], ["--merged"], ["--gguf", "F32"]], ids=" ".join)
+def test_a_base_model_that_is_gone_is_one_line(run, tmp_path, options):
+    change_config(run, "student", model=str(tmp_path / "gone"))
+    said = pada("export", run.url, "--to", tmp_path / "out", *options)
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert "student.model: cannot load" in said.stderr and str(tmp_path / "gone") in said.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_ollama_ends_a_reply_where_the_run_does(run, tmp_path):
+    pytest.importorskip("gguf", reason="the extra `gguf` is not installed")
+    change_config(run, "evaluation", max_new_tokens=None)
+    run.write_text(run_files.KNOWLEDGE, Knowledge(reply_limit=11).model_dump_json())
+    assert pada("export", run.url, "--to", tmp_path / "out", "--ollama").exit_code == 0
+    lines = (tmp_path / "out" / "Modelfile").read_text().splitlines()
+    assert {'PARAMETER stop "<|im_end|>"', "PARAMETER repeat_penalty 1", "PARAMETER num_predict 11"} <= set(lines)
+
+
 def test_the_synthetic_data_have_their_origin(run, tmp_path):
     import pyarrow.parquet
 
@@ -176,10 +216,28 @@ def test_the_cards_tell_scores_sources_and_licences(run, tmp_path):
     assert "| 1 | cluster-0 | " in data
 
 
+@pytest.mark.parametrize(
+    ("control", "rated", "said"),
+    [
+        ({}, True, "Answers that can be computed or executed were checked; the others were only rated."),
+        ({"verify": "none"}, True, "Their answers were rated by another model and not checked."),
+        ({"judge": False}, False, "Answers that can be computed or executed were checked; the others were not."),
+        ({"judge": False, "verify": "none"}, False, "Their answers were neither rated nor checked."),
+        ({"enabled": False}, False, "Their answers were neither rated nor checked."),
+    ],
+)
+def test_the_card_claims_no_check_that_was_not_made(run, control, rated, said):
+    change_config(run, "quality_control", **control)
+    accepted = run.read_records(run_files.accepted(1), Candidate)
+    if not rated:
+        run.write_records(run_files.accepted(1), [c.model_copy(update={"ratings": None}) for c in accepted])
+    chosen = chosen_model(run)
+    assert f"A language model wrote these samples. {said}\n" in data_card(chosen, synthetic_rows(chosen))
+
+
 def test_a_teacher_behind_an_endpoint_has_an_unknown_licence(run, tmp_path):
-    config = run.read_yaml(run_files.CONFIG)
-    config["llm"]["teacher"] |= {"base_url": "https://example.com/v1", "model": "strong"}
-    run.write_yaml(run_files.CONFIG, config)
+    teacher = run.read_yaml(run_files.CONFIG)["llm"]["teacher"]
+    change_config(run, "llm", teacher=teacher | {"base_url": "https://example.com/v1", "model": "strong"})
     assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
     assert "| teacher `strong`, which wrote the synthetic data | unknown |" in (tmp_path / "out/README.md").read_text()
 

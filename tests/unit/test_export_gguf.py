@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import CONFIGS, RULE_OF, TEMPLATE, write_model
+from tiny_models import CONFIGS, RULE_OF, TEMPLATE, add_template, write_model
 from transformers import AutoModelForCausalLM
 
 from pada_ray.config import StudentConfig
@@ -87,6 +87,14 @@ def test_transformers_reads_the_same_model_out_of_it(made):
     for source, most in ((whole, 1e-5), (file, 0.05)):
         found = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
         assert float((found(ids).logits - expected).norm() / expected.norm()) < most
+
+
+def test_every_chat_template_of_a_tokenizer_is_in_the_file(tmp_path):
+    folder = add_template(write_model("llama", tmp_path / "model"), "tool_use", "{{ tools }}")
+    write_gguf(folder, tmp_path / "file.gguf", "tiny", "F32", PROMPTS)
+    fields = gguf.GGUFReader(tmp_path / "file.gguf").fields
+    assert fields["tokenizer.chat_template"].contents() == TEMPLATE
+    assert fields["tokenizer.chat_template.tool_use"].contents() == "{{ tools }}"
 
 
 def test_another_architecture_is_refused(tmp_path):

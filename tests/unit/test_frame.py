@@ -38,6 +38,9 @@ def asked(*questions, system=()):
         ("Read this.\n\n", "\n\nBe brief."),
         ("Read this. ", " Be brief."),
         ("Frage：\n", ""),
+        ("", "\n"),
+        ("\n", ""),
+        ("\n\n", "\n \n"),
         ("", ""),
     ],
 )

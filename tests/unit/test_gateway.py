@@ -13,7 +13,7 @@ from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import BudgetReached, ConfigError, EndpointDown, EndpointError, UnreadableReply
 from pada_ray.llm import endpoint
-from pada_ray.llm.chat import ChatRequest, Payer
+from pada_ray.llm.chat import ChatReply, ChatRequest, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.records import Message
@@ -136,6 +136,48 @@ def test_a_budget_ends_one_run_and_no_other(tmp_path):
     assert usage[0].calls == 40 - len(reached)
     spent = usage[0].prompt_tokens + usage[0].completion_tokens
     assert 100 <= spent <= 200
+
+
+@pytest.mark.parametrize("at_once", [1, 4, None])
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("body", [{}, {"max_tokens": 700}, {"max_completion_tokens": 700}])
+def test_no_budget_is_overspent_by_a_model_that_thinks_up_to_its_limit(tmp_path, at_once, known, body):
+    """Its first reply tells that it does, while other calls have a budget for a short reply and wait for their turn."""
+    poor = Payer(run="runs/poor", budget=Budget(tokens=5000))
+
+    def behaviour(sent, n):
+        most = max(sent[name] for name in ("max_tokens", "max_completion_tokens") if name in sent)
+        return completion("<think>Hm.", "length", completion_tokens=most)
+
+    async def use(gateway):
+        short = [question(str(i)).model_copy(update={"max_tokens": 64}) for i in range(30)]
+        if known:
+            await gateway.chat(short[0], ONE, "teacher")
+        asked = [gateway.chat(request, poor, "teacher") for request in short[1:]]
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        return ends, await gateway.usage(poor.run)
+
+    endpoint = {"max_tokens": 900, "max_in_flight": at_once, "body": body}
+    _, (ends, (usage,)) = run(tmp_path, behaviour, use, **endpoint)
+    assert {type(end) for end in ends} == {BudgetReached, ChatReply}
+    assert usage.prompt_tokens + usage.completion_tokens <= 5000
+
+
+def test_who_waits_for_another_runs_reply_is_not_ended_by_that_runs_budget(tmp_path):
+    poor = Payer(run="runs/poor", budget=Budget(tokens=500))
+
+    async def use(gateway):
+        short = [question(text).model_copy(update={"max_tokens": 64}) for text in ("first", "second")]
+        first = asyncio.create_task(gateway.chat(short[0], OTHER, "teacher"))
+        await asyncio.sleep(0)
+        ends = await asyncio.gather(
+            *(gateway.chat(short[1], payer, "teacher") for payer in (poor, ONE, OTHER)), return_exceptions=True
+        )
+        await first
+        return ends
+
+    _, ends = run(tmp_path, lambda body, n: completion("<think>Hm.", "length"), use, max_tokens=900, max_in_flight=1)
+    assert [type(end) for end in ends] == [BudgetReached, ChatReply, ChatReply]
 
 
 def test_a_budget_outlives_the_gateway_and_can_be_raised(tmp_path):
@@ -296,6 +338,48 @@ def test_a_prompt_that_alone_is_refused_is_a_fact_about_one_call(tmp_path):
             await gateway.chat(question("more guns"), ONE, "judge")
 
     run(tmp_path, behaviour, use)
+
+
+@pytest.mark.parametrize("at_once", [1, 4, None])
+@pytest.mark.parametrize("refused", [["0"], ["4"], ["0", "1", "2", "3"], ["1", "2", "3", "4"]])
+@pytest.mark.parametrize("slow", [True, False])
+def test_whoever_answers_first_a_prompt_that_alone_is_refused_is_a_fact(tmp_path, at_once, refused, slow):
+    def behaviour(body, n):
+        if body["messages"][0]["content"] in refused:
+            return failure(400, "content_filter")
+        return Stream(0.2, "hello", finished()) if slow else completion()
+
+    async def use(gateway):
+        asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(5)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    _, ends = run(tmp_path, behaviour, use, max_in_flight=at_once)
+    for i, end in enumerate(ends):
+        assert type(end) is (UnreadableReply if str(i) in refused else ChatReply)
+
+
+def test_a_reply_that_another_run_pays_for_tells_as_much(tmp_path):
+    def behaviour(body, n):
+        return failure(400, "content_filter") if body["messages"][0]["content"] == "guns" else completion()
+
+    async def use(gateway):
+        asked = [("roses", OTHER), ("guns", ONE), ("guns", OTHER), ("roses", ONE)]
+        calls = [gateway.chat(question(text), payer, "teacher") for text, payer in asked]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    _, ends = run(tmp_path, behaviour, use, max_in_flight=1)
+    assert [type(end) for end in ends] == [ChatReply, UnreadableReply, UnreadableReply, ChatReply]
+
+
+def test_where_every_prompt_is_refused_the_run_ends_with_the_way_to_go_on(tmp_path):
+    async def use(gateway):
+        calls = [gateway.chat(question(str(i)), payer, "teacher") for i in range(9) for payer in (ONE, OTHER)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    _, ends = run(tmp_path, lambda body, n: failure(400, "maximum context length is 512 tokens"), use)
+    for i, end in enumerate(ends):
+        assert isinstance(end, EndpointError)
+        assert str(end).endswith(f"; fix it, then continue with `pada resume {(ONE, OTHER)[i % 2].run}`")
 
 
 def test_a_refused_key_is_named_by_its_variable_and_never_shown(tmp_path, monkeypatch):
@@ -481,6 +565,26 @@ def test_a_run_that_ends_waits_for_what_is_sent_and_sends_no_more(tmp_path):
     assert shared.text == "hello"
     assert (mine[0].calls, its[0].calls) == (2, 1)
     assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize("others", [1, 2, 5])
+def test_a_run_that_ends_stops_none_of_the_runs_that_wait_for_the_same_reply(tmp_path, others):
+    waiting = [Payer(run=f"runs/{i}") for i in range(others)]
+
+    async def use(gateway):
+        busy = asyncio.create_task(gateway.chat(question("busy"), OTHER, "teacher"))
+        await asyncio.sleep(0)
+        payers = [ONE, *waiting]
+        asked = [asyncio.create_task(gateway.chat(question("same"), payer, "teacher")) for payer in payers]
+        await asyncio.sleep(0.01)
+        await gateway.finish(ONE.run)
+        await busy
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    server, (mine, *theirs) = run(tmp_path, lambda body, n: completion(), use, max_in_flight=1)
+    assert isinstance(mine, EndpointError)
+    assert [getattr(reply, "text", reply) for reply in theirs] == ["hello"] * others
+    assert server.asked == ["busy", "same"]
 
 
 def test_calls_that_wait_and_are_made_again_are_told(tmp_path):

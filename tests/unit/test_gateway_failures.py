@@ -108,6 +108,7 @@ def test_the_key_is_never_shown(code):
         ({"retry-after": "-3"}, 0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),
+        ({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}, None),
     ],
 )
 def test_retry_after(headers, seconds):

@@ -142,12 +142,78 @@ def test_what_is_no_reply_is_a_failed_call(stream, kind, said):
     assert said in failed.message
 
 
-@pytest.mark.parametrize("streams", [True, False])
-def test_a_body_without_pieces_is_read_whole(streams):
+def test_a_body_without_pieces_is_read_whole():
     """Many a server ignores `stream`."""
     _, answer = complete(lambda body, n: completion("all at once"), streams=False)
     assert answer.reply.text == "all at once"
     assert not answer.estimated
+
+
+class HalfABody(Stream):
+    """The beginning of an answer that comes whole, before the connection is lost."""
+
+    def __init__(self, status=200):
+        super().__init__()
+        self.status = status
+
+    async def send(self, request):
+        headers = {"Content-Type": "application/json", "Content-Length": "500"}
+        response = web.StreamResponse(status=self.status, headers=headers)
+        await response.prepare(request)
+        await response.write(b'{"choices": [')
+        request.transport.close()
+        return response
+
+
+def no_gzip(status=200, content_type="application/json"):
+    headers = {"Content-Encoding": "gzip"}
+    return web.Response(body=b"no gzip", status=status, content_type=content_type, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HalfABody,
+        lambda: HalfABody(500),
+        no_gzip,
+        lambda: no_gzip(500),
+        lambda: no_gzip(content_type="text/event-stream"),
+        lambda: failure(500, headers={"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT"}),
+    ],
+)
+def test_whatever_befalls_an_answer_the_call_has_failed_and_may_be_made_again(answer):
+    _, failed = complete(lambda body, n: answer())
+    assert isinstance(failed, CallFailed)
+    assert failed.kind in (Kind.FAULT, Kind.UNREACHABLE)
+    assert failed.message
+
+
+@pytest.mark.parametrize("param", [["messages"], {"name": "messages"}, 7, True])
+def test_an_error_may_name_its_field_in_any_form(param):
+    _, failed = complete(lambda body, n: failure(400, "no such thing", param=param))
+    assert isinstance(failed, CallFailed)
+    assert (failed.kind, "no such thing" in failed.message) == (Kind.REQUEST, True)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "4," * 3000, "²"])
+def test_an_error_may_name_any_number_of_tokens(number):
+    _, failed = complete(lambda body, n: failure(400, f"max_tokens must be at most {number}"))
+    assert isinstance(failed, CallFailed)
+    assert failed.kind == Kind.REQUEST
+
+
+def test_who_stops_waiting_is_no_failed_call():
+    async def main():
+        async with StubEndpoint(lambda body, n: Stream("a", 5)) as server:
+            client = Endpoint(EndpointConfig(base_url="offline", model="m"), server.url, open_database(":memory:"))
+            call = asyncio.create_task(client.complete(question()))
+            await asyncio.sleep(0.2)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await client.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from jobs.cli import app
 from jobs.local.checks import check_student
 from pada_ray.config import load_config
+from pada_ray.data.first_config import run_name
 from pada_ray.data.splits import read_data
 
 TEAMS = ("billing", "delivery", "returns")
@@ -64,6 +65,53 @@ def test_labels_are_told_to_a_student_that_never_saw_them(here):
     assert question == "Reply with one of these alone: billing, delivery, returns.\n\n{question}"
 
 
+NO_TEXTS = [
+    *("yes", "Off", "null", "~", "1.0", ".5", ".inf", "2024", "2024-01-02", "0x1f", "a: b", "#x", "- x", "a #b", "..."),
+    *("'", '"', "*a", "&a", "!a", "[a", "a, b", "a]", "%", "@", "=", "\\n", "é 😀", "x\u2028y", "x\x85y", "x\x7fy"),
+]
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "yes", "OFF", "2024-01-02", "0x1f", "1_000", "12e03", "~", "tickets"])
+def test_a_file_may_be_called_as_it_likes(here, name):
+    write(here / f"{name}.jsonl", rows("label"))
+    assert init(f"{name}.jsonl", "--to", "c.yaml").exit_code == 0
+    config = load_config("c.yaml")
+    assert (config.name, config.data.file) == (run_name(f"{name}.jsonl"), f"{name}.jsonl")
+
+
+@pytest.mark.parametrize("name", NO_TEXTS)
+def test_columns_and_models_may_be_called_as_they_like(here, name):
+    content = [{f"{name}1": f"My parcel {i} is late, please help", name: f"team {i % 3}"} for i in range(60)]
+    write(here / "t.jsonl", content)
+    said = init("t.jsonl", "--student", name)
+    assert said.exit_code == 0, said.output
+    config = load_config("t.yaml")
+    assert (config.data.answer, config.student.model) == (name, name)
+    assert len(read_data(config)["train"]) == 42
+
+
+@pytest.mark.parametrize("name", [*NO_TEXTS, "{x}", "a{question}"])
+def test_labels_may_be_called_as_they_like(here, name):
+    write(here / "t.jsonl", [row | {"answer": name if i % 2 else "other"} for i, row in enumerate(rows("label"))])
+    said = init("t.jsonl")
+    assert said.exit_code == 0, said.output
+    samples = read_data(load_config("t.yaml"))
+    assert all(("{" in name or name in s.question) and s.question.count("parcel") == 1 for s in samples["train"])
+
+
+@pytest.mark.parametrize("task", ["code", "init_evil:Task"])
+def test_a_task_that_rows_name_imports_nothing(here, monkeypatch, task):
+    (here / "init_evil.py").write_text("import pathlib\npathlib.Path('imported').touch()\n")
+    monkeypatch.syspath_prepend(here)
+    reply = {"role": "assistant", "content": "x"}
+    chats = [[{"role": "user", "content": f"{i}?"}, reply] for i in range(60)]
+    write(here / "t.jsonl", [{"messages": chat, "task": task} for chat in chats])
+    said = init("t.jsonl")
+    assert said.exit_code == (0 if task == "code" else 2), said.output
+    assert task == "code" or "a line of data may name" in said.stderr
+    assert not (here / "imported").exists()
+
+
 def test_columns_in_doubt_are_guessed_and_nobody_is_asked(here):
     content = [{"n": i, "body": f"My parcel {i} is late, please help", "team": TEAMS[i % 3]} for i in range(60)]
     write(here / "tickets.jsonl", content)
@@ -81,6 +129,18 @@ def test_at_a_terminal_it_asks_for_columns_in_doubt(here, monkeypatch):
     assert said.exit_code == 0, said.output
     assert "question column (n, body, team, mood) [body]" in said.output
     assert yaml.safe_load((here / "tickets.yaml").read_text())["data"]["answer"] == "team"
+
+
+def test_a_strangers_column_names_do_not_control_the_terminal(here, monkeypatch):
+    body, team = "body\x1b[2J", "\x1b]0;x\x07team"
+    content = [{"n": i, body: f"My parcel {i} is late", team: TEAMS[i % 3], "mood": "ab"[i % 2]} for i in range(60)]
+    write(here / "tickets.jsonl", content)
+    monkeypatch.setattr("jobs.init._at_terminal", lambda: True)
+    said = CliRunner().invoke(app, ["init", "tickets.jsonl"], input="\n]0;xteam\n")
+    assert said.exit_code == 0, said.output
+    assert "question column (n, body[2J, ]0;xteam, mood) [body[2J]" in said.output
+    assert "\x1b" not in said.output and "\x07" not in said.output
+    assert yaml.safe_load((here / "tickets.yaml").read_text())["data"]["answer"] == team
 
 
 def test_a_layout_needs_no_columns(here):

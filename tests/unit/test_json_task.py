@@ -18,7 +18,7 @@ from pada_ray.data.splits import load_splits
 from pada_ray.errors import ConfigError, DataError
 from pada_ray.records import Candidate, Message, Sample, Seed, WrittenMessage
 from pada_ray.tasks import Knowledge, get_task, learn
-from pada_ray.tasks.json_schema import learned, of_tools, outline, problem
+from pada_ray.tasks.json_schema import check_schema, learned, of_tools, outline, problem
 from pada_ray.tasks.json_value import canonical, json_in, same
 
 ENDPOINT = {"base_url": "offline", "model": "a"}
@@ -137,9 +137,40 @@ def test_a_reply_has_room_for_more_than_the_longest_answer(answer, limit):
     assert learn([json_sample(answer)], Knowledge()).reply_limit == limit
 
 
-def test_a_schema_that_is_no_calls_is_told_as_json():
-    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "allOf": [{"required": ["a"]}]}
-    assert json.loads(outline(schema)) == schema
+def case(name: object = "f", **then: object) -> dict:
+    return {"if": {"properties": {"name": {"const": name}}}, "then": then}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"required": ["a"]},
+        True,
+        {"if": {"properties": {"kind": {"const": "a"}}}, "then": {"required": ["x"]}},
+        {"if": {"properties": {"name": {"enum": ["a"]}}}, "then": {"properties": {"arguments": {}}}},
+        {"if": {"properties": {"name": True}}, "then": {"properties": {"arguments": {}}}},
+        {"if": {"required": ["name"]}, "then": {"properties": {"arguments": {}}}},
+        {"if": True, "then": {"properties": {"arguments": {}}}},
+        {"if": {"properties": {"name": {"const": "f"}}}},
+        {"if": {"properties": {"name": {"const": "f"}}}, "then": False},
+        case(),
+        case(required=["x"]),
+        case(properties={}),
+        case(properties={"arguments": True}),
+        case(properties={"arguments": {}, "id": {}}),
+    ],
+)
+def test_a_schema_that_is_no_calls_is_told_as_json(part):
+    for parts in ([part], [case(properties={"arguments": {}}), part]):
+        schema = {"type": "object", "properties": {"a": {"type": "string"}}, "allOf": parts}
+        check_schema(schema)
+        assert json.loads(outline(schema)) == schema
+
+
+def test_calls_are_told_by_their_signatures_whatever_else_is_said_of_them():
+    schema = of_tools([{"name": "f", "parameters": {"properties": {"x": True, "y": {}}, "required": ["x"]}}])
+    schema["allOf"][0]["if"]["required"] = schema["allOf"][0]["then"]["required"] = ["name"]
+    assert outline(schema) == "f(x, y?)"
 
 
 # --- a given schema
@@ -165,12 +196,30 @@ def test_a_list_of_tools_is_a_schema(tmp_path):
 @pytest.mark.parametrize(
     "schema",
     ["", "{", "3", '{"type": 3}', '{"type": "text"}', "[1]", '[{"name": 1}]', '{"$ref": "https://example.com/x.json"}',
-     '{"properties": {"a": {"pattern": "("}}}', '{"$ref": "#/$defs/missing"}'],
+     '{"properties": {"a": {"pattern": "("}}}', '{"$ref": "#/$defs/missing"}',
+     '{"properties": {"a": {"$ref": "https://example.com/x.json"}}}', '{"items": {"$ref": "x.json#/a"}}',
+     '{"properties": {"a": {"$ref": "#/$defs/missing"}}}', '{"items": {"anyOf": [{"$dynamicRef": "#missing"}]}}',
+     '{"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"$ref": "file:///x.json"}}}'],
 )  # fmt: skip
 def test_a_schema_that_will_not_do(tmp_path, schema):
     with pytest.raises(DataError, match=r"schema\.json: neither a JSON Schema nor a list of tools: ") as e:
         given(tmp_path, schema)
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "#/$defs/b"}}, "$defs": {"b": {"type": "string"}}},
+        {"$id": "x:y", "properties": {"a": {"$ref": "x:b"}}, "$defs": {"b": {"$id": "x:b", "type": "string"}}},
+        {"properties": {"a": {"type": "string"}, "b": {"$ref": "http://json-schema.org/draft-07/schema#"}}},
+        {"properties": {"a": {"$ref": "#b"}}, "$defs": {"b": {"$anchor": "b", "type": "string"}}},
+        {"properties": {"a": {"type": "string"}, "$ref": {"const": {"$ref": "https://example.com/x.json"}}}},
+    ],
+)  # fmt: skip
+def test_a_schema_may_refer_to_itself_and_name_a_field_as_it_likes(tmp_path, schema):
+    found = given(tmp_path, schema).value_schema
+    assert problem(found, {"a": "x"}) is None and "is not of type 'string'" in problem(found, {"a": 1})
 
 
 def test_no_file_of_a_schema(tmp_path):

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from report_runs import add_checksums, cell, write_run, write_sweep
 
-from benchmarks.kept_sweep import pack, unpack
+from benchmarks.kept_sweep import hashed, pack, unpack
 from pada_ray.records import Message, Sample
 from pada_ray.report.results import read_sweep
 from pada_ray.report.write import write_run as write_run_report
@@ -50,3 +51,14 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
     write_run_report(read_sweep(kept).runs[0], Folder(kept.at("report/cells/pada-0")))  # without the texts
     texts = [f.read_text() for f in (tmp_path / "kept" / "cells").rglob("*") if f.is_file()]
     assert not any("How many" in text or str(tmp_path) in text for text in texts)
+
+
+@pytest.mark.parametrize(("task", "answer"), [("label", "card_arrival"), ("json", '{"name": "f"}'), ("math", "5")])
+def test_a_kept_item_is_one_that_is_read(tmp_path, task, answer):
+    asked = [Message(role="user", content="Where is my card?"), Message(role="assistant", content=answer)]
+    folder = Folder(str(tmp_path))
+    item = Sample(id="test-0", messages=asked, task=task, answer=answer)
+    folder.write_records(run_files.split("test"), [hashed(item)])
+    (kept,) = run_files.read_samples(folder, None)["test"]
+    assert kept.messages[0].content != asked[0].content
+    assert hashed(kept) == kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ from pada_ray.errors import DataError
 from pada_ray.records import Candidate, Message, Sample, WrittenMessage
 from pada_ray.tasks import Knowledge, get_task, learn
 
+EVERY_LETTER = "".join(map(chr, range(0x3000)))
 LABELS = ["card_arrival", "card_linking", "age_limit"]
 ENDPOINT = {"base_url": "offline", "model": "a"}
 
@@ -113,6 +115,16 @@ def test_without_labels_the_whole_reply_counts():
     right = ["card_arrival", "Label: Card arrival."]
     wrong = ["card_linking", "card_arrival or card_linking", "not card_arrival", ""]
     assert task.fails_many([*right, *wrong], [label_sample("card_arrival")] * 6) == [False] * 2 + [True] * 4
+
+
+@pytest.mark.parametrize("name", ["i", "card_i", "i k s å σ θ"])
+def test_letters_that_only_python_takes_for_the_same_break_no_reading(name):
+    alike = {letter: re.findall(letter, EVERY_LETTER, re.IGNORECASE) for letter in name}
+    task = get_task("label", Knowledge(labels=[name, "other"]))
+    for letter, others in alike.items():
+        read = {task.read(f"I take `{name.replace(letter, other)}` here") for other in others}
+        assert name in read and read <= {name, None}
+    assert {"İ", "ı"} <= set(alike["i"])
 
 
 def test_a_reply_has_room_for_the_longest_label():

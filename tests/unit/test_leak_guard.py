@@ -4,6 +4,7 @@ import json
 import random
 import re
 import string
+import unicodedata
 
 import pytest
 from hypothesis import example, given
@@ -115,6 +116,40 @@ def test_scripts_without_spaces_or_with_marks_are_read_by_their_words():
     assert LeakGuard([sample("v1", hindi)], []).hits("राम के पास तीन सेब हैं और") == []
 
 
+FRENCH = "Où se trouve le café préféré de Hélène près de la rivière gelée"
+VIETNAMESE = "Viết một đoạn văn ngắn về chuyến đi đầu tiên của bạn"
+KOREAN = "민지는 사과 세 개를 사고 배 두 개를 더 샀습니다"
+HYPHENATED = (
+    "The co\u00adoperation agree\u00adment be\u00adtween the two govern\u00adments was signed in Novem\u00adber"
+)
+
+
+@pytest.mark.parametrize("text", [FRENCH, VIETNAMESE, KOREAN, HYPHENATED])
+@pytest.mark.parametrize("held_out", ["NFC", "NFD"])
+@pytest.mark.parametrize("copied", ["NFC", "NFD"])
+def test_a_copy_is_found_in_another_encoding(text, held_out, copied):
+    held_out, copied = unicodedata.normalize(held_out, text), unicodedata.normalize(copied, text)
+    for unseen in ("", "\u00ad", "\u200b", "\u200d", "\u2060", "\ufeff"):
+        other = copied.replace("\u00ad", "") if not unseen else unseen.join(copied)
+        (hit,) = LeakGuard([sample("v1", held_out)], []).hits(f"Bonjour. {other}. Merci.")
+        assert hit == Hit("v1", unicodedata.normalize("NFC", text.replace("\u00ad", "")).lower())
+        assert LeakGuard([sample("v1", held_out)], [sample("a", other)]).hits(held_out) == []
+
+
+def test_so_is_a_short_question():
+    other = sample("s", unicodedata.normalize("NFD", "Café où?"))
+    assert {hit.sample_id for hit in LeakGuard([sample("v1", "Café où?")], []).leaks(other)} == {"v1"}
+
+
+def test_redaction_leaves_what_it_keeps_as_it_is():
+    """In its own encoding, and with the signs that say nothing."""
+    guard = LeakGuard([sample("v1", FRENCH)], [])
+    kept = unicodedata.normalize("NFD", "Il se trompe d'été, ❤\ufe0f co\u00adopération.")
+    for quoted in (unicodedata.normalize("NFD", FRENCH), "\u00ad".join(FRENCH)):
+        redacted, hits = guard.redact(f"{kept} {quoted}. {kept}")
+        assert (redacted, [hit.sample_id for hit in hits]) == (f"{kept} {kept}", ["v1"])
+
+
 def test_redaction_drops_the_sentences_that_hold_a_hit():
     guard = LeakGuard([sample("v1", STORY)], [])
     text = f"The model misreads percents. For example: {STORY}\nIt should divide by 100 first."
@@ -138,7 +173,8 @@ def test_what_redaction_returns_has_no_hit(text):
     assert bool(hits) == bool(guard.hits(text))
 
 
-SCRIPTS = string.printable + "éßİıΣς٣५¾½²_\u00a0\u2028ﬁ" + "राम के" + "小明三。か" + "ไทย" + "e\u0301ก\u0e31"
+SCRIPTS = string.printable + "éßİıΣς٣५¾½²_\u00a0\u2028ﬁ" + "राम के" + "小明三。か\u3099" + "ไทย" + "e\u0301ก\u0e31"
+SCRIPTS += "\u1112\u1161\u11ab각क\u093c\u0958" + "\u00ad\u200b\u200d\u200f\u2060\ufe0f\ufeff"
 A_WORD = re.compile(
     rf"[{leak_guard._UNSPACED}][{leak_guard._MARKS}]*|(?:[^\W_{leak_guard._UNSPACED}][{leak_guard._MARKS}]*)+"
 )
@@ -147,8 +183,10 @@ A_WORD = re.compile(
 @given(st.one_of(st.text(string.printable), st.text(SCRIPTS), st.text()))
 @example("".join(map(chr, range(128))))
 def test_the_table_for_ascii_and_the_pattern_read_the_words_of_the_definition(text):
-    plain = [word.lower() for word in A_WORD.findall(text)]
-    assert leak_guard._words(text) == plain == [word.lower() for word in leak_guard._WORD.findall(text)]
+    seen = unicodedata.normalize("NFC", re.sub(f"[{leak_guard._UNSEEN}]", "", text))
+    plain = [word.lower() for word in A_WORD.findall(seen)]
+    assert leak_guard._words(text) == plain
+    assert len(leak_guard._WORD.findall(text)) == len(plain)  # so that each word has its place in the text
 
 
 def protected(held_out, public, words):
@@ -200,3 +238,32 @@ def test_of_a_json_reply_the_values_are_protected_and_no_names():
     assert not guard.leaks(booked("s1", "We are two and want the best restaurant of the town of Senj", **usual))
     assert guard.leaks(booked("s2", "We are two, in Senj", **usual, note=STORY))
     assert guard.leaks(held_out)
+
+
+def noted(name: str, note: str, written: str) -> Sample:
+    """A sample whose reply holds a note, written in JSON in this way."""
+    reply = f'{{"note": "{written}"}}'
+    assert json.loads(reply) == {"note": note}
+    messages = [Message(role="user", content=f"Write {name} down."), Message(role="assistant", content=reply)]
+    return Sample(id=name, messages=messages, task="json", answer=json.dumps({"note": note}))
+
+
+LINES = STORY.replace(" ", "\n")
+WRITTEN = [
+    (FRENCH, json.dumps(FRENCH)[1:-1]),
+    (FRENCH, FRENCH),
+    (LINES, json.dumps(LINES)[1:-1]),
+    (STORY, "".join(f"\\u{ord(sign):04x}" for sign in STORY)),
+]
+
+
+@pytest.mark.parametrize(("note", "written"), WRITTEN)
+def test_json_is_read_without_its_escapes(note, written):
+    copy = noted("s", note, written)
+    for held_out in (noted("v1", note, written), noted("v1", note, json.dumps(note)[1:-1]), sample("v1", note)):
+        assert {hit.sample_id for hit in LeakGuard([held_out], []).leaks(copy)} == {"v1"}
+        assert LeakGuard([held_out], [noted("a", note, written)]).leaks(copy) == []
+
+
+def test_a_short_question_is_no_leak_as_a_value():
+    assert LeakGuard([sample("v1", "play jazz")], []).leaks(noted("s", "play jazz", "play jazz")) == []

@@ -5,7 +5,10 @@ import asyncio
 import pytest
 from builders import candidate, math_sample
 from stub_workers import StubWorkers
+from test_clustering import Model
 
+from pada_ray.agents import clustering
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quotas import fill_quotas
 from pada_ray.config import check_config
 from pada_ray.methods import METHODS
@@ -170,6 +173,20 @@ def test_what_could_not_be_scored_is_no_contrast(tmp_path):
 
     world, _ = run(tmp_path, "llms_as_instructors_lec", Unreadable())
     assert {s.id for seed in seeds_of(world) for s in seed.answered_correctly} == {"t3", "t4", "t5"}
+
+
+def test_where_the_model_got_nothing_right_no_contrast_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(clustering, "_model", lambda name: Model())
+
+    class NothingRight(StubWorkers):
+        nearest = staticmethod(Finder("model", 0).nearest)
+
+        def fails(self, sample, position, model):
+            return True
+
+    world, _ = run(tmp_path, "llms_as_instructors_lec", NothingRight())
+    assert {(s.wrong_reply is not None, len(s.answered_correctly)) for s in seeds_of(world)} == {(True, 0)}
+    assert [len(training_set) for training_set in world.trained] == [8, 12, 16]
 
 
 def test_more_steps_repeats_training_samples_and_asks_nobody(tmp_path):

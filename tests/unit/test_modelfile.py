@@ -28,14 +28,25 @@ def test_turns_are_those_of_the_chat_template(template, first):
 
 
 def test_the_template_in_ollamas_language():
-    text = modelfile("m.gguf", read_turns(reader(DEFAULT), {}), ["<|im_end|>"], 512)
+    text = modelfile("m.gguf", read_turns(reader(DEFAULT), {}), ["<|im_end|>"], 512, 64)
     assert text == (
         'FROM ./m.gguf\nTEMPLATE """{{ if not .System }}<|im_start|>system\nBe kind.<|im_end|>\n{{ end }}'
         '{{ range .Messages }}{{ if eq .Role "system" }}<|im_start|>system\n{{ .Content }}<|im_end|>\n'
         '{{ else if eq .Role "user" }}<|im_start|>user\n{{ .Content }}<|im_end|>\n'
         '{{ else if eq .Role "assistant" }}<|im_start|>assistant\n{{ .Content }}<|im_end|>\n{{ end }}{{ end }}'
-        '<|im_start|>assistant\n"""\nPARAMETER stop "<|im_end|>"\nPARAMETER temperature 0\nPARAMETER num_ctx 512\n'
+        '<|im_start|>assistant\n"""\nPARAMETER stop "<|im_end|>"\nPARAMETER temperature 0\n'
+        "PARAMETER repeat_penalty 1\nPARAMETER num_ctx 512\nPARAMETER num_predict 64\n"
     )
+
+
+@pytest.mark.parametrize("stop", ["<｜end▁of▁sentence｜>", "\n\n", " Q:", "\\n", 'say "x"', '"', 'a"\nb'])
+def test_a_stop_is_what_ollama_reads(stop):
+    """Between quotes, one or three, it takes every character as it is."""
+    text = modelfile("m.gguf", None, [stop], 512, 64)
+    value = text.partition("PARAMETER stop ")[2].partition("\nPARAMETER temperature")[0]
+    quotes = '"""' if value.startswith('"""') else '"'
+    assert quotes == '"""' or '"' not in stop
+    assert value == f"{quotes}{stop}{quotes}"
 
 
 @pytest.mark.parametrize(
@@ -48,4 +59,4 @@ def test_the_template_in_ollamas_language():
 )
 def test_a_template_that_does_more_is_left_to_ollama(template):
     assert read_turns(reader(template), {}) is None
-    assert "TEMPLATE" not in modelfile("m.gguf", None, [], 512)
+    assert "TEMPLATE" not in modelfile("m.gguf", None, [], 512, 64)

@@ -7,11 +7,14 @@ import random
 
 import pytest
 from builders import ScriptedLlm, math_sample, strategy
+from test_clustering import Model
 from test_orchestrator import World, prepared, run
 from test_verification import BRIEF, TRAIN
 
+from pada_ray.agents import clustering
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.near_seeds import seeds_of_kinds
+from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quotas import plan_groups, shares
 from pada_ray.config import DataGenerationConfig
 from pada_ray.records import Attempt, Batch, MistakeCount, Seed
@@ -79,6 +82,23 @@ def test_groups_by_size_and_from_the_seeds_that_are_near():
     assert [g.quota for g in groups] == [18, 2]
     assert [g.pool for g in groups] == [pool, [Seed(sample=s) for s in TRAIN]]
     assert [g.quota for g in plan_groups(drafted, TRAIN, [], 20, 0)] == [10, 10]
+
+
+def test_a_strategy_without_failures_draws_from_all_training_samples(tmp_path, monkeypatch):
+    """Such as one that a person added."""
+    monkeypatch.setattr(clustering, "_model", lambda name: Model())
+
+    class WithAnother(World):
+        nearest = staticmethod(Finder("model", 0).nearest)
+
+        async def strategy_drafting(self, patterns):
+            return [*await super().strategy_drafting(patterns), strategy(9)]
+
+    world = WithAnother()
+    settings = {"seeds": "near", "error_share": 0, "ratio": 1.0}
+    run(prepared(tmp_path), world, iterations=1, data_generation=settings)
+    drawn = [{seed.sample.id for seed in b.seeds} for b in world.batches if b.group == "cluster-9"]
+    assert len(set().union(*drawn)) > 1
 
 
 @pytest.mark.parametrize("seeds", ["random", "near"])

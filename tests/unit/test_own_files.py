@@ -89,6 +89,10 @@ def test_cells_stay_texts_and_semicolons_separate(tmp_path):
     ("name", "content", "said"),
     [
         ("t.csv", b"a,b\n1,2,3\n1,2\n1,2,3,4\n", r"t\.csv: not readable as csv \(ParserError: .* line 4, saw 4"),
+        ("t.csv", b"text,label\nhello, world,pos\nfine,neg\n", r"t\.csv: .* more cells than the header; .* quotes"),
+        ("t.csv", b"a,b\n1,2,3\n1,2,3\n", r"t\.csv: .* more cells than the header; .* quotes"),
+        ("t.csv", b"a;b\n1;2;3\n1;2;\n", r"t\.csv: .* more cells than the header; .* quotes"),
+        ("t.tsv", b"a\tb\n1\t2\t3\n1\t2\n", r"t\.tsv: .* more cells than the header; .* quotes"),
         ("t.csv", b"a,b\n\xff\xfe,1\n", r"t\.csv: not UTF-8"),
         ("t.csv", b"a,b\n", r"t\.csv: no rows in it"),
         ("t.jsonl", b'{"a": 1}\n[1]\n', r"t\.jsonl:2: not a JSON object"),
@@ -101,6 +105,11 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path, name, content, sai
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=said):
         read_rows(str(tmp_path / name))
+
+
+def test_separators_at_the_end_of_each_row_hold_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("text,label\nhello,pos,\nfine,neg,\n")
+    assert [row for _, row in read_rows(str(tmp_path / "t.csv"))][1] == {"text": "fine", "label": "neg"}
 
 
 def test_a_missing_file(tmp_path):

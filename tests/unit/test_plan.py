@@ -69,6 +69,52 @@ def test_what_own_data_will_take_is_told_without_a_call_or_a_file(folder, tmp_pa
     assert list(folder.iterdir()) == []
 
 
+PRICES = {"cheap": 1, "dear": 1000}  # USD per million tokens
+
+
+def sums(folder, grid):
+    """The USD of each row of the plan of a grid, and of all."""
+    endpoint = {"base_url": "http://x/v1", "model": "cheap", "price": {"prompt": 1, "completion": 1}}
+    raw = {
+        "data": {"demo": {}, "regime": 40, "eval_samples": 20},
+        "student": {"model": "demo"},
+        "llm": {"teacher": endpoint, "judge": endpoint},
+        "grid": grid,
+    }
+    (folder / "own.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    lines, rows = planned(folder / "own.yaml")
+    total = next(line for line in lines if line.startswith("In all: "))
+    return {purpose: values[-1] for purpose, values in rows.items()}, total
+
+
+def keys(model, price):
+    endpoint = "llm.teacher"
+    return {f"{endpoint}.model": model, f"{endpoint}.price.prompt": price, f"{endpoint}.price.completion": price}
+
+
+@pytest.mark.parametrize("order", [["cheap", "dear"], ["dear", "cheap"]])
+def test_each_run_of_a_sweep_is_counted_with_its_own_model_and_price(folder, order):
+    alone = [sums(folder, {"t": {model: keys(model, PRICES[model])}})[0] for model in order]
+    both, total = sums(folder, {"t": {model: keys(model, PRICES[model]) for model in order}})
+    for purpose in ("error_analysis", "pattern_generation"):
+        cheap, dear = sorted(float(usd[purpose].replace(",", "")) for usd in alone)
+        assert float(both[purpose].replace(",", "")) == pytest.approx(cheap + dear, abs=0.02)
+    usd = float(total.partition(" USD")[0].rpartition(", ")[2].replace(",", ""))
+    assert usd == pytest.approx(sum(float(usd.replace(",", "")) for usd in both.values()), abs=0.05)
+
+
+def test_a_model_without_a_price_in_one_run_is_told(folder):
+    both, total = sums(folder, {"t": {"cheap": {}, "mine": {"llm.teacher.model": "mine", "llm.teacher.price": None}}})
+    assert both["error_analysis"] == "no price"
+    assert "no price for llm.teacher" in total and "llm.judge" not in total
+
+
+def test_the_same_model_elsewhere_makes_its_calls_again(folder):
+    places = {"here": {}, "there": {"llm.teacher.base_url": "http://y/v1"}}
+    once, twice = (sums(folder, {"t": grid})[0] for grid in ({"here": {}}, places))
+    assert float(twice["error_analysis"]) == pytest.approx(2 * float(once["error_analysis"]), abs=0.02)
+
+
 def test_a_single_run_is_planned_as_its_overrides_say(folder):
     lines, rows = planned(CONFIGS / "demo.yaml", "--set", "method=auggpt", "--set", "data.regime=100")
     assert lines[0].startswith("1 run: 3 fine-tunings with their evaluations (0 more are shared), ")

@@ -15,12 +15,18 @@ from tokenizers_for_tests import IN_TURNS, NO_SYSTEM, byte_level
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from jobs import doctor
+from jobs.local import checks
 from jobs.local import preflight as surroundings
 from jobs.local.checks import check, check_student
+from jobs.local.ray_session import cluster_address
+from jobs.local.run_folder import lasting
+from jobs.local.shared_disk import refuse_local_paths
 from pada_ray.config import StudentConfig
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message, Sample
+from pada_ray.runs.rehearsal import student_at_hand
+from pada_ray.runs.sharing import model_files
 from pada_ray.student import preflight
 from pada_ray.student.hub import check_name
 from pada_ray.student.preflight import read_all
@@ -106,6 +112,11 @@ def test_many_samples_are_read_by_several_processes_with_the_same_result(monkeyp
         (
             {"pattern_analysis": {"embedding": "./nowhere"}},
             "pattern_analysis.embedding: there is no folder ./nowhere",
+        ),
+        ({"student": {"model": "~nobody-here/m"}}, "student.model: ~nobody-here/m is not a model folder"),
+        (
+            {"pattern_analysis": {"embedding": "~nobody-here/m"}},
+            "pattern_analysis.embedding: there is no folder ~nobody-here/m",
         ),
         ({"fine_tune": {"gpus_per_worker": 64}}, "fine_tune: 1 x (0 CPU, 64 GPU) needed, but this machine has"),
         ({"evaluation": {"gpus_per_worker": 64}}, "evaluation: 1 x (0 CPU, 64 GPU) needed, but this machine has"),
@@ -226,3 +237,37 @@ def test_evaluation_alone_reads_its_prompts():
     samples = {"val": read_data(of)["val"]}
     with pytest.raises(ConfigError, match="every prompt of val"):
         check_student(of, samples)
+
+
+def test_the_home_of_nobody_is_no_folder(tmp_path, monkeypatch):
+    """Python itself raises RuntimeError for it."""
+    monkeypatch.chdir(tmp_path)
+    assert model_files("~nobody-here/m") == []
+    assert student_at_hand("~nobody-here/m") == "demo"
+    refuse_local_paths({"s3://runs/a": config(student={"model": "~nobody-here/m"})}, "there are other nodes")
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert lasting("~nobody-here/runs").endswith("/~nobody-here/runs")
+
+
+def test_runs_in_the_home_of_nobody_are_kept_in_a_folder_of_this_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    of = config(runs="~nobody-here/runs")
+    check(of, read_data(of))
+
+
+def test_a_model_in_the_home_folder_is_taken(student, tmp_path, monkeypatch):
+    settings = student(NO_SYSTEM)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    of = config(student=settings.model_dump() | {"model": "~/student"})
+    check(of, read_data(of))
+
+
+@pytest.mark.parametrize("address", [None, ""])
+def test_an_empty_address_is_no_cluster(address, monkeypatch):
+    if address is None:
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    else:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    assert cluster_address() is None
+    assert "but this machine has" in refused(config(fine_tune={"gpus_per_worker": 64}))
+    assert checks._has_gpu() is not None

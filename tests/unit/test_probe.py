@@ -1,5 +1,6 @@
 """What doctor and the start of a run find out from one real reply of each endpoint."""
 
+import json
 import socket
 import time
 
@@ -11,12 +12,13 @@ from stub_endpoint import Stream, StubEndpoint, completion, failure, in_backgrou
 from jobs import doctor
 from jobs.local import probe as probing
 from jobs.local.probe import probe_runs
-from jobs.local.run_folder import cache_file, prepare
+from jobs.local.run_folder import cache_file, change_config, prepare
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError, EndpointError
 from pada_ray.llm.account import Account
 from pada_ray.llm.chat import Usage
 from pada_ray.llm.database import open_database
+from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import FILE, FinishedStage, RunState
 from pada_ray.storage import Folder
 
@@ -151,6 +153,33 @@ def test_a_context_that_does_not_hold_the_prompts_to_come(tmp_path, model):
         start(tmp_path, lambda body, n: completion(), [model])
 
 
+SHORT = [{"id": "m", "max_model_len": 4000}]
+MORE = {"data": {"demo": {}, "regime": 40, "eval_samples": 60}}
+
+
+@pytest.mark.parametrize("sizes", [(1, 60), (60, 1)])
+def test_the_context_must_hold_the_longest_prompt_of_all_runs(tmp_path, sizes):
+    with in_background(StubEndpoint(lambda body, n: completion(), models=SHORT)) as server:
+        analysis = [{"embedding": "tfidf", "batch_size": size} for size in sizes]
+        configs = [config(server.url, tmp_path / "runs", pattern_analysis=one, **MORE) for one in analysis]
+        runs = {prepare(one): one for one in configs}
+        longest = list(runs)[sizes.index(60)]
+        with pytest.raises(ConfigError, match=r"a call of error_analysis is expected to take [\d,]+; ") as told:
+            probe_runs(runs, Console(), probing=True)
+        assert f"`pada resume {longest} --set" in str(told.value)
+        assert len(server.bodies) == 2
+
+
+def test_the_context_of_an_endpoint_for_both_roles_must_hold_the_longest_prompt_of_either(tmp_path):
+    keys = {"method": "similar", "data_generation": {"ratio": 2}, "quality_control": {"batch_size": 60}}
+    with in_background(StubEndpoint(lambda body, n: completion(), models=SHORT)) as server:
+        one = {"base_url": server.url, "model": "m"}
+        both = config(server.url, tmp_path, llm={"teacher": one, "judge": one}, **MORE, **keys)
+        with pytest.raises(ConfigError, match=r"^llm\.judge: .* a call of quality_control is expected to take"):
+            probe_runs({prepare(both): both}, Console(), probing=True)
+        assert len(server.bodies) == 1
+
+
 @pytest.mark.parametrize("models", [[{"id": "m"}], [], ["m"], [{"id": "m", "max_model_len": "many"}], [{}]])
 def test_a_list_of_models_may_say_less_or_nonsense(tmp_path, models):
     server, *_ = start(tmp_path, lambda body, n: completion(), models)
@@ -212,3 +241,22 @@ def test_a_resumed_run_has_what_it_has_not_spent(tmp_path):
     begun = state.model_copy(update={"stage": "iteration-1: pattern categorization"})  # of which some may be paid for
     folder.write_text(FILE, begun.model_dump_json())
     probe_runs({run: loaded}, Console(), probing=False)
+
+
+def test_a_run_with_a_task_of_ones_own_starts_and_is_resumed_with_another_limit(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "whisper.py").write_text(
+        "from pada_ray.tasks.multiple_choice import MultipleChoice\n\n\nclass Whisper(MultipleChoice):\n    pass\n"
+    )
+    for split in ("train", "val"):
+        asked, replied = {"role": "user", "content": f"A. {split} B. no"}, {"role": "assistant", "content": "A"}
+        rows = [
+            {"id": f"{split}{i}", "messages": [asked | {"content": f"{i} {asked['content']}"}, replied]} for i in "ab"
+        ]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(json.dumps(row | {"answer": "A"}) for row in rows))
+    data = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "val")} | {"task": "whisper:Whisper"}
+    loaded = config("offline", tmp_path / "runs", data=data)
+    run = prepare(loaded)
+    probe_runs({run: loaded}, Console(), probing=True)
+    change_config(run, ["budget.tokens=500_000"])
+    assert read_config(Folder(run)).budget.tokens == 500_000

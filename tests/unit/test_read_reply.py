@@ -18,6 +18,9 @@ from pada_ray.llm.reply_schemas import (
     PatternCategorizationReply,
     SampleReply,
     SampleWithAnswerReply,
+    StrategyReply,
+    TurnReply,
+    TurnWithAnswerReply,
 )
 
 NAMES = ["pair-1", "pair-2"]
@@ -344,6 +347,47 @@ def test_reading_raises_nothing_but_value_errors(text, cut_off):
     assert found.read.keys() | found.lost.keys() == set(NAMES) and not found.read.keys() & found.lost.keys()
     with contextlib.suppress(ValueError):
         pattern(text, cut_off)
+
+
+def test_a_conversation_is_read_as_its_last_question_and_reply_whatever_else_it_holds():
+    said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]
+    for other in ({"role": ["user"], "content": "x"}, {"role": {"a": 1}}, {"role": None}, {}, [], "user", None, 7):
+        found = read(json.dumps({"example-1": {"messages": [other, *said]}}), names=["example-1"], entry_type=TurnReply)
+        assert found.lost == {}
+        assert (found.read["example-1"].question, found.read["example-1"].reply) == ("q", "r")
+
+
+ENTRY_TYPES = [EvaluationReply, PatternCategorizationReply, SampleWithAnswerReply, StrategyReply, TurnWithAnswerReply]
+KEYS = sorted({name for entry in ENTRY_TYPES for name in entry.model_fields} | {"messages", "role", "content"})
+VALUES_OF_ANY_KIND = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(ENTRY_TYPES), st.dictionaries(st.sampled_from(KEYS), VALUES_OF_ANY_KIND))
+@example(TurnWithAnswerReply, {"messages": [{"role": ["user"], "content": "x"}]})
+@example(TurnWithAnswerReply, {"messages": [{"role": {"a": 1}}]})
+def test_a_field_may_hold_anything(entry_type, entry):
+    for text in (json.dumps({"pair-1": entry}), json.dumps(entry)):
+        found = read(text, entry_type=entry_type)
+        assert found.read.keys() | found.lost.keys() == set(NAMES)
+        with contextlib.suppress(ValueError):
+            read_reply(ChatReply(text=text, cut_off=False), entry_type)
+
+
+@pytest.mark.parametrize("depth", [*range(100, 1100, 20), 5000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}"), ("[", ",]")])
+def test_an_entry_may_be_nested_as_deeply_as_it_likes(depth, opening, closing):
+    nested = opening * depth + ("1" if opening != "[" else "") + closing * depth
+    text = '{"pair-1": {"question": "q", "reply": ' + nested + '}, "pair-2": {"question": "q", "reply": "r"}}'
+    found = read(text, entry_type=TurnReply)
+    assert found.read.keys() | found.lost.keys() == set(NAMES)
+    assert "pair-1" in found.read or "nested too deeply" in found.lost["pair-1"] or "JSON" in found.lost["pair-1"]
+    with contextlib.suppress(ValueError):
+        read_reply(ChatReply(text='{"question": "q", "reply": ' + nested + "}", cut_off=False), TurnReply)
 
 
 VALUES = st.floats(1, 10, allow_nan=False).map(lambda value: round(value, 2))

@@ -9,11 +9,14 @@ from report_runs import write_run
 from rich.console import Console
 
 from jobs import run as command
-from pada_ray.config import check_config
+from jobs.local import runner
+from pada_ray.config import check_config, dump_config
 from pada_ray.report import print_report
 from pada_ray.report.headline import run_headlines
 from pada_ray.report.results import read_run
+from pada_ray.runs.conditions import ASKED
 from pada_ray.runs.rehearsal import MEANING, MOST_PARAMETERS, SAMPLES, parameters, rehearsal, student_at_hand
+from pada_ray.runs.state import RunState, write_state
 from pada_ray.storage import Folder
 
 PAID = {
@@ -68,6 +71,31 @@ def test_it_keeps_what_is_to_be_rehearsed():
     assert small.data == own.data.model_copy(update={"regime": SAMPLES, "eval_samples": SAMPLES})
     assert (small.method, small.prompts, small.seed, small.iterations) == ("vanilla", "mine", 7, 3)
     assert (small.name, small.rehearsal, own.rehearsal) == ("tickets-rehearsal", True, False)
+
+
+def test_it_stops_for_nobody_and_tells_no_tracker():
+    small = rehearsal(config(review=["samples"], stop_if=["no_gain"], tracking=["mlflow"]), train=1000)
+    assert (small.review, small.stop_if, small.tracking) == ((), (), ())
+
+
+@pytest.mark.parametrize("rehearsed", [True, False])
+def test_nobody_at_the_terminal_is_asked_in_it(tmp_path, monkeypatch, rehearsed):
+    asked = []
+    folder = Folder(str(tmp_path))
+    folder.write_text("config.yaml", dump_config(config(rehearsal=rehearsed, stop_if=["no_gain"])))
+    write_state(folder, RunState(name="a"))
+    monkeypatch.setattr(runner, "drive_all", lambda *_, **options: asked.append(set(options["asked"])) or {})
+    monkeypatch.setattr(runner, "print_ending", lambda *_: None)
+    monkeypatch.setattr(runner, "Console", lambda **_: Console(force_terminal=True))
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda _: True})())
+    runner.drive(folder.url, verbose=False)
+    assert asked == [set() if rehearsed else set(ASKED) - {"no_gain"}]
+
+
+@pytest.mark.parametrize("length", [1, 90, 91, 100])
+def test_a_long_name_is_shortened(length):
+    name = rehearsal(config(name="n" * length), train=1000).name
+    assert name == "n" * min(length, 90) + "-rehearsal"
 
 
 @pytest.mark.parametrize("train, ratio, added", [(12, 0.5, 6), (40, 0.01, 1), (1000, 0.01, 1), (2, 0.1, 1)])

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 import uuid
 
 import pytest
@@ -116,6 +117,48 @@ def test_nobody_sees_a_reply_before_the_copy_has_it(tmp_path, copy, server):
 
     text, copied = on_machine(tmp_path, copy, server, story)
     assert text in copied
+
+
+def test_nobody_who_asks_while_the_copy_is_written_sees_a_reply_sooner(tmp_path, copy, server, monkeypatch):
+    plain = Folder.write_records
+
+    def slow(self, path, records):
+        time.sleep(0.5)
+        plain(self, path, records)
+
+    monkeypatch.setattr(Folder, "write_records", slow)
+
+    async def story(gateway):
+        async def ask():
+            reply = await gateway.chat(request("hi"), MINE, "teacher")
+            return reply.text, "".join(copy.read_text(name) for name in copy.names())
+
+        first = asyncio.create_task(ask())
+        await asyncio.sleep(0.2)  # by when the reply has come
+        return await asyncio.gather(first, *(ask() for _ in range(3)))
+
+    for text, copied in on_machine(tmp_path, copy, server, story):
+        assert text in copied
+    assert server.asked == ["hi"]
+
+
+@pytest.mark.parametrize("with_copy", [True, False])  # when it is paid for; at the start of a run it is not
+def test_a_new_machine_knows_what_a_probe_took(tmp_path, copy, server, with_copy):
+    async def pay():
+        async with server:
+            cache = str(tmp_path / "one" / "replies.sqlite")
+            gateway = LlmGateway(ENDPOINT, cache, server.url, copy=copy.url if with_copy else None)
+            await gateway.probe(MINE.run, "teacher")
+            await gateway.probe(MINE.run, "teacher")
+            await gateway.close()
+
+    async def spent(gateway):
+        return [(u.role, u.purpose, u.calls, u.prompt_tokens) for u in await gateway.usage(MINE.run)]
+
+    asyncio.run(pay())
+    if not with_copy:
+        on_machine(tmp_path / "one", copy, server, spent)
+    assert on_machine(tmp_path / "two", copy, server, spent) == [("teacher", "probe", 2, 20)]
 
 
 def test_what_the_store_did_not_take_goes_there_next_time(tmp_path, copy, server, monkeypatch):

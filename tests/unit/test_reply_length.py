@@ -45,6 +45,25 @@ def test_a_model_whose_thoughts_took_the_room_gets_all_there_is_and_this_is_reme
     assert Dialect(ENDPOINT, db).fields(request(300))["max_tokens"] == sent
 
 
+@pytest.mark.parametrize("of_request", [None, 300, 3000])
+@pytest.mark.parametrize("thinks", [False, True])
+@pytest.mark.parametrize("other_name", [False, True])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"max_tokens": 500}, {"max_tokens": 4000}, {"max_completion_tokens": 5000}, {"max_tokens": -1},
+     {"max_tokens": None}, {"max_tokens": "many"}, {"max_tokens": 20, "max_completion_tokens": 5000}],
+)  # fmt: skip
+def test_the_most_that_a_reply_may_take_is_what_is_sent(of_request, thinks, other_name, body):
+    learner = Dialect(ENDPOINT.model_copy(update={"body": body}), open_database(":memory:"))
+    if other_name:
+        learner.learn(learner.fields(request()), "use max_completion_tokens", None)
+    if thinks:
+        learner.learn_length(request(300), ChatReply(text="", cut_off=True))
+    sent = [learner.fields(request(of_request)).get(name) for name in ("max_tokens", "max_completion_tokens")]
+    limits = [limit for limit in sent if isinstance(limit, int) and limit > 0]
+    assert learner.most_tokens(request(of_request)) == max(limits, default=ENDPOINT.max_tokens)
+
+
 def test_what_runs_of_0_1_learned_is_read(tmp_path):
     db = open_database(str(tmp_path / "replies.sqlite"))
     Dialect(ENDPOINT, db)

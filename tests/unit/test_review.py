@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 
 import pytest
 import yaml
@@ -20,8 +21,10 @@ from pada_ray.findings.agreement import agreement
 from pada_ray.findings.lineage import read_findings
 from pada_ray.findings.provenance import trace
 from pada_ray.records import ByPerson, Candidate, Ratings, Sample, Strategy
+from pada_ray.report.loaded import load_run
 from pada_ray.report.results import read_run
 from pada_ray.report.review_table import review_table
+from pada_ray.review import reviews
 from pada_ray.review.editing import Change, Changes, read_review, write_review
 from pada_ray.review.reviews import check_review, check_reviewable
 from pada_ray.review.strategies import edited, to_edit
@@ -30,6 +33,9 @@ from pada_ray.runs.rewind import rewind
 from pada_ray.runs.state import read_state
 from pada_ray.runs.sweep import load_sweep
 from pada_ray.storage import Folder
+from pada_ray.ui.views import run_view
+
+BEFORE = "review/iteration-1/strategies.before.yaml"
 
 
 @pytest.fixture
@@ -121,8 +127,69 @@ def test_files_of_an_earlier_course_of_the_run_are_written_anew(folder):
     stopped(folder, review=["strategies"])
     folder.write_text("review/iteration-1/strategies.original.yaml", "- strategy_name: of another course\n")
     edit_strategies(folder, lambda entries: entries[0].update(decision="drop"))
-    stopped(folder, review=["strategies"])
+    edited = folder.read_text(STRATEGIES)
+    told = stopped(folder, review=["strategies"])
     assert [entry["decision"] for entry in yaml.safe_load(folder.read_text(STRATEGIES))] == ["accept", "accept"]
+    assert folder.read_text(BEFORE) == edited
+    assert told.endswith(f"; what you had made of an earlier one is in {folder.at(BEFORE)}")
+
+
+def test_an_edited_file_without_its_original_is_kept(folder):
+    stopped(folder, review=["samples"])
+    folder.remove("review/iteration-1/samples.original.jsonl")
+    write_lines(folder, lines(folder)[1:])
+    edited = folder.read_text(SAMPLES)
+    stopped(folder, review=["samples"])
+    assert len(lines(folder)) == len(edited.splitlines()) + 1
+    assert folder.read_text("review/iteration-1/samples.before.jsonl") == edited
+
+
+def test_what_nobody_has_edited_is_not_kept(folder):
+    stopped(folder, review=["strategies"])
+    for file in (STRATEGIES, "review/iteration-1/strategies.original.yaml"):
+        folder.write_text(file, "- strategy_name: of another course\n")
+    told = stopped(folder, review=["strategies"])
+    assert told.endswith("checks it and goes on")
+    assert not folder.exists(BEFORE)
+
+
+@pytest.mark.parametrize("way", [os.symlink, os.rename])
+@pytest.mark.parametrize("what", ["strategies", "samples"])
+def test_edits_stay_however_the_run_is_reached(folder, way, what):
+    file = {"strategies": STRATEGIES, "samples": SAMPLES}[what]
+    stopped(folder, review=[what])
+    dropped = read_review(folder).entries[0] | {"decision": "drop"}
+    changed(folder, (0, dropped))
+    edited = folder.read_text(file)
+    way(folder.url, f"{folder.url}-too")
+    there = Folder(f"{folder.url}-too")
+    check_review(there)
+    assert there.read_text(file) == edited
+    assert changed(there, (0, dropped)).problem is None
+    assert read_review(there).entries[0] == dropped
+
+
+def test_edits_stay_under_the_heading_of_another_version(folder):
+    stopped(folder, review=["strategies"])
+    for file in (STRATEGIES, "review/iteration-1/strategies.original.yaml"):
+        folder.write_text(file, "# Edit these.\n" + yaml.safe_dump(yaml.safe_load(folder.read_text(file))))
+    edit_strategies(folder, lambda entries: entries[0].update(decision="drop"))
+    edited = folder.read_text(STRATEGIES)
+    check_review(folder)
+    assert folder.read_text(STRATEGIES) == edited
+
+
+@pytest.mark.parametrize(("what", "file"), [("strategies", STRATEGIES), ("samples", SAMPLES)])
+def test_a_file_that_is_not_utf_8_is_named(folder, what, file):
+    stopped(folder, review=[what])
+    tag, text = read_review(folder).tag, folder.read_text(file)
+    folder.write_bytes(file, b"\xef\xbb\xbf" + text.encode())  # as some editors begin UTF-8
+    check_review(folder)
+    assert read_review(folder).entries
+    folder.write_bytes(file, text.replace("o", "ö").encode("latin-1"))
+    for act in (check_review, read_review, lambda f: write_review(f, Changes(tag=tag, changes=[]))):
+        with pytest.raises(DataError, match=f"{folder.at(file)}: not UTF-8 .*; save it as UTF-8"):
+            act(folder)
 
 
 # Strategies
@@ -281,6 +348,23 @@ def test_later_iterations_know_the_edited_questions(folder):
     folder.write_text("review/iteration-2/samples.jsonl", "".join(json.dumps(e) + "\n" for e in later))
     with pytest.raises(DataError, match=r"samples.jsonl:1: messages: the question is that of sample iteration-1-"):
         check_review(folder)
+
+
+def test_tables_and_page_show_what_a_person_has_left(folder):
+    stopped(folder, review=["samples"], iterations=1)
+    dropped, edited = read_review(folder).entries[:2]
+    edited["messages"][0]["content"] = "A ship has 4 sails and gets 5 more. How many?"
+    changed(folder, (0, dropped | {"decision": "drop"}), (1, edited))
+    run(folder, review=["samples"], iterations=1)
+    (iteration,) = load_run(folder.url).iterations[:1]
+    accepted = {c.id: c.messages[0].content for c in iteration.accepted}
+    assert accepted[edited["id"]].startswith("A ship") and dropped["id"] not in accepted
+    assert {c.id: c.rejected for c in iteration.rejected}[dropped["id"]] == "dropped by a person"
+    view = run_view(folder, lambda *_: "done")
+    assert (view.accepted, view.rejected) == (len(iteration.accepted), len(iteration.rejected))
+    verdicts = {sample.question: sample.verdict for sample in view.samples}
+    assert verdicts["A ship has 4 sails and gets 5 more. How many?"] == "accepted"
+    assert verdicts[dropped["messages"][0]["content"]] == "dropped by a person"
 
 
 def said_by(question=None, reply=None, **keys):
@@ -529,3 +613,39 @@ def test_marks_that_a_reader_does_not_see_are_named(folder):
     entry["feedback"] = "so\u202egood"
     changed(folder, (1, entry))
     assert read_review(folder).hidden == [1]
+
+
+def test_a_file_that_was_deleted_meanwhile_is_told(folder):
+    stopped(folder, review=["samples"])
+    review = read_review(folder)
+    for file in ("review/iteration-1/samples.original.jsonl", SAMPLES):
+        folder.remove(file)
+        with pytest.raises(DataError, match=f"{file}: it is gone; `pada resume .*` writes it anew"):
+            read_review(folder)
+    with pytest.raises(DataError, match="it is gone"):
+        write_review(folder, Changes(tag=review.tag, changes=[]))
+    assert SAMPLES in stopped(folder, review=["samples"])
+    assert read_review(folder) == review
+
+
+def test_a_save_is_told_where_the_run_will_ask_once_more(folder):
+    stopped(folder, review=["strategies"])
+    folder.remove("events.jsonl")
+    saved = changed(folder, (0, read_review(folder).entries[0] | {"decision": "drop"}))
+    assert saved.problem.startswith("review: edit ")
+    assert [entry["decision"] for entry in read_review(folder).entries] == ["drop", "accept"]
+
+
+def test_a_save_reads_config_and_state_once(folder, monkeypatch):
+    stopped(folder, review=["samples"])
+    review = read_review(folder)
+    read = []
+
+    def counted(function):
+        return lambda *args: read.append(function.__name__) or function(*args)
+
+    for function in (reviews.read_config, reviews.read_state):
+        monkeypatch.setattr(reviews, function.__name__, counted(function))
+    dropped = Change(at=0, entry=review.entries[0] | {"decision": "drop"})
+    assert write_review(folder, Changes(tag=review.tag, changes=[dropped])).problem is None
+    assert sorted(read) == ["read_config", "read_state"]

@@ -1,14 +1,16 @@
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from builders import math_sample
+from builders import math_sample, small_config
 
 from jobs.local.checks import check_backend, check_endpoints, check_student
 from jobs.local.lock import locked
-from jobs.local.run_folder import change_config, lay_out, prepare
-from pada_ray.config import check_config
+from jobs.local.run_folder import cache_file, change_config, lay_out, new_folder, prepare
+from pada_ray.config import check_config, dump_config
 from pada_ray.data.splits import read_data
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, StorageError
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import FinishedStage, RunState
@@ -187,3 +189,81 @@ def test_a_student_without_room_for_a_prompt_is_told(run):
         check_student(config.model_copy(update={"student": close}), read_data(config))
     short = config.evaluation.model_copy(update={"max_new_tokens": 511})
     check_student(config.model_copy(update={"student": close, "evaluation": short}), read_data(config))
+
+
+def elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+
+def test_replies_and_shared_stages_are_found_from_wherever_a_run_is_resumed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    llm = small_config().llm.model_dump() | {"cache": "replies"}
+    run = prepare(small_config(llm=llm, shared_stages="shared"))
+    elsewhere(tmp_path, monkeypatch)
+    found = read_config(Folder(run))
+    assert cache_file(found, run) == f"{tmp_path}/replies/replies.sqlite"
+    assert (found.llm.cache, found.shared_stages) == (f"{tmp_path}/replies", f"{tmp_path}/shared")
+    change_config(run, ["llm.cache=later"])
+    assert read_config(Folder(run)).llm.cache == f"{tmp_path}/elsewhere/later"
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/replies", "memory://replies"])
+def test_urls_stay_as_they_are(tmp_path, place):
+    config = small_config(runs=str(tmp_path), shared_stages=place)
+    assert read_config(Folder(lay_out(config, read_data(config), Folder(f"{tmp_path}/run")))).shared_stages == place
+
+
+def test_under_a_ray_job_paths_stay_relative(tmp_path, monkeypatch):
+    """They count from the home folder there, which `lasting` knows."""
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    config = small_config(
+        runs=str(tmp_path), shared_stages="shared", llm=small_config().llm.model_dump() | {"cache": "r"}
+    )
+    found = read_config(Folder(lay_out(config, read_data(config), Folder(f"{tmp_path}/run"))))
+    assert (found.llm.cache, found.shared_stages) == ("r", "shared")
+    assert cache_file(found, "run") == str(Path.home() / "r" / "replies.sqlite")
+
+
+def test_a_config_of_0_1_keeps_a_place_that_does_not_count_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = small_config(llm=small_config().llm.model_dump() | {"cache": "replies"})
+    run = prepare(config)
+    Folder(run).write_text("config.yaml", dump_config(config))
+    elsewhere(tmp_path, monkeypatch)
+    change_config(run, ["budget.tokens=5000"])
+    assert read_config(Folder(run)).llm.cache == "replies"
+
+
+def test_a_relative_place_of_shared_stages_makes_no_other_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = prepare(small_config(shared_stages="shared"))
+    at(run, "iteration-1: error analysis", VANILLA)
+    with pytest.raises(ConfigError, match=r"`pada resume .*` goes on"):
+        prepare(small_config(shared_stages="shared"))
+
+
+def test_commands_at_once_get_folders_of_their_own(tmp_path):
+    config = small_config(runs=str(tmp_path / "runs"))
+    with ThreadPoolExecutor(8) as pool:
+        folders = [folder.url for folder in pool.map(lambda _: new_folder(config), range(8))]
+    assert len(set(folders)) == 8
+    assert {Path(folder).name for folder in folders} == {"pada", *(f"pada-{i}" for i in range(2, 9))}
+
+
+def test_where_no_folder_can_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="file: "):
+        new_folder(small_config(runs=f"{tmp_path}/file"))
+    with pytest.raises(StorageError, match="/proc/runs: "):
+        new_folder(small_config(runs="/proc/runs"))
+
+
+@pytest.mark.parametrize("runs", ["runs", "memory://runs-of-test"])
+def test_a_free_name_is_found(tmp_path, monkeypatch, runs):
+    monkeypatch.chdir(tmp_path)
+    config = small_config(runs=runs)
+    for name in ("pada", "pada-2"):
+        folder = new_folder(config)
+        assert folder.url.endswith(f"/{name}")
+        folder.write_text("config.yaml", "")

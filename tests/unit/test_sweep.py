@@ -17,7 +17,8 @@ BASE = {
 
 def load(tmp_path, grid, *overrides, **more):
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(BASE | {"runs": str(tmp_path / "runs"), "grid": grid} | more, sort_keys=False))
+    raw = BASE | {"runs": str(tmp_path / "runs"), "grid": grid}
+    file.write_text(yaml.safe_dump(raw | more, sort_keys=False))
     return load_sweep(str(file), list(overrides))
 
 
@@ -92,6 +93,45 @@ def test_no_part_of_the_grid(tmp_path):
 def test_mistakes_in_a_grid(tmp_path, grid, message):
     with pytest.raises(ConfigError, match=message):
         load(tmp_path, grid, "seed=1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            {"llm": "offline"},
+            r"sweep.yaml: cell seed-1: llm: Input should be a valid dictionary .*\(given: 'offline'\)",
+        ),
+        ({"llm": ["offline"]}, r"sweep.yaml: cell seed-1: llm: Input should be a valid dictionary"),
+        ({"name": 2024}, r"sweep.yaml:1: name: Input should be a valid string \(given: 2024\)"),
+        ({"name": None}, r"sweep.yaml:1: name: Input should be a valid string \(given: None\)"),
+        ({"name": "../up"}, r"sweep.yaml:1: name: String should match pattern"),
+        ({"name": "a/b"}, r"sweep.yaml:1: name: String should match pattern"),
+        ({"name": ""}, r"sweep.yaml:1: name: String should match pattern"),
+        ({"runs": None}, r"sweep.yaml:\d+: runs: Input should be a valid string \(given: None\)"),
+        ({"runs": ["runs"]}, r"sweep.yaml:\d+: runs: Input should be a valid string"),
+        ({"grid": {"seed": []}}, r"sweep.yaml: grid: it has no cell; give each axis at least one value"),
+        ({"grid": []}, r"sweep.yaml: grid: it has no cell"),
+    ],
+)
+def test_mistakes_beside_the_grid(tmp_path, lines, message):
+    with pytest.raises(ConfigError, match=message) as raised:
+        load(tmp_path, **{"grid": {"seed": [1]}, **lines})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_sweep_may_leave_out_its_name_and_its_endpoints(tmp_path):
+    file = tmp_path / "sweep.yaml"
+    raw = {
+        "runs": str(tmp_path / "runs"),
+        "method": "vanilla",
+        "data": {"demo": {}},
+        "llm": None,
+        "grid": {"seed": [1]},
+    }
+    file.write_text(yaml.safe_dump(raw))
+    sweep = load_sweep(str(file), [])
+    assert (sweep.name, sweep.url) == ("sweep", f"{tmp_path}/runs/sweep")
 
 
 def test_a_sweep_is_no_config(tmp_path):

@@ -34,7 +34,7 @@ def run(tmp_path):
 
 def test_a_run_shows_its_models_stages_patterns_and_samples(run):
     view = run_view(run, believed)
-    assert (view.status, view.method, view.best) == ("done", "pada", "iteration-1")
+    assert (view.status, view.method) == ("done", "pada")
     assert [(m.name, round(m.accuracy["val"], 9)) for m in view.models] == [
         ("base", 0.1),
         ("iteration-0", 0.5),
@@ -45,6 +45,16 @@ def test_a_run_shows_its_models_stages_patterns_and_samples(run):
     verdicts = [s.verdict for s in view.samples]
     assert (verdicts.count("accepted"), view.accepted) == (view.accepted, len(verdicts) - view.rejected)
     assert 0 < view.rejected < len(verdicts)
+
+
+@pytest.mark.parametrize("price", [0.25, None])
+def test_calls_that_another_run_has_paid_for_cost_nothing(run, price):
+    state = read_state(run)
+    paid, shared = state.usage
+    state.usage = [paid.model_copy(update={"usd": 0.5}), shared.model_copy(update={"usd": price, "shared": True})]
+    run.write_text(STATE, state.model_dump_json())
+    view = run_view(run, believed)
+    assert (view.usd, view.calls) == (0.5, 12)
 
 
 def test_a_stage_under_way_has_no_time_yet(run):
@@ -181,6 +191,14 @@ def test_an_edit_made_elsewhere_meanwhile_is_not_lost(waiting):
     status, said = sent(waiting, (0, {}), tag=tag)
     assert status == 409 and "edited elsewhere" in said["problem"]
     assert "figs" in waiting.read_text(SAMPLES)
+
+
+def test_a_file_that_is_gone_is_said_to_be(waiting):
+    tag = read_review(waiting).tag
+    waiting.remove(SAMPLES)
+    ((status, _, text),) = asked(None, ("GET", f"/review.json?key={KEY}", {}), find=lambda name: waiting)
+    assert (status, sent(waiting, (0, {}), tag=tag)) == (404, (404, json.loads(text)))
+    assert "it is gone" in json.loads(text)["problem"]
 
 
 def test_a_run_that_waits_for_nobody_has_no_review(run):

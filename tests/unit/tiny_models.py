@@ -7,7 +7,14 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from pada_ray.export.pre_tokenizers import RULES, cutter
 
@@ -77,5 +84,13 @@ def write_model(kind: str, folder: Path) -> Path:
             torch.nn.init.normal_(parameter, mean=float("norm" in name), std=0.2)
     model.generation_config.eos_token_id = reader.eos_token_id
     model.save_pretrained(folder)
+    reader.save_pretrained(folder)
+    return folder
+
+
+def add_template(folder: Path, name: str, template: str) -> Path:
+    """Gives the model in a folder a second chat template, beside the default one."""
+    reader = AutoTokenizer.from_pretrained(folder)
+    reader.chat_template = {"default": reader.chat_template, name: template}
     reader.save_pretrained(folder)
     return folder

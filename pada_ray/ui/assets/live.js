@@ -8,7 +8,9 @@
   let shown = "all"; // samples
 
   const percent = (share) => (share === null || share === undefined ? "–" : (100 * share).toFixed(1));
-  const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
+  const two = (n) => String(Math.floor(n)).padStart(2, "0");
+  const clock = (s) => (s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)}` :
+    `${Math.floor(s / 3600)}:${two((s % 3600) / 60)}:${two(s % 60)}`);
 
   function table(columns, rows) {
     const head = columns.map(([title, kind]) => make("th", { scope: "col", class: kind ?? "" }, title));
@@ -34,6 +36,11 @@
     place.replaceChildren(make("h2", {}, title), draw(content));
     const list = place.querySelector(".samples");
     if (list) list.scrollTop = at;
+  }
+
+  function leaveOut(id) {
+    drawn.delete(id);
+    document.getElementById(id)?.remove();
   }
 
   function models(rows) {
@@ -72,10 +79,11 @@
     document.getElementById("waiting").hidden = view.status !== "waiting for review";
     document.querySelector("#waiting a").href = run === null ? "review" : `review?run=${encodeURIComponent(run)}`;
     if (view.error) section("error", "It has stopped", view.error, (text) => make("p", { class: "bad" }, text));
+    else leaveOut("error");
     if (view.warnings.length) {
       section("warnings", "Warnings", view.warnings,
         (all) => make("ul", { class: "warnings" }, ...all.map((w) => make("li", {}, w))));
-    }
+    } else leaveOut("warnings");
     section("models", "Accuracy", view.models, models);
     section("stages", "Stages", view.stages, (all) => table([["stage"], ["time", "number"]],
       all.map((s) => [s.name, s.seconds === null ? "under way" : clock(s.seconds) + (s.shared ? " (shared)" : "")])));

@@ -4,6 +4,7 @@
 (() => {
   const ROW = 44; // pixels, as in review.css
   const REST_MS = 600;
+  const EDITED_ELSEWHERE = 409; // the status of an answer to changes of a file that is another one by now
   const run = new URLSearchParams(location.search).get("run");
   const address = run === null ? "review.json" : `review.json?run=${encodeURIComponent(run)}`;
   const id = (name) => document.getElementById(name);
@@ -12,6 +13,7 @@
   let at = 0; // the chosen entry
   const undone = []; // what undo does: {at, entry}, an entry of null takes the last one out
   const unsent = new Map(); // index -> entry
+  let take = null; // takes in what stands in a field that has not lost the focus
   let resting = 0;
   let sending = false;
 
@@ -97,7 +99,15 @@
     else box.type = kind;
     if (kind === "number") Object.assign(box, { min: 1, max: 10, step: 1 });
     box.value = value;
-    box.addEventListener("change", () => edit((entry) => write(entry, box.value), { fieldsHoldIt: true }));
+    const taken = () => {
+      take = null;
+      edit((entry) => write(entry, box.value), { fieldsHoldIt: true });
+    };
+    box.addEventListener("blur", () => take?.());
+    box.addEventListener("input", () => {
+      take = taken;
+      rest();
+    });
     return [make("label", { for: name }, title), box];
   }
 
@@ -156,7 +166,7 @@
     restore.disabled = original === undefined || same(entry, original);
   }
 
-  const button = (text, act, attributes = {}) => make("button", { type: "button", onclick: act, ...attributes }, text);
+  const button = (text, act) => make("button", { type: "button", onclick: act }, text);
 
   // Changes
 
@@ -201,38 +211,48 @@
       drawButtons();
     } else choose(index);
     count();
+    rest();
+  }
+
+  function rest() {
     id("saved").textContent = "not saved yet";
+    sendAfter(REST_MS);
+  }
+
+  function sendAfter(ms) {
     clearTimeout(resting);
-    resting = setTimeout(send, REST_MS);
+    resting = setTimeout(send, ms);
   }
 
   async function send() {
-    if (sending || unsent.size === 0) return;
+    if (sending) return;
+    take?.();
+    if (unsent.size === 0) return;
     sending = true;
     const changes = [...unsent].map(([index, entry]) => ({ at: index, entry }));
     unsent.clear();
-    let again = true;
+    let status = 0;
     try {
       const reply = await fetch(address, { method: "PUT", body: JSON.stringify({ tag: review.tag, changes }) });
       const said = await reply.json();
-      if (reply.ok) {
-        review.tag = said.tag;
-        id("saved").textContent = `saved in ${review.file}; \`${review.resume}\` goes on`;
-        tell(said.problem, said.at);
-      } else {
-        again = false;
-        id("saved").textContent = "not saved";
-        tell(said.problem);
-      }
+      status = reply.status;
+      if (reply.ok) review.tag = said.tag;
+      tell(said.problem, said.at);
     } catch {
-      // Nothing is lost while the page is open: what was not taken is sent again, unless it has changed since.
-      for (const { at: index, entry } of changes) if (!unsent.has(index)) unsent.set(index, entry);
-      id("saved").textContent = "not saved: `pada ui` does not answer; the page tries again";
-      resting = setTimeout(send, 5 * REST_MS);
-      again = false;
+      // It does not answer, or not in JSON.
     }
     sending = false;
-    if (again) send();
+    if (status === 200) {
+      id("saved").textContent = `saved in ${review.file}; \`${review.resume}\` goes on`;
+      if (unsent.size || take) rest();
+      return;
+    }
+    // Nothing is lost while the page is open: what was not taken is sent again, unless it has changed since.
+    for (const { at: index, entry } of changes) if (!unsent.has(index)) unsent.set(index, entry);
+    const tries = status !== EDITED_ELSEWHERE;
+    id("saved").textContent =
+      `not saved${status ? "" : ": `pada ui` does not answer"}${tries ? "; the page tries again" : ""}`;
+    if (tries) sendAfter(5 * REST_MS);
   }
 
   function tell(problem, index = null) {
@@ -263,7 +283,7 @@
     }
   });
   addEventListener("beforeunload", (event) => {
-    if (unsent.size || sending) event.preventDefault();
+    if (unsent.size || sending || take) event.preventDefault();
   });
   list.addEventListener("scroll", () => requestAnimationFrame(drawList));
 
