@@ -20,8 +20,8 @@ _MOST_LABELS = 200
 _SHORT = 60  # characters of an answer that can be compared as a text
 _NUMBER = re.compile(r"[-−+]?[$€£]?\d[\d.,]*%?")
 _WORKED = re.compile(r"(?:####|answer:?)\s*[-−+$€£]*\d[\d.,]*\W*$", re.IGNORECASE)
-_OPTIONS = re.compile(r"^\s*\(?A[).:]\s.*^\s*\(?B[).:]\s", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"```|^\s*def \w+\(", re.MULTILINE)
+_OPTIONS = re.compile(r"^[^\S\n]*\(?A[).:]\s.*^[^\S\n]*\(?B[).:]\s", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"```|^[^\S\n]*def \w+\(", re.MULTILINE)
 
 
 class Proposal(NamedTuple):

@@ -19,7 +19,7 @@ from pada_ray.tasks.own_words import own_words
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _LABEL = re.compile(r"\A[\s*_]*(?:final\s+)?answer[\s*_]*:[\s*_]*", re.IGNORECASE)
-_PASSAGE = re.compile(r"(?:Passage|Context)\s*:(.*)\n\s*Question\s*:", re.DOTALL | re.IGNORECASE)
+_PASSAGE = re.compile(r"(?:Passage|Context)\s*:(.*)\n[^\S\n]*Question\s*:", re.DOTALL | re.IGNORECASE)
 
 
 def normalise(text: str) -> str:

@@ -16,7 +16,7 @@ from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.option_letter import chosen_letter
 from pada_ray.tasks.own_words import own_words
 
-_OPTION_LINE = re.compile(r"^\s*\(?([A-J])[.):](?:[ \t]+(.*)|$)", re.MULTILINE)
+_OPTION_LINE = re.compile(r"^[^\S\n]*\(?([A-J])[.):](?:[ \t]+(.*)|$)", re.MULTILINE)
 _OPTION_INLINE = re.compile(r"(?:^|\s)\(?([A-J])[.)]\s+(.*?)(?=\s+\(?[A-J][.)]\s|$)", re.MULTILINE)
 
 _ANNOUNCED = re.compile(

@@ -134,7 +134,7 @@ def test_a_task_of_ones_own_is_found_in_the_folder_that_one_is_in(tmp_path):
     config = {"data": data, "student": {"model": "demo"}, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
     assert pada("plan", "own.yaml", cwd=tmp_path).stdout.startswith("1 run: ")
-    pada("run", "own.yaml", "--set", "method=vanilla", "--set", "fine_tune.epochs=1", cwd=tmp_path)
+    pada("run", "own.yaml", "--set", "method=vanilla", "--set", "fine_tune.learning_rate=0.01", cwd=tmp_path)
     assert read_state(tmp_path / "runs/pada").status == "done"
 
 

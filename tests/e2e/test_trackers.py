@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -62,8 +63,11 @@ def test_wandb_keeps_files_while_it_is_offline(tmp_path, monkeypatch):
     first, second = sorted((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
     assert first.name == second.name  # of one record, which `wandb sync` puts together
     for file, texts in ((first, (b"loss/iteration-0", b"failed")), (second, (b"loss/iteration-1", b"best"))):
-        content = file.read_bytes()
-        assert [text for text in (*texts, b"accuracy/val", b"counts/accepted") if text not in content] == []
+        wanted = (*texts, b"accuracy/val", b"counts/accepted")
+        until = time.monotonic() + 60  # a process of its own writes it, and the run does not wait for that for ever
+        while (lacks := [text for text in wanted if text not in file.read_bytes()]) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert lacks == []
 
 
 def test_mlflow_keeps_a_database_and_a_resumed_run_goes_on_in_its_record(tmp_path, monkeypatch):

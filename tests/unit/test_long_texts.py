@@ -8,9 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from pada_ray.agents.injection import signs
+from pada_ray.data.proposal import task_of
 from pada_ray.data.text_key import text_key
 from pada_ray.tasks.code_blocks import blocks
+from pada_ray.tasks.extractive_qa import passage_of
 from pada_ray.tasks.label_name import label_in
+from pada_ray.tasks.multiple_choice import options_of
 from pada_ray.tasks.option_letter import chosen_letter
 from pada_ray.tasks.own_words import own_words
 
@@ -20,6 +23,10 @@ LONGER = 8  # a square grows 64 times
 
 def label(text: str) -> str | None:
     return label_in(text, ["aa_b", "c d"])
+
+
+def task(text: str) -> object:
+    return task_of([(text, "A")]), task_of([("?", text)])
 
 
 CASES: list[tuple[Callable[[str], object], str, str, str]] = [  # what reads, and what is repeated between what
@@ -32,7 +39,6 @@ CASES: list[tuple[Callable[[str], object], str, str, str]] = [  # what reads, an
     (label, "", "aa_b ", ""),
     (label, "", "the label is c d ", ""),
     (label, "", "`c d` ", "."),
-    (label, "the label is", "    ", "aa_b x"),
     (label, "```", "      ", "x y"),
     (blocks, "", "``` a\n", ""),
     (blocks, "", "```python\n", ""),
@@ -43,7 +49,6 @@ CASES: list[tuple[Callable[[str], object], str, str, str]] = [  # what reads, an
     (blocks, "```\n(\n", "#a```\n", "x"),
     (blocks, "", "```", ""),
     (blocks, "", "```", "x"),
-    (blocks, "", "~~~", "x\n"),
     (blocks, "", "~~~ a ", "`\n"),
     (blocks, "```\nx", "```", "x\n"),
     (text_key, "", "*a ", ""),
@@ -53,7 +58,9 @@ CASES: list[tuple[Callable[[str], object], str, str, str]] = [  # what reads, an
     (signs, "x", "\n \n", "y"),
     (signs, "<", "    ", "y"),
     (signs, "", "<system ", ""),
-    (signs, "", "# ", "y"),
+    (options_of, "x", "\n\n", "y"),
+    (passage_of, "Passage: x", "\n\n\n", "y"),
+    (task, "x", "\n\n", "y"),
 ]
 
 
