@@ -13,9 +13,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.kept_sweep import extract
+from pada_ray.data.splits import read_data
 from pada_ray.findings.lineage import PatternRow, pattern_rows, read_findings
 from pada_ray.printable import printable
+from pada_ray.records import Sample
 from pada_ray.runs import run_files
+from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
 
 CELL = "dataset-banking77_seed-10_method-{}.tar.xz"
@@ -25,18 +28,17 @@ _SHOWN = 3  # patterns
 
 def take_out(archives: Path, methods: list[str], to: Path) -> dict[str, int]:
     """Writes `to`/METHOD.jsonl, the training set of each method's last model, and `to`/vanilla.jsonl, what all of them
-    began with. Returns their sizes. Raises SystemExit where a method is not recorded."""
-    to.mkdir(parents=True, exist_ok=True)
-    sizes = {}
+    began with: the training data of their configs. Returns their sizes. Raises SystemExit where a method is not
+    recorded."""
+    sets = {}
     for method in methods:
         with tempfile.TemporaryDirectory() as folder:
             run = _unpacked(archives / CELL.format(method), folder)
-            sets = {"vanilla": run_files.training_set(0), method: run_files.training_set(ITERATION)}
-            for name, file in sets.items():
-                lines = run.read_text(file)
-                (to / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-                sizes[name] = len(lines.splitlines())
-    return sizes
+            sets["vanilla"] = read_data(read_config(run))["train"]
+            sets[method] = run.read_records(run_files.training_set(ITERATION), Sample)
+    for name, samples in sets.items():
+        Folder(str(to)).write_records(f"{name}.jsonl", samples)
+    return {name: len(samples) for name, samples in sets.items()}
 
 
 def findings(archives: Path, method: str = "pada") -> list[PatternRow]:

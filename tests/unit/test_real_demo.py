@@ -1,54 +1,42 @@
-"""What `make demo-real` trains on, out of recorded runs."""
+"""What `make demo-real` trains on, out of the recorded runs in this repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from report_runs import write_run
 
-from benchmarks.kept_sweep import write_archive
 from benchmarks.real import demo
 from pada_ray.data.splits import read_data
-from pada_ray.runs import run_files
 from pada_ray.runs.sweep import load_sweep
-from pada_ray.storage import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
+ARCHIVES = ROOT / "benchmarks/results/real_table"
+SIZES = {"vanilla": 300, "pada": 450, "blind": 450}
 
 
-def recorded(archives: Path, method: str, sets: list[str]) -> None:
-    """An archive of a run of `method` with these training sets."""
-    run = Folder(str(archives / "runs" / method))
-    write_run(run, samples=10)
-    files = {run_files.patterns(1): "", run_files.strategies(1): ""}
-    files = {file: run.read_text(file) for file in files}
-    files |= {run_files.training_set(i): lines for i, lines in enumerate(sets)}
-    write_archive(archives / demo.CELL.format(method), files)
-
-
-@pytest.fixture
-def archives(tmp_path):
-    lines = (ROOT / "examples/data/banking77/train_1000.jsonl").read_text().splitlines(keepends=True)
-    for i, method in enumerate(("pada", "blind")):
-        recorded(tmp_path, method, ["".join(lines[:20]), "".join(lines[: 20 + 5 * (i + 1)])])
-    return tmp_path
-
-
-def test_each_run_of_the_sweep_trains_on_the_samples_of_its_method(archives, tmp_path, monkeypatch):
-    assert demo.take_out(archives, ["pada", "blind"], tmp_path / "sets") == {"vanilla": 20, "pada": 25, "blind": 30}
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch):
     monkeypatch.chdir(ROOT)
-    sweep = load_sweep("configs/real/demo.yaml", [])
-    for cell in sweep.cells:
-        method = cell.coordinates["method"]
-        ours = cell.config.data.model_copy(update={"train": str(tmp_path / "sets" / f"{method}.jsonl")})
-        train = read_data(cell.config.model_copy(update={"data": ours}))["train"]
-        assert len(train) == {"vanilla": 20, "pada": 25, "blind": 30}[str(method)]
+
+
+def test_each_run_of_the_sweep_trains_on_the_samples_of_its_method(tmp_path):
+    assert demo.take_out(ARCHIVES, ["pada", "blind"], tmp_path / "sets") == SIZES
+    trains = {}
+    for cell in load_sweep("configs/real/demo.yaml", []).cells:
+        method = str(cell.coordinates["method"])
         assert cell.config.data.train == f"runs/demo-real-data/{method}.jsonl"  # where the target writes them
+        ours = cell.config.data.model_copy(update={"train": str(tmp_path / "sets" / f"{method}.jsonl")})
+        trains[method] = read_data(cell.config.model_copy(update={"data": ours}))["train"]
+    assert {method: len(train) for method, train in trains.items()} == SIZES
+    begun_with = {sample.id for sample in trains["vanilla"]}
+    for method in ("pada", "blind"):
+        new = [sample for sample in trains[method] if sample.id not in begun_with]
+        assert len(new) == SIZES[method] - SIZES["vanilla"]
+        assert all(sample.meta["seed"] in begun_with for sample in new)  # written from a sample of train
 
 
-def test_the_settings_are_those_of_the_runs_that_were_recorded(monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_the_settings_are_those_of_the_runs_that_were_recorded():
     now = load_sweep("configs/real/demo.yaml", []).cells[0].config
     then = next(
         c.config
@@ -61,13 +49,19 @@ def test_the_settings_are_those_of_the_runs_that_were_recorded(monkeypatch):
         assert getattr(now, section) == getattr(then, section), section
 
 
-def test_patterns_are_shown_with_their_strategies_the_most_frequent_first(archives):
-    found = demo.findings(archives)
+def test_patterns_are_shown_with_their_strategies_the_most_frequent_first(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", ["demo", str(ARCHIVES), "--to", str(tmp_path)])
+    demo.main()
+    printed = capsys.readouterr().out
+    found = demo.findings(ARCHIVES)
     assert [f.size for f in found] == sorted((f.size for f in found), reverse=True)
-    assert all(f.strategy_name == f"=Strategy {f.cluster}" for f in found)
-    assert len(found) == 2
+    assert found
+    for row in found:
+        assert f"pattern, {row.size} failures: {row.category_name}" in printed
+        assert row.strategy_name and f"strategy: {row.strategy_name}" in printed
 
 
-def test_a_method_that_is_not_recorded_is_named(archives, tmp_path):
+def test_a_method_that_is_not_recorded_is_named(tmp_path):
     with pytest.raises(SystemExit, match=r"method-llm2llm\.tar\.xz: no such file"):
-        demo.take_out(archives, ["llm2llm"], tmp_path / "sets")
+        demo.take_out(ARCHIVES, ["llm2llm"], tmp_path / "sets")
+    assert not (tmp_path / "sets").exists()
