@@ -38,8 +38,9 @@ test-e2e: .venv/installed ## Tests with real commands and servers, killed and re
 
 N ?= 100
 SEED ?= 1
+AT_ONCE ?= 1
 faults: .venv/installed ## Disturb N runs as drawn from SEED, and check each against an undisturbed one; hours, resumes
-	$(BIN)/python tests/faults/faults.py --n $(N) --seed $(SEED) --out benchmarks/results/faults.md
+	$(BIN)/python tests/faults/faults.py --n $(N) --seed $(SEED) --at-once $(AT_ONCE) --out benchmarks/results/faults.md
 
 smoke: .venv/installed ## The slow tests: all seven datasets, S3, lost workers and nodes, autoscaling, metrics
 	$(BIN)/python -m pytest tests/integration tests/e2e tests/faults -m slow

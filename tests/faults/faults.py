@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,7 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="cases of this kind alone")
+    parser.add_argument("--at-once", type=int, default=1, help="cases that run beside each other")
     parser.add_argument("--out", type=Path, help="file for the table")
     given = parser.parse_args()
     cases = [case for case in draw(given.n, given.seed) if given.only in (None, case.kind)]
@@ -331,17 +333,24 @@ def main() -> int:
     outcomes = read_outcomes(kept, cases) if kept else []
     with tempfile.TemporaryDirectory() as scratch:
         undisturbed = undisturbed_run(Path(scratch)) if len(outcomes) < len(cases) else Path(scratch)
-        for number, case in enumerate(cases[len(outcomes) :], start=len(outcomes) + 1):
+
+        def disturbed(number: int) -> Outcome:
             place = Path(scratch) / f"case-{number}"
             place.mkdir()
-            outcomes.append(run_case(case, undisturbed, place))
-            said = "; ".join(outcomes[-1].problems) or "as undisturbed"
-            print(f"{number}/{len(cases)} {case}: {said} ({outcomes[-1].seconds:.0f} s)", flush=True)
-            shutil.rmtree(place, ignore_errors=True)
-            if kept:
-                with kept.open("a") as file:
-                    file.write(json.dumps(asdict(outcomes[-1])) + "\n")
-                given.out.write_text(table(outcomes, given.seed))
+            try:
+                return run_case(cases[number], undisturbed, place)
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+
+        with ThreadPoolExecutor(given.at_once) as pool:
+            for outcome in pool.map(disturbed, range(len(outcomes), len(cases))):
+                outcomes.append(outcome)
+                said = "; ".join(outcome.problems) or "as undisturbed"
+                print(f"{len(outcomes)}/{len(cases)} {outcome.case}: {said} ({outcome.seconds:.0f} s)", flush=True)
+                if kept:
+                    with kept.open("a") as file:
+                        file.write(json.dumps(asdict(outcome)) + "\n")
+                    given.out.write_text(table(outcomes, given.seed))
     print(table(outcomes, given.seed))
     print(Counter("failed" if o.problems else "held" for o in outcomes))
     return int(any(o.problems for o in outcomes))
