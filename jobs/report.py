@@ -38,8 +38,9 @@ def report(run_or_sweep: RunOrSweep, out: Out = None, against: Against = None) -
     from multiprocessing import get_context
 
     from pada_ray.report import printed
-    from pada_ray.report.results import Run, is_sweep, read_run, read_sweep
+    from pada_ray.report.results import Run, read_run, read_sweep
     from pada_ray.report.write import PAGE, TABLES, cell_folder, is_current, write_run, write_sweep
+    from pada_ray.runs.sweep import is_sweep
 
     console = Console()
     folder = Folder(lasting(run_or_sweep))

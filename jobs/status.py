@@ -1,4 +1,4 @@
-"""Show how far a run has come: `pada status RUN`."""
+"""Show how far a run or a sweep has come: `pada status RUN_OR_SWEEP`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,46 @@ from rich.console import Console
 from jobs.command import main
 from jobs.local.progress import clock, describe
 from jobs.local.unfinished import how_to_go_on, status_of
-from jobs.resume import Run
+from jobs.report import RunOrSweep
 from pada_ray.printable import printable
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.run_files import read_samples
 from pada_ray.runs.run_folder import has_begun
 from pada_ray.runs.state import FILE, read_state
+from pada_ray.runs.sweep import is_sweep
 from pada_ray.runs.time_left import Outlook
 from pada_ray.storage import Folder
 
 
-def status(run: Run) -> None:
-    """Show how far RUN has come, from its state on disk, and how to go on if it has been stopped.
+def status(run: RunOrSweep) -> None:
+    """Show how far a run has come, from its state on disk, and how to go on if it has been stopped; of a sweep, a line
+    for each run.
 
     Example: pada status runs/demo
     """
     folder = Folder(run)
-    config = read_config(folder)
     console = Console(soft_wrap=True, highlight=False, markup=False)
+    if is_sweep(folder):
+        _status_of_sweep(run, folder, console)
+    else:
+        _status_of_run(run, folder, console)
+
+
+def _status_of_sweep(sweep: str, folder: Folder, console: Console) -> None:
+    from pada_ray.ui.views import sweep_view
+
+    runs = sweep_view(folder, status_of).runs
+    done = sum(run.status == "done" for run in runs)
+    console.print(f"{sweep}: a sweep of {len(runs)} runs, {done} done")
+    if done < len(runs):
+        console.print("the same `pada sweep FILE` goes on with the others")
+    for run in runs:
+        at = "" if run.status in ("done", "not begun") else f" at {run.stage}"
+        console.print(printable(f"  {run.name}: {run.status}{at}"))
+
+
+def _status_of_run(run: str, folder: Folder, console: Console) -> None:
+    config = read_config(folder)
     if not has_begun(folder):
         console.print(f"{run}: prepared, not started; `pada resume {run}` starts it")
         return

@@ -28,8 +28,7 @@ def ui(
 
     Example: pada ui runs/demo
     """
-    from pada_ray.report.results import is_sweep
-    from pada_ray.runs.sweep import CELLS
+    from pada_ray.runs.sweep import CELLS, is_sweep
     from pada_ray.ui.app import serve, ui_app
     from pada_ray.ui.views import run_view, sweep_view
 

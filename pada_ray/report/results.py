@@ -155,10 +155,6 @@ class Sweep(NamedTuple):
         return [cell.run for cell in self.cells if isinstance(cell.run, Run)]
 
 
-def is_sweep(folder: Folder) -> bool:
-    return folder.exists(SWEEP_FILE)
-
-
 def read_run(folder: Folder, coordinates: dict[str, Label] | None = None) -> Run:
     """The run in a folder. Raises ConfigError when there is none, or when its config does not fit this version, and
     DamagedFile, here or when a file of the run is read."""

@@ -117,6 +117,11 @@ def _place(raw: dict[str, Any], path: str) -> Config:
     return check_config({"name": "sweep", "data": {"demo": {}}} | given, path)
 
 
+def is_sweep(folder: Folder) -> bool:
+    """Whether a sweep writes its runs into this folder."""
+    return folder.exists(FILE)
+
+
 def chosen(sweep: Sweep, only: list[str]) -> list[Cell]:
     """The cells at the places `AXIS=LABEL`; for an axis that is named twice, at either. Raises ConfigError when there
     are none."""

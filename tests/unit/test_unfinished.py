@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from report_runs import cell, write_run, write_sweep
 from test_lock import HOLDER
 
 from jobs.local.run_folder import prepare
@@ -59,6 +60,16 @@ def test_a_run_under_way_and_one_that_is_done_need_nothing(begun, capsys):
     assert under_way.startswith(f"{run}: running, ") and "pada resume" not in under_way
     Folder(run).write_text(FILE, RunState(name="mine", status="done").model_dump_json())
     assert "pada resume" not in told(run, capsys)
+
+
+def test_status_of_a_sweep_has_a_line_for_each_run(tmp_path, capsys):
+    sweep = Folder(str(tmp_path / "sweep"))
+    write_sweep(sweep, {name: {"method": name} for name in ("pada", "blind", "vanilla")})
+    write_run(cell(sweep, "pada"))
+    write_run(cell(sweep, "blind"), status="running")
+    said = told(sweep.url, capsys)
+    assert said.startswith(f"{sweep.url}: a sweep of 3 runs, 1 done the same `pada sweep FILE` goes on")
+    assert said.endswith("pada: done blind: stopped at iteration-1: fine-tuning vanilla: not begun")
 
 
 def test_on_a_disk_of_several_machines_the_state_is_believed(tmp_path, capsys):
