@@ -16,6 +16,7 @@ from ray.train.huggingface.transformers import RayTrainReportCallback
 from torch.nn.functional import cross_entropy, pad
 from transformers.trainer_utils import get_last_checkpoint
 
+from pada_ray.student.attention import ShortAttention
 from pada_ray.student.chat_encoder import IGNORED, Encoded
 from pada_ray.student.checkpoints import OwnCheckpoints
 from pada_ray.student.micro_batches import EpochLoader, MicroBatches
@@ -47,6 +48,7 @@ class Trainer(transformers.Trainer):
         )
         self.remove_callback(transformers.PrinterCallback)
         self._batches = batches
+        self._attention = ShortAttention(model)
 
     def get_train_dataloader(self) -> EpochLoader:
         encoded: list[Encoded] = self.train_dataset
@@ -60,6 +62,7 @@ class Trainer(transformers.Trainer):
         )
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        self._attention.choose(inputs["input_ids"].shape[1])
         with _logits_only_at(_learned(inputs["labels"]), self.model.get_output_embeddings()):
             return super().compute_loss(model, inputs, *args, **kwargs)
 
