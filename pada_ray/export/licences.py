@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
 from pada_ray.config import EndpointConfig
 from pada_ray.student.model import model_location
@@ -21,7 +22,10 @@ def licence_of_student(model: str) -> str:
     location = model_location(model)
     if Path(location).is_dir():
         return licence_in(Path(location) / "README.md")
-    cached = try_to_load_from_cache(location, "README.md")
+    try:
+        cached = try_to_load_from_cache(location, "README.md")
+    except HFValidationError:  # a folder that is not here
+        return UNKNOWN
     return licence_in(Path(cached)) if isinstance(cached, str) else UNKNOWN
 
 

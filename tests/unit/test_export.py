@@ -19,6 +19,7 @@ from pada_ray.config import StudentConfig
 from pada_ray.export import merged as merging
 from pada_ray.export.cards import data_card
 from pada_ray.export.chosen import chosen_model
+from pada_ray.export.licences import licence_of_student
 from pada_ray.export.merged import Unequal, compare, write_merged
 from pada_ray.export.synthetic_data import COLUMNS, synthetic_rows
 from pada_ray.records import Candidate, Message, Sample
@@ -240,6 +241,11 @@ def test_a_teacher_behind_an_endpoint_has_an_unknown_licence(run, tmp_path):
     change_config(run, "llm", teacher=teacher | {"base_url": "https://example.com/v1", "model": "strong"})
     assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
     assert "| teacher `strong`, which wrote the synthetic data | unknown |" in (tmp_path / "out/README.md").read_text()
+
+
+@pytest.mark.parametrize("model", ["/models/a-strong-one", "~/a-strong-one", "a/b/c"])
+def test_a_model_in_a_folder_of_another_machine_has_an_unknown_licence(model):
+    assert licence_of_student(model) == "unknown"
 
 
 @pytest.mark.parametrize(
