@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pada_ray.records import Record
-from pada_ray.runs.state import RunState, read_state
-from pada_ray.storage import Folder
+from pada_ray.runs.state import RunState
 
 NOTE = (
     "The agents see val, and val selects the best model unless part of it is held apart (val apart). The gap from val "
@@ -31,13 +30,8 @@ class GeneralizationGap(Record):
     val_minus_test: float | None
 
 
-def read_gaps(folder: Folder) -> list[GeneralizationGap]:
-    """The gaps of each evaluated model, in order: base, iteration-0, ..."""
-    return gaps(read_state(folder))
-
-
 def gaps(state: RunState) -> list[GeneralizationGap]:
-    """Same as `read_gaps`, from a state in memory."""
+    """The gaps of each evaluated model, in order: base, iteration-0, ..."""
     found = []
     for model, scores in state.scores.items():
         accuracy = {split: score.accuracy for split, score in scores.items()}

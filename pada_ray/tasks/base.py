@@ -29,11 +29,10 @@ class Check(NamedTuple):
 
 
 class Task(ABC):
-    """One kind of item and its metric. Stateless but for what the run knows of it, which does not change: an instance
+    """One kind of item, and what fails. Stateless but for what the run knows of it, which does not change: an instance
     may be shared and sent to other processes."""
 
     name: ClassVar[str]
-    metric: ClassVar[str]  # the name of 1 - mean(fails) in reports
     max_new_tokens: ClassVar[int]  # the limit for a reply
     stop: ClassVar[tuple[str, ...]] = ()  # a reply ends before the first of these texts
     judged: ClassVar[bool] = False  # whether a judge rates replies; `fails` then finds those that need no judge

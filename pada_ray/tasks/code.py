@@ -46,7 +46,6 @@ def code_of(reply: str, entry_point: str | None = None) -> str | None:
 
 class Code(Task):
     name = "code"
-    metric = "pass@1"
     max_new_tokens = 1024
 
     def read(self, reply: str) -> str | None:

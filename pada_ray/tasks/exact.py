@@ -19,7 +19,6 @@ _SHOWN = 30  # characters of a difference
 
 class Exact(Task):
     name = "exact"
-    metric = "exact match"
     max_new_tokens = 512
 
     def read(self, reply: str) -> str | None:

@@ -48,7 +48,6 @@ def is_span(answer: str, passage: str) -> bool:
 
 class ExtractiveQA(Task):
     name = "extractive_qa"
-    metric = "exact match"
     max_new_tokens = 64
 
     def read(self, reply: str) -> str | None:

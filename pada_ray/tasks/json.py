@@ -28,7 +28,6 @@ _MOST = 200  # characters of what a schema's validator says
 
 class Json(Task):
     name = "json"
-    metric = "exact match"
     max_new_tokens = 512
 
     def learn(self, train: Sequence[Sample]) -> Knowledge:

@@ -19,7 +19,6 @@ from pada_ray.tasks.base import NOTHING, Check, Task
 
 class Judged(Task):
     name = "judged"
-    metric = "judge's pass rate"
     max_new_tokens = 512
     judged = True
 

@@ -24,7 +24,6 @@ _ROOM = 16  # tokens of a reply beside its label
 
 class Label(Task):
     name = "label"
-    metric = "accuracy"
     max_new_tokens = 64
 
     def learn(self, train: Sequence[Sample]) -> Knowledge:

@@ -20,7 +20,6 @@ from pada_ray.tasks.numerals import number, show
 
 class Math(Task):
     name = "math"
-    metric = "exact match"
     max_new_tokens = 512
 
     def read(self, reply: str) -> str | None:

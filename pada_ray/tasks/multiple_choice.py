@@ -61,7 +61,6 @@ def _plain(text: str) -> str:
 
 class MultipleChoice(Task):
     name = "multiple_choice"
-    metric = "accuracy"
     max_new_tokens = 32
 
     def read(self, reply: str) -> str | None:

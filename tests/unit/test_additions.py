@@ -32,7 +32,7 @@ from pada_ray.tasks.base import Check, Task
 
 
 class Toy(Task):
-    name, metric, max_new_tokens = "toy", "yes or no", 4
+    name, max_new_tokens = "toy", 4
 
     def read(self, reply):
         return reply.lower() if reply.lower() in ("yes", "no") else None

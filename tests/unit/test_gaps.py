@@ -1,19 +1,16 @@
 import pytest
 
-from pada_ray.findings.gaps import gaps, read_gaps
-from pada_ray.runs.state import FILE, RunState, Score
-from pada_ray.storage import Folder
+from pada_ray.findings.gaps import gaps
+from pada_ray.runs.state import RunState, Score
 
 
 def scores(**accuracies):
     return {split: Score(samples=100, failures=100 - percent, truncated=0) for split, percent in accuracies.items()}
 
 
-def test_the_gaps_of_every_model_in_order(tmp_path):
-    folder = Folder(str(tmp_path))
+def test_the_gaps_of_every_model_in_order():
     known = {"base": scores(val=10, test=12), "iteration-0": scores(train=90, val=60, test=55)}
-    folder.write_text(FILE, RunState(name="a", scores=known).model_dump_json())
-    base, vanilla = read_gaps(folder)
+    base, vanilla = gaps(RunState(name="a", scores=known))
     assert (base.model, base.train, base.train_minus_val) == ("base", None, None)
     assert base.val_minus_test == pytest.approx(-0.02)
     assert (vanilla.model, vanilla.train, vanilla.val, vanilla.test) == pytest.approx(("iteration-0", 0.9, 0.6, 0.55))

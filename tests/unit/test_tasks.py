@@ -21,7 +21,7 @@ def sample(task: str, question: str, reply: str, answer: str | list[str] = "", *
 
 
 class Parrot(Task):
-    name, metric, max_new_tokens = "parrot", "accuracy", 8
+    name, max_new_tokens = "parrot", 8
 
     def read(self, reply: str) -> str | None:
         return reply
