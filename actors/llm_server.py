@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -64,7 +65,7 @@ def _llm_config(model: str, settings: VllmServerConfig) -> Any:
     gpus = gpus_for(settings.gpus_per_engine)
     fewest, most = settings.engines
     return LLMConfig(
-        model_loading_config={"model_id": model, "model_source": model},
+        model_loading_config={"model_id": model, "model_source": os.path.expanduser(model)},
         engine_kwargs=settings.arguments,
         placement_group_config={"bundle_per_worker": {"CPU": settings.cpus_per_engine, "GPU": gpus}},
         accelerator_config={"kind": "gpu" if gpus else "cpu"},

@@ -13,15 +13,16 @@ from rich.console import Console
 from jobs.command import main
 from jobs.local.capacity import check_room, need_of_evaluation
 from jobs.local.checks import check_student
-from jobs.local.ray_session import connected
+from jobs.local.ray_session import connected, log_folder
 from jobs.local.run_folder import cache_file, lasting, new_folder
+from jobs.local.runner import RunFailed
 from jobs.local.shared_disk import check_shared_disk
 from jobs.run import Overrides, Verbose
 from pada_ray.agents.grading import is_judged
 from pada_ray.config import Config
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import Samples, read_data
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, lost_process, root_cause
 from pada_ray.records import Split
 from pada_ray.runs import run_files
 from pada_ray.runs.configs import load, read_config
@@ -75,7 +76,15 @@ def evaluate(
         check_room([need_of_evaluation(config.evaluation)])
         from pada_ray.student.evaluation import evaluate as predict
 
-        predictions = predict(job)
+        try:
+            predictions = predict(job)
+        except Exception as e:  # of Ray, which is not to be imported before
+            if (lost := lost_process(root_cause(e))) is None:
+                raise
+            raise RunFailed(
+                f"the evaluation stopped: {lost}; logs in {log_folder()}; the same command starts again from the "
+                "beginning"
+            ) from None
     target.write_records(PREDICTIONS, predictions)
     scores = scores_of(predictions)
     for name in samples:

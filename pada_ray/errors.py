@@ -74,15 +74,55 @@ def one_line(e: BaseException, most: int = 600) -> str:
     return " ".join(str(e).split())[:most] or type(e).__name__
 
 
+_LOST_WORKER = "health_check_failure"  # of Ray Train
+_CAUSES = ("cause", _LOST_WORKER, "controller_failure", "__cause__")  # where Ray's layers keep what they pass on
+
+
 def root_cause(e: BaseException) -> BaseException:
     """The innermost cause of an error that passed through Ray's layers."""
     seen = {id(e)}
     while True:
-        inner = getattr(e, "cause", None) or e.__cause__
+        inner = next((found for name in _CAUSES if isinstance(found := getattr(e, name, None), BaseException)), None)
         failures = getattr(e, "worker_failures", None)  # of Ray Train: worker rank -> error
         if failures:
-            inner = next(iter(failures.values()))
-        if not isinstance(inner, BaseException) or id(inner) in seen:
+            # A worker that is lost cuts the others off, which then fail by this.
+            lost = [failure for failure in failures.values() if hasattr(failure, _LOST_WORKER)]
+            inner = next(iter(lost or failures.values()))
+        if inner is None or id(inner) in seen:
             return e
         seen.add(id(inner))
         e = inner
+
+
+# Of `ray.exceptions`, known by name, since few modules of the method import Ray.
+_LOST = {
+    "RayActorError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError", "OwnerDiedError"
+}  # fmt: skip
+_DIED = "ray.exceptions.ActorDiedError"
+_ADVICE = (
+    "have fewer runs at once (`parallel`); a new run may take a smaller `fine_tune.batch_size` or "
+    "`evaluation.batch_size`"
+)
+
+
+def lost_process(e: BaseException) -> str | None:
+    """What to tell the user of a process that Ray has lost, in one line with what to do; None for any other error.
+    `e` is a root cause.
+
+    Ray knows that memory was short where its own monitor ended the process. What the operating system ends looks to Ray
+    like any other crash.
+    """
+    kinds = {kind.__name__ for kind in type(e).__mro__ if kind.__module__ == "ray.exceptions"}
+    name, told = type(e).__name__, str(e)
+    if "RayError" in kinds and told.startswith(f"Exception {_DIED} "):
+        # Ray 2.60 cannot pickle this error, and passes it on as the text of its traceback.
+        name, told = "ActorDiedError", told.rpartition(f"{_DIED}: ")[2]
+    elif not kinds & _LOST or getattr(e, "actor_init_failed", False):  # what fails at its start tells its own error
+        return None
+    told = " ".join(told.split())
+    if "OutOfMemoryError" in kinds or "running low on memory" in told:
+        return f"a process was lost: Ray ended it because memory was short ({told[:300]}); {_ADVICE}"
+    return (
+        f"a process was lost: {name}: {told[:600]}; if memory was short (`dmesg` names what the system has ended), "
+        f"{_ADVICE}"
+    )

@@ -19,6 +19,7 @@ from pada_ray.runs.expected import check_budget, expected_calls
 from pada_ray.runs.tracking import check_tracking
 from pada_ray.sandbox import check_level
 from pada_ray.storage import Folder
+from pada_ray.student.evaluation_job import reply_limit
 from pada_ray.student.fine_tune import check_fine_tuning
 from pada_ray.tasks import Knowledge, get_task
 from pada_ray.tasks.code import Code
@@ -89,7 +90,7 @@ def _check_model(config: Config) -> None:
 
 
 def _check_length(config: Config, tasks: Iterable[str], knowledge: Knowledge | None) -> None:
-    longest = config.evaluation.max_new_tokens or max(get_task(task, knowledge).reply_limit for task in tasks)
+    longest = reply_limit(config.evaluation, (get_task(task, knowledge) for task in tasks))
     if config.student.max_length <= longest:
         raise ConfigError(
             f"student.max_length: {config.student.max_length} tokens must hold a prompt and its reply, but a reply may "

@@ -20,7 +20,7 @@ from jobs.local.ray_session import connected, log_folder
 from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config, StopCondition
-from pada_ray.errors import LoopStuck, PadaError, one_line, root_cause
+from pada_ray.errors import LoopStuck, PadaError, lost_process, one_line, root_cause
 from pada_ray.llm.stored_rows import check_replies
 from pada_ray.report import print_ending
 from pada_ray.runs.conditions import ASKED
@@ -198,7 +198,5 @@ def _explained(e: BaseException, run: str) -> PadaError:
         return root if "`pada resume " in told else type(root)(f"{told}; continue with `pada resume {run}`")
     if is_disk_full(root):
         return disk_full(run)
-    return RunFailed(
-        f"the run stopped: {type(root).__name__}: {one_line(root)}; logs in {log_folder()}; continue with "
-        f"`pada resume {run}`"
-    )
+    told = lost_process(root) or f"{type(root).__name__}: {one_line(root)}"
+    return RunFailed(f"the run stopped: {told}; logs in {log_folder()}; continue with `pada resume {run}`")

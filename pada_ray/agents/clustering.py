@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -90,7 +91,7 @@ def _model(embedding: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(embedding)
+        return SentenceTransformer(os.path.expanduser(embedding))
     except (OSError, ValueError) as e:
         raise ConfigError(
             f"pattern_analysis.embedding: cannot load {embedding}: {' '.join(str(e).split())[:200]}; "

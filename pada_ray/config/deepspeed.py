@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def resolve(given: Any) -> Any:
 def _read(name: str) -> Any:
     """The JSON of a shipped config, or of a file."""
     shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.json"))}
-    file = shipped.get(name, Path(name))
+    file = shipped.get(name, Path(os.path.expanduser(name)))
     if (other := what_instead(str(file))) is not None:
         raise ValueError(f"{name}: this is {other}; give a JSON file, or {', '.join(shipped) or 'a mapping'}")
     try:

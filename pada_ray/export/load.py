@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from pada_ray.export.chosen import Chosen
 from pada_ray.runs import run_files
+from pada_ray.student.evaluation_job import reply_limit
 from pada_ray.student.model import Student
 from pada_ray.tasks import get_task
-
-_MOST = 512  # tokens of a reply, where the run does not tell
 
 
 def load_student(chosen: Chosen) -> Student:
@@ -34,5 +33,4 @@ def reply_ends(chosen: Chosen) -> ReplyEnds:
     samples = run_files.read_samples(folder, config.data.task)
     knowledge = run_files.read_knowledge(folder)
     tasks = [get_task(name, knowledge) for name in {s.task for members in samples.values() for s in members}]
-    own = max((task.reply_limit for task in tasks), default=_MOST)
-    return ReplyEnds(config.evaluation.max_new_tokens or own, tasks[0].stop if len(tasks) == 1 else ())
+    return ReplyEnds(reply_limit(config.evaluation, tasks), tasks[0].stop if len(tasks) == 1 else ())

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from pada_ray.errors import PAUSES, ReviewDue, StorageError, one_line, root_cause
+from pada_ray.errors import PAUSES, ReviewDue, StorageError, lost_process, one_line, root_cause
 from pada_ray.records import Record
 from pada_ray.runs import run_files
 from pada_ray.runs.checksums import StoredFile, stored
@@ -86,7 +86,7 @@ class StageKeeper:
     def stop(self, error: BaseException) -> None:
         """The run cannot go on: it has failed, it is paused, or a person is to review what it made."""
         root = root_cause(error)
-        told = one_line(root, most=2000)
+        told = lost_process(root) or one_line(root, most=2000)
         if isinstance(root, ReviewDue):
             self._transition(status="waiting for review", error=told)
             self.tell("run waits for review", told=told)

