@@ -15,6 +15,7 @@ from actors.metrics import StageMetrics
 from actors.remote import ACTOR_OPTIONS, handle, knowing_this_cluster, on_this_node
 from actors.residence import trains_alone
 from actors.stage_claims import claims_name
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import read_brief
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.config import Config, EndpointConfig
@@ -76,8 +77,7 @@ class Cast:
 
         teacher, judge = llm("teacher", config.llm.teacher), llm("judge", config.llm.judge)
         brief = read_brief(Folder(folder), config.data.task)
-        analyst = (teacher, config.pattern_analysis, config.prompts, config.llm.max_reasks, config.seed, brief)
-        create("pattern analysis", PatternAnalysisActor, *analyst)
+        create("pattern analysis", PatternAnalysisActor, teacher, config.pattern_analysis, Asking.of(config, brief))
         # Processes that Ray has at hand have no runtime env.
         env = {} if trains_alone(config) else {"runtime_env": knowing_this_cluster()}
         create("computation", ComputationActor, config, name, runs, teacher, judge, **env)

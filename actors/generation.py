@@ -23,6 +23,7 @@ from actors.agents import DataGenerationAgent, QualityControlAgent
 from actors.attempts import AttemptLog, Step, outcome_of, row_of
 from actors.remote import on_this_node
 from actors.screening import screened, screening_place
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
@@ -153,7 +154,7 @@ def _examples(job: AugmentationJob, config: Config) -> WorkedExamples:
 def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> Any:
     """The stages through which the batches go that are to be written."""
     place, at_a_time = screening_place(screen, config.sandbox.require)
-    agent = (teacher, config.data_generation, config.prompts, config.llm.max_reasks, config.seed, screen.brief)
+    agent = (teacher, config.data_generation, Asking.of(config, screen.brief))
     return (
         _rows(here, "write")
         .map_batches(
@@ -167,7 +168,7 @@ def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> 
 
 def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, examples: WorkedExamples | None) -> Any:
     """The stage for batches whose candidates are to be judged."""
-    agent = (judge, config.quality_control, config.prompts, config.llm.max_reasks, config.seed, brief, examples)
+    agent = (judge, config.quality_control, Asking.of(config, brief), examples)
     return _rows(here, "review").map_batches(
         QualityControlAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.judge.max_in_flight)
     )

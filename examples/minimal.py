@@ -10,6 +10,7 @@ import tempfile
 from peft import LoraConfig, get_peft_model
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments, set_seed
 
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
@@ -71,9 +72,10 @@ async def pada_agent(size: int, iterations: int, folder: str, teacher: str) -> N
     train, val, test = ([Sample.model_validate(s) for s in drawn[split]] for split in ("train", "val", "test"))
     gateway = LlmGateway(EndpointConfig(base_url=teacher, model="offline-teacher"), f"{folder}/replies.sqlite")
     llm = GatewayLlm(gateway, Payer(run=folder), "teacher")
-    analyst = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), None, 3, SEED)
-    writer = DataGenerationAgent(llm, WRITING, None, 3, SEED)
-    judge = QualityControlAgent(llm, CONTROL, None, 3, SEED)
+    asking = Asking(prompts=None, max_reasks=3, seed=SEED)
+    analyst = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), asking)
+    writer = DataGenerationAgent(llm, WRITING, asking)
+    judge = QualityControlAgent(llm, CONTROL, asking)
     guard = LeakGuard([*val, *test], train)
     screen = Screen(CONTROL, train, guard)
 

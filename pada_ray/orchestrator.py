@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.collapse import echoes, follow_the_calls, has_collapsed
 from pada_ray.agents.grading import Grader, is_judged
@@ -262,8 +263,8 @@ class Orchestrator:
 
     async def _grade(self, model: str, predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions with the judge's verdicts. What runs have in common here is answered from the reply cache."""
-        config = self._config
-        grader = Grader(self._workers.judge, config.grading, config.prompts, config.llm.max_reasks, config.seed)
+        asking = Asking.of(self._config, Brief())  # beside the rubric it is told nothing
+        grader = Grader(self._workers.judge, self._config.grading, asking)
         samples = [self._by_id[p.split][p.id] for p in predictions]
         graded = await self._stages.stage(
             f"{model}: grading",
@@ -557,10 +558,9 @@ class Orchestrator:
 
     def _quality_control(self, train: Sequence[Sample]) -> QualityControlAgent:
         """One that knows no other training samples than these."""
-        config = self._config
         examples = WorkedExamples(train, self._workers.pattern_analysis.nearest)
-        asked = (config.prompts, config.llm.max_reasks, config.seed, self._brief, examples)
-        return QualityControlAgent(self._workers.judge, config.quality_control, *asked)
+        asking = Asking.of(self._config, self._brief)
+        return QualityControlAgent(self._workers.judge, self._config.quality_control, asking, examples)
 
     async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
         if not self._is_reviewed(iteration, "samples"):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.real.models import EMBEDDING, JUDGE, STUDENT, TEACHER
 from benchmarks.real.server import serving
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.nearest import Finder
 from pada_ray.agents.planted import planted
@@ -68,13 +69,14 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
     brief = brief_on(train, knowledge)
     nearest = Finder(f"models/{EMBEDDING.name}", 0).nearest
     examples = WorkedExamples(train, nearest)
+    asking = Asking(prompts=None, max_reasks=1, seed=0, brief=brief)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         endpoint = EndpointConfig(base_url=url, model=judge, max_in_flight=4, max_tokens=4096)
         gateway = LlmGateway(endpoint, f"{folder}/replies.sqlite")
         llm = GatewayLlm(gateway, Payer(run=folder), "judge")
         for way, settings in WAYS.items():
-            agent = QualityControlAgent(llm, settings, None, 1, 0, brief, examples)
+            agent = QualityControlAgent(llm, settings, asking, examples)
             began, shares = time.monotonic(), []
             for wrong in (False, True):
                 batch, candidates = await planted(tried, train, brief, nearest, wrong=wrong)

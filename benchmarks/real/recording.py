@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks.kept_sweep import config_to_keep, extract, write_archive
 from jobs.local.run_folder import cache_file, lay_out
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import read_brief
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.nearest import Finder
@@ -96,12 +97,11 @@ class Recorded:
     """The student's part of a recorded run, and data generation in this process. `place` has the archive's files."""
 
     def __init__(self, config: Config, place: Folder, teacher: GatewayLlm, judge: GatewayLlm, run: Folder):
-        brief = read_brief(run, config.data.task)
+        asking = Asking.of(config, read_brief(run, config.data.task))
         train = run_files.read_samples(run, config.data.task)["train"]
         examples = WorkedExamples(train, Finder(config.pattern_analysis.embedding, config.seed).nearest)
-        asked = (config.prompts, config.llm.max_reasks, config.seed, brief)
-        self._writer = DataGenerationAgent(teacher, config.data_generation, *asked)
-        self._control = QualityControlAgent(judge, config.quality_control, *asked, examples)
+        self._writer = DataGenerationAgent(teacher, config.data_generation, asking)
+        self._control = QualityControlAgent(judge, config.quality_control, asking, examples)
         self._place = place
 
     async def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation:
@@ -139,14 +139,8 @@ async def replay(archive: Path, embedding: str | None = None) -> list[str]:
             role: GatewayLlm(LlmGateway(_silent(getattr(config.llm, role)), cache, _NOWHERE), Payer(run=run.url), role)
             for role in ("teacher", "judge")
         }
-        analyst = PatternAnalysisAgent(
-            llms["teacher"],
-            config.pattern_analysis,
-            config.prompts,
-            config.llm.max_reasks,
-            config.seed,
-            read_brief(run, config.data.task),
-        )
+        asking = Asking.of(config, read_brief(run, config.data.task))
+        analyst = PatternAnalysisAgent(llms["teacher"], config.pattern_analysis, asking)
         recorded = Recorded(config, place, llms["teacher"], llms["judge"], run)
         await Orchestrator(config, run.url, Workers(analyst, recorded, llms["judge"], llms["teacher"])).run()
         sets = [run_files.training_set(i) for i in range(config.iterations + 1)]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.collapse import echoes, smaller
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -50,13 +52,13 @@ class Abilities:
         self._asked, self._others = mixed[:count], mixed[count:]
         self._config = config
         self._brief = brief
-        common = (config.prompts, 0, config.seed, brief)  # 0: nothing is asked for again
-        self._writer = DataGenerationAgent(teacher, config.data_generation, *common)
-        self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, *common)
+        asking = replace(Asking.of(config, brief), max_reasks=0)
+        self._writer = DataGenerationAgent(teacher, config.data_generation, asking)
+        self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, asking)
         examples = WorkedExamples(self._others, self._analyst.nearest)
         one_call = {"batch_size": 2 * _ASKED, "decide": "sample", "votes": 1}
         self._rater, self._answerer = (
-            QualityControlAgent(judge, config.quality_control.model_copy(update=one_call | way), *common, examples)
+            QualityControlAgent(judge, config.quality_control.model_copy(update=one_call | way), asking, examples)
             for way in (
                 {"enabled": True, "verify": "none", "judge": True},
                 {"enabled": True, "verify": "agreement", "judge": False},

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pada_ray.agents.brief import Brief
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.collapse import has_collapsed, smaller
 from pada_ray.config import DataGenerationConfig
 from pada_ray.llm.ask import ask_each, tokens_of
@@ -32,21 +32,12 @@ class DataGenerationAgent:
     """Writes synthetic samples from training samples: along a strategy, against a training error, or as another
     method's instruction says."""
 
-    def __init__(
-        self,
-        llm: Llm,
-        settings: DataGenerationConfig,
-        prompts: str | None,
-        max_reasks: int,
-        seed: int,
-        brief: Brief | None = None,
-    ):
-        self._brief = brief or Brief()
+    def __init__(self, llm: Llm, settings: DataGenerationConfig, asking: Asking):
         self._llm = llm
         self._settings = settings
-        self._prompts = Prompts(prompts, seed)
-        self._max_reasks = max_reasks
-        self._seed = seed
+        self._asking = asking
+        self._brief = asking.brief
+        self._prompts = Prompts(asking.prompts, asking.seed)
 
     async def generate(self, batch: Batch) -> list[Candidate]:
         """At most one candidate per attempt of the batch, in their order; none for those that stay unreadable. Drafts
@@ -105,9 +96,9 @@ class DataGenerationAgent:
             prompt,
             self._reply_type(batch, by_turn, shows_answer),
             purpose=batch.instruction,
-            max_reasks=self._max_reasks,
+            max_reasks=self._asking.max_reasks,
             temperature=self._settings.temperature,
-            seed=number_for(self._seed, call) % 2**31,
+            seed=number_for(self._asking.seed, call) % 2**31,
         )
         return [self._candidate(batch, named[name], sample) for name, sample in written.items()]
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.config import GradingConfig
 from pada_ray.errors import EndpointError
@@ -27,11 +28,11 @@ def is_judged(samples: Iterable[Sample]) -> bool:
 class Grader:
     """Rates a model's replies against the references by a rubric, and holds the ratings against a threshold."""
 
-    def __init__(self, llm: Llm, settings: GradingConfig, prompts: str | None, max_reasks: int, seed: int):
+    def __init__(self, llm: Llm, settings: GradingConfig, asking: Asking):
         self._llm = llm
         self._settings = settings
-        self._prompts = Prompts(prompts, seed)
-        self._max_reasks = max_reasks
+        self._asking = asking
+        self._prompts = Prompts(asking.prompts, asking.seed)
 
     async def grade(self, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[Prediction]:
         """The predictions for the samples, in order, with a verdict where `failed` was None, in calls of `batch_size`.
@@ -68,7 +69,7 @@ class Grader:
             prompt,
             GradeReply,
             purpose="grading",
-            max_reasks=self._max_reasks,
+            max_reasks=self._asking.max_reasks,
         )
         return [self._graded(prediction, read.get(name)) for name, (_, prediction) in named.items()]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pada_ray.agents.brief import Brief
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.collapse import echoes, has_collapsed, smaller
 from pada_ray.agents.nearest import Finder
 from pada_ray.config import PatternAnalysisConfig
@@ -27,22 +27,13 @@ _ANALYSIS_TOKENS, _PATTERN_TOKENS, _STRATEGY_TOKENS = 80, 250, 250  # that a rep
 class PatternAnalysisAgent:
     """Its subagents are sample-level error analysis, pattern categorization and strategy drafting."""
 
-    def __init__(
-        self,
-        llm: Llm,
-        settings: PatternAnalysisConfig,
-        prompts: str | None,
-        max_reasks: int,
-        seed: int,
-        brief: Brief | None = None,
-    ):
-        self._brief = brief or Brief()
+    def __init__(self, llm: Llm, settings: PatternAnalysisConfig, asking: Asking):
         self._llm = llm
         self._settings = settings
-        self._prompts = Prompts(prompts, seed)
-        self._max_reasks = max_reasks
-        self._seed = seed
-        self._finder = Finder(settings.embedding, seed)
+        self._asking = asking
+        self._brief = asking.brief
+        self._prompts = Prompts(asking.prompts, asking.seed)
+        self._finder = Finder(settings.embedding, asking.seed)
 
     async def error_analysis(self, failures: Sequence[Failure]) -> list[Analysis]:
         """a_j for each failure e_j, in order, in calls of `batch_size`. Those that stay unreadable are missing. What
@@ -64,7 +55,7 @@ class PatternAnalysisAgent:
         s = self._settings
         texts, confused = [a.text for a in analyses], [a.confusion for a in analyses]
         return await asyncio.to_thread(
-            cluster, texts, s.embedding, s.min_clusters, s.max_clusters, self._seed, confused
+            cluster, texts, s.embedding, s.min_clusters, s.max_clusters, self._asking.seed, confused
         )
 
     async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
@@ -131,7 +122,7 @@ class PatternAnalysisAgent:
             prompt,
             AnalysisReply,
             purpose="error_analysis",
-            max_reasks=self._max_reasks,
+            max_reasks=self._asking.max_reasks,
         )
         return [
             Analysis(
@@ -179,7 +170,7 @@ class PatternAnalysisAgent:
                 prompt,
                 PatternCategorizationReply,
                 purpose="pattern_categorization",
-                max_reasks=self._max_reasks,
+                max_reasks=self._asking.max_reasks,
                 # It quotes one or two of the analyses.
                 tokens=_PATTERN_TOKENS + 2 * max(tokens_of(a.error_cause) for a in members),
             )
@@ -239,7 +230,7 @@ class PatternAnalysisAgent:
             prompt,
             StrategyReply,
             purpose=purpose,
-            max_reasks=self._max_reasks,
+            max_reasks=self._asking.max_reasks,
             aliases=aliases,
             check=_check_differs,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pada_ray.agents.brief import Brief
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.agents.screening import turned_down
 from pada_ray.agents.verification import Verifier, WorkedExamples
@@ -23,21 +23,14 @@ class QualityControlAgent:
     """Has candidates that passed the screen rated by another model than the one that wrote them."""
 
     def __init__(
-        self,
-        llm: Llm,
-        settings: QualityControlConfig,
-        prompts: str | None,
-        max_reasks: int,
-        seed: int,
-        brief: Brief | None = None,
-        examples: WorkedExamples | None = None,
+        self, llm: Llm, settings: QualityControlConfig, asking: Asking, examples: WorkedExamples | None = None
     ):
-        self._brief = brief or Brief()
         self._llm = llm
         self._settings = settings
-        self._prompts = Prompts(prompts, seed)
-        self._max_reasks = max_reasks
-        self._verifier = Verifier(llm, settings, self._prompts, max_reasks, seed, self._brief, examples)
+        self._asking = asking
+        self._brief = asking.brief
+        self._prompts = Prompts(asking.prompts, asking.seed)
+        self._verifier = Verifier(llm, settings, asking, self._prompts, examples)
 
     async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates in order, with ratings where the judge gave some. `rejected` is None for those that pass, and
@@ -93,7 +86,7 @@ class QualityControlAgent:
             prompt,
             entry_type,
             purpose="quality_control",
-            max_reasks=self._max_reasks,
+            max_reasks=self._asking.max_reasks,
         )
         return [
             c.model_copy(update={"ratings": _ratings(read[name]), "feedback": read[name].feedback})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.agents.nearest import Nearest
@@ -58,18 +59,15 @@ class Verifier:
         self,
         llm: Llm,
         settings: QualityControlConfig,
+        asking: Asking,
         prompts: Prompts,
-        max_reasks: int,
-        seed: int,
-        brief: Brief,
         examples: WorkedExamples | None = None,
     ):
         self._llm = llm
         self._settings = settings
+        self._asking = asking
+        self._brief = asking.brief
         self._prompts = prompts
-        self._max_reasks = max_reasks
-        self._seed = seed
-        self._brief = brief
         self._examples = examples
 
     async def verify(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -135,8 +133,8 @@ class Verifier:
             prompt,
             with_choices(AnswerReply, choices),
             purpose="answering",
-            max_reasks=self._max_reasks,
+            max_reasks=self._asking.max_reasks,
             temperature=_VOTING if several else 0.0,
-            seed=number_for(self._seed, name) % 2**31 if several else None,
+            seed=number_for(self._asking.seed, name) % 2**31 if several else None,
         )
         return {key: answer.reply for key, answer in read.items()}

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from pada_ray.agents.asking import Asking
 from pada_ray.config import check_config
 from pada_ray.data.samples import read_file
 from pada_ray.llm.chat import ChatReply, ChatRequest
 from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
+
+ASKING = Asking(prompts=None, max_reasks=1, seed=0)
 
 
 def samples_in(path: str, task: str | None = None) -> list[Sample]:

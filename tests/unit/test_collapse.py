@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from builders import ScriptedLlm, batch, strategy
+from builders import ASKING, ScriptedLlm, batch, strategy
 from test_orchestrator import World, prepared, run
 from test_pattern_analysis import agent, failures, pattern
 
@@ -118,7 +118,7 @@ def test_drafts_that_are_one_text_or_copy_their_seeds_are_asked_for_again_in_sma
         }
 
     llm = ScriptedLlm(reply)
-    found = asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), None, 1, 0).generate(of))
+    found = asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), ASKING).generate(of))
     assert [c.seed_id for c in found] == [f"train-{i}" for i in range(4)]
     assert all("is new" in c.messages[0].content for c in found)
     assert len({request.seed for request in llm.requests}) == len(llm.requests)

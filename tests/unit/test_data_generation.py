@@ -1,6 +1,7 @@
 import asyncio
+from dataclasses import replace
 
-from builders import ScriptedLlm, batch, math_sample, strategy
+from builders import ASKING, ScriptedLlm, batch, math_sample, strategy
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -10,7 +11,7 @@ from pada_ray.records import Attempt, Message, MistakeCount, Sample, Seed
 
 
 def agent(llm, seed=0):
-    return DataGenerationAgent(llm, DataGenerationConfig(), None, 1, seed)
+    return DataGenerationAgent(llm, DataGenerationConfig(), replace(ASKING, seed=seed))
 
 
 def written(*origins):
@@ -136,7 +137,7 @@ def framed(name):
 
 def generate_framed(reply, of):
     llm = ScriptedLlm(reply)
-    found = asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), None, 1, 0, FRAMED).generate(of))
+    found = asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), replace(ASKING, brief=FRAMED)).generate(of))
     return found, llm.requests[0].messages[0].content
 
 
@@ -186,7 +187,7 @@ def test_a_system_message_that_all_have_is_put_back():
     )
     brief = Brief(frame=Frame(system="Be kind."))
     llm = ScriptedLlm(written("example-1"))
-    agent = DataGenerationAgent(llm, DataGenerationConfig(), None, 1, 0, brief)
+    agent = DataGenerationAgent(llm, DataGenerationConfig(), replace(ASKING, brief=brief))
     (found,) = asyncio.run(agent.generate(of_seeds(seed)))
     assert [(m.role, m.content) for m in found.messages] == [
         ("system", "Be kind."),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
-from builders import ScriptedLlm, math_sample
+from builders import ASKING, ScriptedLlm, math_sample
 
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.config import GradingConfig, check_config
@@ -51,7 +52,8 @@ def grades(*ratings: float) -> dict:
 
 def grade(llm, predictions, samples=None, max_reasks=1, **settings):
     samples = samples or [sample(p.id) for p in predictions]
-    return asyncio.run(Grader(llm, GradingConfig(**settings), None, max_reasks, seed=0).grade(samples, predictions))
+    asking = replace(ASKING, max_reasks=max_reasks)
+    return asyncio.run(Grader(llm, GradingConfig(**settings), asking).grade(samples, predictions))
 
 
 def test_ratings_are_held_against_the_threshold_and_kept():

@@ -8,6 +8,8 @@ import pytest
 from builders import RAW
 from stub_workers import StubWorkers
 
+from pada_ray.agents.asking import Asking
+from pada_ray.agents.brief import Brief
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.agents.quality_control import QualityControlAgent
@@ -51,10 +53,10 @@ class World(StubWorkers):
         super().__init__()
         self._config = config
         self._teacher = teacher
-        seeded = (config.prompts, config.llm.max_reasks, config.seed)
-        self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, *seeded)
-        self._writer = DataGenerationAgent(teacher, config.data_generation, *seeded)
-        self._judge = QualityControlAgent(teacher, config.quality_control, *seeded)
+        asking = Asking.of(config, Brief())
+        self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, asking)
+        self._writer = DataGenerationAgent(teacher, config.data_generation, asking)
+        self._judge = QualityControlAgent(teacher, config.quality_control, asking)
 
     def workers(self):
         return Workers(self._analyst, self, judge=self._teacher, account=self)

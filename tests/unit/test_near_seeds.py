@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
-from builders import ScriptedLlm, math_sample, strategy
+from builders import ASKING, ScriptedLlm, math_sample, strategy
 from test_clustering import Model
 from test_orchestrator import World, prepared, run
 from test_verification import BRIEF, TRAIN
@@ -54,7 +55,7 @@ def test_the_writer_sees_the_contrast_beside_its_example():
             attempts=[Attempt(draft="d", seed=shown)],
         )  # fmt: skip
         llm = ScriptedLlm({"example-1": {"question": "q", "reply": "card_linking"}})
-        asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), None, 1, 0, BRIEF).generate(of))
+        asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), replace(ASKING, brief=BRIEF)).generate(of))
         prompts.append(llm.requests[0].messages[0].content)
     assert '"contrast": {' in prompts[0] and "not that of the" in prompts[0]
     assert "contrast" not in prompts[1]

@@ -1,7 +1,8 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
-from builders import ScriptedLlm, math_sample
+from builders import ASKING, ScriptedLlm, math_sample
 from test_tasks import sample
 
 from pada_ray.agents.brief import Brief, brief_on
@@ -12,7 +13,7 @@ from pada_ray.tasks import Knowledge
 
 
 def agent(llm, **settings):
-    return PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf", **settings), None, 1, seed=0)
+    return PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf", **settings), ASKING)
 
 
 def failures(number):
@@ -168,7 +169,7 @@ def confused(*pairs):
 
 def analysed(failed, brief):
     llm = ScriptedLlm(analyses(*range(1, len(failed) + 1)))
-    agent = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), None, 1, 0, brief)
+    agent = PatternAnalysisAgent(llm, PatternAnalysisConfig(embedding="tfidf"), replace(ASKING, brief=brief))
     return asyncio.run(agent.error_analysis(failed)), llm.requests[0].messages[0].content
 
 

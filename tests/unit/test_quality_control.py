@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from builders import ScriptedLlm, batch, candidate, math_sample, strategy
+from builders import ASKING, ScriptedLlm, batch, candidate, math_sample, strategy
 
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quality_control import QualityControlAgent
@@ -27,7 +27,7 @@ def assess(llm, of, candidates, **settings):
     train = [s.sample for s in of.seeds]
     settings = QualityControlConfig(**settings)
     screened = Screen(settings, train, LeakGuard([HELD_OUT], train)).screen(of, candidates)
-    return asyncio.run(QualityControlAgent(llm, settings, None, 1, seed=0).assess(of, screened))
+    return asyncio.run(QualityControlAgent(llm, settings, ASKING).assess(of, screened))
 
 
 def test_scores_are_averaged_and_held_against_the_threshold_sample_by_sample():

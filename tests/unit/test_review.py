@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import yaml
-from builders import RAW, ScriptedLlm, batch, candidate, math_sample, strategy
+from builders import ASKING, RAW, ScriptedLlm, batch, candidate, math_sample, strategy
 from typer.testing import CliRunner
 from waiting_runs import QUOTE, SAMPLES, STRATEGIES, World, begun, run, stopped
 
@@ -230,12 +231,12 @@ def test_a_strategy_of_ones_own_counts_as_large_as_the_others():
 
 def test_prompts_are_the_same_whoever_wrote_a_strategy():
     """So that the replies which are paid for stay valid."""
-    asked = []
+    asked, asking = [], replace(ASKING, max_reasks=0)
     for person in ("", "edited by a person"):
         of = batch(1, strategy().model_copy(update={"person": person}))
         llm = ScriptedLlm({})
-        asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), None, 0, seed=0).generate(of))
-        judge = QualityControlAgent(llm, QualityControlConfig(), None, 0, seed=0)
+        asyncio.run(DataGenerationAgent(llm, DataGenerationConfig(), asking).generate(of))
+        judge = QualityControlAgent(llm, QualityControlConfig(), asking)
         asyncio.run(judge.assess(of, [candidate(of)]))
         asked.append([request.messages[0].content for request in llm.requests])
     assert len(asked[0]) == 2

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from builders import ScriptedLlm, math_sample
+from builders import ASKING, ScriptedLlm, math_sample
 from test_tasks import sample
 
 from pada_ray.agents.brief import brief_on
@@ -51,7 +52,9 @@ def assess(llm, *turns, train=TRAIN, **settings):
     control = QualityControlConfig(**{"verify": "agreement", "judge": False} | settings)
     of, candidates = written(*turns)
     screened = Screen(control, train, LeakGuard([], train), BRIEF).screen(of, candidates)
-    agent = QualityControlAgent(llm, control, None, 1, 0, BRIEF, WorkedExamples(train, Finder("tfidf", 0).nearest))
+    agent = QualityControlAgent(
+        llm, control, replace(ASKING, brief=BRIEF), WorkedExamples(train, Finder("tfidf", 0).nearest)
+    )
     return asyncio.run(agent.assess(of, screened))
 
 
@@ -130,7 +133,7 @@ def test_what_is_computed_is_not_asked_for():
     llm = ScriptedLlm("unused")
     (found,) = Screen(control, train, LeakGuard([], train)).screen(of, [new])
     assert found.rejected == "wrong"
-    assert asyncio.run(QualityControlAgent(llm, control, None, 1, 0).assess(of, [found])) == [found]
+    assert asyncio.run(QualityControlAgent(llm, control, ASKING).assess(of, [found])) == [found]
     assert llm.requests == []
 
 
@@ -159,7 +162,7 @@ def test_nothing_is_asked_in_a_group_that_is_not_reviewed_or_without_quality_con
         (QualityControlConfig(verify="agreement"), False),
         (QualityControlConfig(enabled=False, verify="agreement"), True),
     ):
-        agent = QualityControlAgent(llm, control, None, 1, 0, BRIEF)
+        agent = QualityControlAgent(llm, control, replace(ASKING, brief=BRIEF))
         unreviewed = of.model_copy(update={"reviewed": reviewed})
         screened = Screen(control, TRAIN, LeakGuard([], TRAIN), BRIEF).screen(unreviewed, candidates)
         assert asyncio.run(agent.assess(unreviewed, screened)) == screened
