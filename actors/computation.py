@@ -21,6 +21,7 @@ from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Prediction
 from pada_ray.resources import gpus_for
 from pada_ray.runs import run_files
+from pada_ray.runs.stage_names import Kind, stage_name
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import evaluate
 from pada_ray.student.evaluation_job import EvaluationJob
@@ -49,7 +50,7 @@ class Computation:
         settings = job.settings
         with self._metrics.measured(
             job.run,
-            f"{run_files.model_of(job.adapter)}: fine-tuning",
+            stage_name(run_files.model_of(job.adapter), "fine-tuning"),
             gpus=settings.workers[0] * gpus_for(settings.gpus_per_worker),
         ) as measured:
             report = self._fine_tune(job)
@@ -62,11 +63,11 @@ class Computation:
     def losses(self, job: EvaluationJob) -> list[SampleLoss]:
         return self._measured(job, "losses on train", losses)
 
-    def _measured(self, job: EvaluationJob, kind: str, work: Callable[[EvaluationJob], list[T]]) -> list[T]:
+    def _measured(self, job: EvaluationJob, kind: Kind, work: Callable[[EvaluationJob], list[T]]) -> list[T]:
         settings = job.settings
         with self._metrics.measured(
             job.run,
-            f"{run_files.model_of(job.adapter)}: {kind}",
+            stage_name(run_files.model_of(job.adapter), kind),
             gpus=settings.workers[0] * gpus_for(settings.gpus_per_worker),
         ) as measured:
             found = self._with_student(job, work)

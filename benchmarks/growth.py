@@ -36,6 +36,7 @@ from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, W
 from pada_ray.report.results import Run, read_run, read_sweep
 from pada_ray.report.write import write_run, write_sweep
 from pada_ray.runs.sharing import fine_tuning_content
+from pada_ray.runs.stage_names import parts_of
 from pada_ray.runs.state import RunState
 from pada_ray.runs.sweep import FILE as SWEEP
 from pada_ray.storage import Folder, as_lines
@@ -261,7 +262,7 @@ class Stage(NamedTuple):
 def stages_of(state: RunState, batch_size: int, startups: dict[str, float]) -> list[Stage]:
     """A run's stages in order. What it had from another run takes no time."""
     done = {name: stage.seconds for name, stage in state.finished.items() if not stage.shared}
-    kinds = ((name.partition(": ")[2], seconds) for name, seconds in done.items())
+    kinds = ((parts_of(name).kind, seconds) for name, seconds in done.items())
     most = {"fine-tuning": batch_size, "evaluation": max(GPUS)}
     return [Stage(seconds, kind in startups, startups.get(kind, 0.0), most.get(kind, 1)) for kind, seconds in kinds]
 

@@ -47,6 +47,7 @@ from pada_ray.runs import conditions, run_files
 from pada_ray.runs.event_log import Event
 from pada_ray.runs.shared_stages import StageClaims, StageStore
 from pada_ray.runs.sharing import clustering_content, evaluation_content, fine_tuning_content, losses_content
+from pada_ray.runs.stage_names import stage_name
 from pada_ray.runs.stages import Records, StageKeeper
 from pada_ray.runs.state import RunState, scores_of
 from pada_ray.storage import Folder
@@ -178,7 +179,7 @@ class Orchestrator:
             return await self._workers.computation.fine_tune(job)
 
         report = await self._stages.stage(
-            f"{run_files.model(iteration)}: fine-tuning", Adapter(self._folder, job.adapter), work, content
+            stage_name(run_files.model(iteration), "fine-tuning"), Adapter(self._folder, job.adapter), work, content
         )
         forget_checkpoints(job)
         self._stages.count(
@@ -206,7 +207,7 @@ class Orchestrator:
         model = run_files.model(iteration - 1)
         job = self._evaluation_job(iteration - 1, ["train"])
         losses = await self._stages.stage(
-            f"{model}: losses on train",
+            stage_name(model, "losses on train"),
             Records(self._folder, run_files.losses(model), SampleLoss),
             lambda: self._workers.computation.losses(job),
             losses_content(self._config, self._adapter_content[iteration - 1], self._train),
@@ -238,7 +239,7 @@ class Orchestrator:
         samples = (s for split in splits for s in self._samples[split])
         file = run_files.replies(model) if self._stages.state.judged else run_files.predictions(model)
         return await self._stages.stage(
-            f"{model}: evaluation",
+            stage_name(model, "evaluation"),
             Records(self._folder, file, Prediction),
             lambda: self._workers.computation.evaluate(job),
             evaluation_content(self._config, adapter, samples, self._knowledge),
@@ -267,7 +268,7 @@ class Orchestrator:
         grader = Grader(self._workers.judge, self._config.grading, asking)
         samples = [self._by_id[p.split][p.id] for p in predictions]
         graded = await self._stages.stage(
-            f"{model}: grading",
+            stage_name(model, "grading"),
             Records(self._folder, run_files.predictions(model), Prediction),
             lambda: grader.grade(samples, predictions),
         )
@@ -291,7 +292,7 @@ class Orchestrator:
         if len(drawn) > settings.max_failures:
             drawn = generator_for(self._config.seed, "failures", iteration).sample(drawn, settings.max_failures)
         analyses = await self._stages.stage(
-            f"{run_files.model(iteration)}: error analysis",
+            stage_name(run_files.model(iteration), "error analysis"),
             Records(self._folder, run_files.analyses(iteration), Analysis),
             lambda: self._workers.pattern_analysis.error_analysis(drawn),
         )
@@ -313,7 +314,7 @@ class Orchestrator:
         if not analyses:
             return {}
         labels = await self._stages.stage(
-            f"{run_files.model(iteration)}: clustering",
+            stage_name(run_files.model(iteration), "clustering"),
             ClusterFile(self._folder, run_files.clusters(iteration), [a.sample_id for a in analyses]),
             lambda: self._workers.pattern_analysis.cluster(analyses),
             clustering_content(self._config, analyses),
@@ -326,7 +327,7 @@ class Orchestrator:
         if not clusters:
             return []
         patterns = await self._stages.stage(
-            f"{run_files.model(iteration)}: pattern categorization",
+            stage_name(run_files.model(iteration), "pattern categorization"),
             Records(self._folder, run_files.patterns(iteration), Pattern),
             lambda: self._workers.pattern_analysis.pattern_categorization(clusters),
         )
@@ -349,7 +350,7 @@ class Orchestrator:
             return [s for s, _ in redacted if s is not None]
 
         strategies = await self._stages.stage(
-            f"{run_files.model(iteration)}: strategy drafting",
+            stage_name(run_files.model(iteration), "strategy drafting"),
             Records(self._folder, run_files.strategies(iteration), Strategy),
             work,
         )
@@ -369,7 +370,7 @@ class Orchestrator:
         drawn = order.sample(self._train, min(len(self._train), count * HANDFUL))
         handfuls = {i: handful for i in range(count) if (handful := drawn[i::count])}
         strategies = await self._stages.stage(
-            f"{run_files.model(iteration)}: strategy drafting",
+            stage_name(run_files.model(iteration), "strategy drafting"),
             Records(self._folder, run_files.strategies(iteration), Strategy),
             lambda: self._workers.pattern_analysis.blind_strategy_drafting(handfuls),
         )
@@ -513,7 +514,7 @@ class Orchestrator:
             return augmentation
 
         augmentation = await self._stages.stage(
-            f"{run_files.model(iteration)}: data generation",
+            stage_name(run_files.model(iteration), "data generation"),
             AugmentationFiles(self._folder, iteration),
             work,
         )

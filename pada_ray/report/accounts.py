@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pada_ray.llm.chat import Usage
 from pada_ray.methods import INSTRUCTIONS
 from pada_ray.report.results import Run
+from pada_ray.runs.stage_names import parts_of
 
 _STAGES = {
     "error_analysis": "error analysis",
@@ -60,7 +61,7 @@ def seconds_by_stage(run: Run) -> dict[str, dict[str, float]]:
     """Seconds by stage, such as `fine-tuning`, and by model, in the order in which they were first done."""
     seconds: dict[str, dict[str, float]] = {}
     for name, stage in run.state.finished.items():
-        model, _, kind = name.partition(": ")
+        model, kind = parts_of(name)
         seconds.setdefault(kind, {})[model] = stage.seconds
     return seconds
 

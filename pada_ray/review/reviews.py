@@ -18,9 +18,12 @@ from pada_ray.review.entries import entries_in, read_text
 from pada_ray.runs import run_files
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.event_log import read_events
+from pada_ray.runs.stage_names import Kind, parts_of, stage_name
 from pada_ray.runs.stages import Records
 from pada_ray.runs.state import FILE, read_state
 from pada_ray.storage import Folder
+
+_KINDS: dict[Reviewed, Kind] = {"strategies": "review of strategies", "samples": "review of samples"}
 
 
 class ReviewAt(NamedTuple):
@@ -40,7 +43,7 @@ class ReviewAt(NamedTuple):
 
 
 def stage_of(iteration: int, what: Reviewed) -> str:
-    return f"{run_files.model(iteration)}: review of {what}"
+    return stage_name(run_files.model(iteration), _KINDS[what])
 
 
 def file_of(iteration: int, what: Reviewed) -> str:
@@ -140,8 +143,9 @@ def review_due(folder: Folder) -> ReviewAt | None:
     if not folder.exists(FILE):
         return None
     config, state = read_config(folder), read_state(folder)
-    model, _, what = state.stage.partition(": review of ")
-    if state.status != "waiting for review" or what not in config.review:
+    model, kind = parts_of(state.stage)
+    what = next((what for what in config.review if _KINDS[what] == kind), None)
+    if state.status != "waiting for review" or what is None:
         return None
     return ReviewAt(config, int(model.rpartition("-")[2]), what)
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pada_ray.config import CHANGEABLE, Config
 from pada_ray.errors import ConfigError
 from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.stage_names import Kind, parts_of
 from pada_ray.runs.state import RunState
 
-_PATTERNS = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
-_NEW_SAMPLES = ("data generation", "fine-tuning")  # methods that ask no LLM add samples by fine-tuning on them
+_PATTERNS: tuple[Kind, ...] = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
+# Methods that ask no LLM add samples by fine-tuning on them.
+_NEW_SAMPLES: tuple[Kind, ...] = ("data generation", "fine-tuning")
 STAGES = {
     "pattern_analysis": (*_PATTERNS, *_NEW_SAMPLES),
     "data_generation": _NEW_SAMPLES,
@@ -47,5 +49,5 @@ def first_begun(section: str, planned: Sequence[str], state: RunState) -> str | 
 
 
 def _depends(stage: str, section: str) -> bool:
-    model, _, kind = stage.partition(": ")
+    model, kind = parts_of(stage)
     return kind in STAGES[section] and model not in ("base", "iteration-0")

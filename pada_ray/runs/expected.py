@@ -13,6 +13,7 @@ from pada_ray.llm.account import Cost, money
 from pada_ray.records import Sample, Split
 from pada_ray.runs.plan import Calls, plan
 from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.stage_names import parts_of
 from pada_ray.runs.state import RunState
 
 _GENERATION = "data generation"
@@ -39,7 +40,7 @@ def expected_calls(
     """Of the stages that are not finished, in their order."""
     judged = is_judged(s for members in samples.values() for s in members)
     stages = planned_stages(config, judged)
-    kinds = [_kind(stage) for stage in stages]
+    kinds = [parts_of(stage).kind for stage in stages]
     by_kind: dict[str, list[Calls]] = {}
     for calls in plan(config, samples).calls:
         # Other methods write new samples by prompts of their own, and quality control is part of writing them.
@@ -94,7 +95,3 @@ def _cost(config: Config, expected: Sequence[Expected]) -> Cost:
 def _spent(state: RunState | None) -> Cost:
     paid = [] if state is None else [u for u in state.usage if not u.shared]
     return Cost(sum(u.prompt_tokens + u.completion_tokens for u in paid), sum(u.usd or 0.0 for u in paid))
-
-
-def _kind(stage: str) -> str:
-    return stage.partition(": ")[2]

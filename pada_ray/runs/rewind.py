@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import FILE as EVENTS
+from pada_ray.runs.stage_names import parts_of
 from pada_ray.runs.state import FILE, START, RunState, read_state, write_state
 from pada_ray.storage import Folder
 from pada_ray.student.checkpoints import CHECKPOINTS
@@ -41,7 +42,7 @@ def rewound(folder: Folder, stage: str) -> Rewound:
     """What `rewind` would do. Raises as it does."""
     state, gone = _state(folder, stage)
     undone = _undone(state, stage)
-    for model in {name.partition(":")[0] for name in undone}:
+    for model in {parts_of(name).model for name in undone}:
         state.counts.pop(model, None)
         state.warnings = {sign: told for sign, told in state.warnings.items() if not sign.startswith(f"{model}:")}
         if model != run_files.BASE:  # the first of the scores, and it stays there
@@ -84,5 +85,6 @@ def _undone(state: RunState, stage: str) -> list[str]:
             + "".join(f", '{name}'" for name in finished)
         )
     later = finished[finished.index(stage) :]
-    base = f"{run_files.BASE}:"
-    return [name for name in later if name.startswith(base)] if stage.startswith(base) else later
+    if parts_of(stage).model != run_files.BASE:
+        return later
+    return [name for name in later if parts_of(name).model == run_files.BASE]

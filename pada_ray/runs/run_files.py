@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pada_ray.records import SPLITS, Sample, Split
+from pada_ray.runs.stage_names import parts_of
 from pada_ray.storage import Folder
 from pada_ray.tasks import Knowledge, check_named_by_data
 
@@ -154,5 +155,5 @@ _BESIDE = {
 
 def beside(stage: str) -> list[str]:
     """What a stage may write beside its output."""
-    model_name, _, kind = stage.partition(": ")
+    model_name, kind = parts_of(stage)
     return [f"{model_name}/{name}" for name in _BESIDE.get(kind, ())]

@@ -17,6 +17,7 @@ from pada_ray.runs import run_files
 from pada_ray.runs.expected import expected_calls
 from pada_ray.runs.plan import plan
 from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.stage_names import Parts, parts_of
 from pada_ray.runs.state import RunState
 
 _QUICK = ("clustering",)  # too quick to keep a run without an estimate until it has been seen
@@ -101,19 +102,20 @@ class Outlook:
 
     def _expected(self, name: str, state: RunState, seen: Mapping[str, Seen]) -> float | None:
         """The seconds of a stage by those of its kind, else by the pace of LLM calls; None where nothing tells."""
-        alike = [stage for other, stage in seen.items() if _kind(other) == _kind(name) and other != name]
-        of_tuned = [stage for other, stage in seen.items() if _alike(other, name) and other != name]
+        mine = parts_of(name)
+        alike = [stage for other, stage in seen.items() if parts_of(other).kind == mine.kind and other != name]
+        of_tuned = [stage for other, stage in seen.items() if _alike(parts_of(other), mine) and other != name]
         if alike:
             return _at(self._work(name, state), of_tuned or alike)
         if name in self._tokens:
             timed = [other for other in seen if other in self._tokens]
             tokens = sum(self._tokens[other] for other in timed)
             return sum(seen[other].seconds for other in timed) / tokens * self._tokens[name] if tokens else None
-        return 0.0 if _kind(name) in _QUICK else None
+        return 0.0 if mine.kind in _QUICK else None
 
     def _work(self, name: str, state: RunState) -> float:
         """The amount of work of a stage, in the unit of its kind."""
-        model, _, kind = name.partition(": ")
+        model, kind = parts_of(name)
         if kind == "fine-tuning":
             return self._steps[min(_iteration(model), len(self._steps) - 1)]
         if kind in ("evaluation", "grading"):
@@ -153,14 +155,10 @@ def _at(work: float, seen: Sequence[Seen]) -> float:
     return start + each * work
 
 
-def _alike(one: str, other: str) -> bool:
+def _alike(one: Parts, other: Parts) -> bool:
     """Whether two stages are of one kind, and both of tuned models or neither: the base model often knows no end, and
     replies at length."""
-    return _kind(one) == _kind(other) and one.startswith(run_files.BASE) == other.startswith(run_files.BASE)
-
-
-def _kind(stage: str) -> str:
-    return stage.partition(": ")[2]
+    return one.kind == other.kind and (one.model == run_files.BASE) == (other.model == run_files.BASE)
 
 
 def _iteration(model: str) -> int:

@@ -24,6 +24,7 @@ from pada_ray.config import Config
 from pada_ray.errors import ConfigError, one_line
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import Event
+from pada_ray.runs.stage_names import parts_of
 from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import REPORT
@@ -89,8 +90,8 @@ class Tracking:
         if event.event == "model evaluated":
             model = str(event.figures["model"])
             tracker.scores(_number(model), figures_of(folder, model))
-        elif event.event == "stage ended" and event.stage.endswith(": fine-tuning"):
-            model = event.stage.partition(":")[0]
+        elif event.event == "stage ended" and parts_of(event.stage).kind == "fine-tuning":
+            model = parts_of(event.stage).model
             report = folder.read_yaml(f"{model}/adapter/{REPORT}")
             tracker.loss(model, dict(enumerate(report.get("losses") or [report["final_loss"]], start=1)))
         elif event.event in _ENDS:

@@ -10,6 +10,7 @@ from pada_ray.records import Record, Sample
 from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.runs import run_files
 from pada_ray.runs.run_folder import RunFolder
+from pada_ray.runs.stage_names import Kind, stage_name
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, reply_limit
 from pada_ray.student.progress import teller_of
 from pada_ray.tasks import get_task
@@ -33,7 +34,7 @@ class EvaluationLoss(Record):
 Asked = Literal["reply", "loss"]
 """The method of `StudentWorker`, and of a resident student, that answers."""
 
-STAGE: dict[Asked, str] = {"reply": "evaluation", "loss": "losses on train"}
+STAGE: dict[Asked, Kind] = {"reply": "evaluation", "loss": "losses on train"}
 
 
 def replies(job: EvaluationJob, samples: Sequence[Sample]) -> list[EvaluationReply]:
@@ -65,7 +66,7 @@ def _answers(job: EvaluationJob, samples: Sequence[Sample], asked: Asked) -> lis
         if job.resident is None
         else _from_resident(job, asked, dataset)
     )
-    stage = f"{run_files.model_of(job.adapter)}: {STAGE[asked]}"
+    stage = stage_name(run_files.model_of(job.adapter), STAGE[asked])
     rows.set_name(f"{run_files.run_name(job.run)}: {stage}")
     teller = teller_of(job.run, stage, "samples")
     answers: list[str] = []

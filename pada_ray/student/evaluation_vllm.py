@@ -16,6 +16,7 @@ from pada_ray.records import Sample
 from pada_ray.resources import cpus_for, gpus_for
 from pada_ray.runs import run_files
 from pada_ray.runs.run_folder import RunFolder
+from pada_ray.runs.stage_names import stage_name
 from pada_ray.student.chat_encoder import Reply, load_encoder, model_location
 from pada_ray.student.evaluation_job import LOST_WORKERS, EvaluationJob, EvaluationReply, reply_limit
 from pada_ray.tasks import get_task
@@ -78,7 +79,8 @@ def _generate(job: EvaluationJob, rows: list[dict[str, Any]]) -> list[dict[str, 
     for stage in processor.list_stage_names():  # the engine alone, and the config has no field for this
         processor.get_stage_by_name(stage).map_batches_kwargs.update(LOST_WORKERS)
     dataset = processor(ray.data.from_items(rows))
-    dataset.set_name(f"{run_files.run_name(job.run)}: {run_files.model_of(job.adapter)}: evaluation")
+    stage = stage_name(run_files.model_of(job.adapter), "evaluation")
+    dataset.set_name(f"{run_files.run_name(job.run)}: {stage}")
     return dataset.take_all()
 
 

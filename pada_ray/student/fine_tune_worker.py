@@ -18,6 +18,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.records import Record, Sample
 from pada_ray.runs.run_files import model_of
 from pada_ray.runs.run_folder import RunFolder
+from pada_ray.runs.stage_names import stage_name
 from pada_ray.storage import Folder, check_free, telling_a_full_disk
 from pada_ray.student.checkpoints import BYTES_IN_A_CHECKPOINT, OwnCheckpoints
 
@@ -73,7 +74,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             Report(
                 {"samples": len(fitting), "left_out": len(long) + len(refused), "workers": workers},
                 own,
-                None if rank else teller_of(job.run, f"{model_of(job.adapter)}: fine-tuning", "steps"),
+                None if rank else teller_of(job.run, stage_name(model_of(job.adapter), "fine-tuning"), "steps"),
             ),
         )
         last = _checkpoint_of_ray_train() if own is None else own.folder()
