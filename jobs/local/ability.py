@@ -15,7 +15,7 @@ from pada_ray.config import Config
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
-from pada_ray.llm.chat import Payer
+from pada_ray.llm.chat import Payer, spent
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.printable import printable
@@ -49,9 +49,8 @@ async def _tell(config: Config, started: dict[str, str], folder: str, console: C
             console.print(
                 f"{mark}{found.what}: {escape(printable(found.told + advice))}", highlight=False, soft_wrap=True
             )
-        used = [u for role in _ROLES for u in await gateways[role].usage(folder)]
+        total = spent([u for role in _ROLES for u in await gateways[role].usage(folder)])
     finally:
         for gateway in gateways.values():
             await gateway.close()
-    tokens = sum(u.prompt_tokens + u.completion_tokens for u in used)
-    console.print(f"asked: {sum(u.calls for u in used)} calls, {tokens:,} tokens", highlight=False)
+    console.print(f"asked: {total.calls} calls, {total.tokens:,} tokens", highlight=False)

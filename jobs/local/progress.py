@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pada_ray.config import Config
 from pada_ray.errors import PAUSES
+from pada_ray.llm.chat import spent
 from pada_ray.llm.waiting import LongWaits, Waiting
 from pada_ray.printable import printable
 from pada_ray.runs.planned_stages import planned_stages
@@ -170,8 +171,7 @@ def _share(state: RunState, config: Config) -> float:
 
 def describe(state: RunState, left: Left, told: StageProgress | None = None) -> str:
     """One line: stage, its steps, loss, training samples, calls, tokens, money, time left."""
-    calls = sum(u.calls for u in state.usage)
-    tokens = sum(u.prompt_tokens + u.completion_tokens for u in state.usage)
+    total = spent(state.usage)
     usd = [u.usd for u in state.usage if u.usd is not None and not u.shared]
     samples = state.counts.get(f"iteration-{state.iteration}", {}).get("training_samples")
     parts = [
@@ -179,7 +179,7 @@ def describe(state: RunState, left: Left, told: StageProgress | None = None) -> 
         f"{told.done:,} of {told.total:,} {told.unit}" if told else "",
         f"loss {told.loss:.3f}" if told and told.loss is not None else "",
         f"{samples:,} training samples" if samples else "",
-        f"{calls:,} calls, {tokens:,} tokens" if calls else "",
+        f"{total.calls:,} calls, {total.tokens:,} tokens" if total.calls else "",
         f"USD {sum(usd):,.2f}" if usd else "",
         _tell(left),
     ]

@@ -1,7 +1,8 @@
-"""Requests to an LLM, its replies, and the one method that every agent asks through."""
+"""Requests to an LLM, its replies, what these use, and the one method that every agent asks through."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 from pada_ray.config import Budget
@@ -57,3 +58,29 @@ class Usage(Record):
     usd: float | None = None  # None if no price is configured
     estimated: int = 0  # of the calls: those whose tokens the server did not report
     shared: bool = False  # another run had paid for them
+
+
+class Spent(NamedTuple):
+    """The totals of some LLM calls."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    """None if a call has no price."""
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+def spent(usage: Iterable[Usage]) -> Spent:
+    """The sums over `usage`."""
+    each = list(usage)
+    prices = [u.usd for u in each if u.usd is not None]
+    return Spent(
+        calls=sum(u.calls for u in each),
+        prompt_tokens=sum(u.prompt_tokens for u in each),
+        completion_tokens=sum(u.completion_tokens for u in each),
+        usd=sum(prices, 0.0) if len(prices) == len(each) else None,
+    )

@@ -1,9 +1,8 @@
-"""What a run cost: tokens, money and time, by purpose and stage."""
+"""What a run cost: its calls by purpose, its time by stage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from pada_ray.llm.chat import Usage
 from pada_ray.methods import INSTRUCTIONS
@@ -19,32 +18,6 @@ _STAGES = {
     "answering": "data generation",
     "grading": "grading",
 } | dict.fromkeys(INSTRUCTIONS, "data generation")
-
-
-class Spent(NamedTuple):
-    """The totals of some LLM calls."""
-
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    usd: float | None
-    """None if a call has no price."""
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
-
-
-def spent(usage: Iterable[Usage]) -> Spent:
-    """The sums over `usage`."""
-    each = list(usage)
-    prices = [u.usd for u in each if u.usd is not None]
-    return Spent(
-        calls=sum(u.calls for u in each),
-        prompt_tokens=sum(u.prompt_tokens for u in each),
-        completion_tokens=sum(u.completion_tokens for u in each),
-        usd=sum(prices, 0.0) if len(prices) == len(each) else None,
-    )
 
 
 def of_generator(usage: Iterable[Usage]) -> list[Usage]:

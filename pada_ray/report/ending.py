@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pada_ray.report.accounts import seconds, spent
+from pada_ray.llm.chat import spent
+from pada_ray.report.accounts import seconds
 from pada_ray.report.best import Best, best_model
 from pada_ray.report.comparison import Pairing
 from pada_ray.report.headline import duration

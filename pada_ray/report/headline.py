@@ -9,8 +9,9 @@ from typing import NamedTuple
 from pada_ray.config import Config
 from pada_ray.findings.statistics import Comparison
 from pada_ray.llm.account import by_which_list
+from pada_ray.llm.chat import spent
 from pada_ray.records import Split
-from pada_ray.report.accounts import seconds, spent
+from pada_ray.report.accounts import seconds
 from pada_ray.report.best import Best
 from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.labels import label

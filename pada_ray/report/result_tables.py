@@ -7,8 +7,9 @@ from statistics import mean
 
 from pada_ray.findings.paper_results import PaperGain, paper_ablation, paper_accuracy, paper_results
 from pada_ray.findings.statistics import relative_gain
+from pada_ray.llm.chat import spent
 from pada_ray.records import Split
-from pada_ray.report.accounts import of_generator, spent
+from pada_ray.report.accounts import of_generator
 from pada_ray.report.comparison import Pairing, is_ablation
 from pada_ray.report.groups import Group, groups_of, mean_of, over_seeds, rounded
 from pada_ray.report.results import Run, Sweep

@@ -12,9 +12,10 @@ from pada_ray.findings.ledger import least_calls
 from pada_ray.findings.lineage import PatternRow
 from pada_ray.findings.paper_results import paper_accuracy
 from pada_ray.llm.account import by_which_list
+from pada_ray.llm.chat import spent
 from pada_ray.methods import METHODS
 from pada_ray.records import Reason
-from pada_ray.report.accounts import seconds_by_stage, spent, stage_of
+from pada_ray.report.accounts import seconds_by_stage, stage_of
 from pada_ray.report.comparison import Pairing, split_for_results
 from pada_ray.report.labels import label
 from pada_ray.report.results import Run, interval_over_items

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from pada_ray.findings.gaps import NOTE, GeneralizationGap, gaps
 from pada_ray.findings.statistics import interval
+from pada_ray.llm.chat import spent
 from pada_ray.records import SPLITS
-from pada_ray.report.accounts import seconds, spent
+from pada_ray.report.accounts import seconds
 from pada_ray.report.groups import groups_of, mean_of, over_seeds, rounded
 from pada_ray.report.labels import label
 from pada_ray.report.result_tables import is_priced, token_values

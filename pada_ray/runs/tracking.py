@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from pada_ray.config import Config
 from pada_ray.errors import ConfigError, one_line
+from pada_ray.llm.chat import spent
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import Event
 from pada_ray.runs.stage_names import parts_of
@@ -108,12 +109,9 @@ def figures_of(folder: Folder, model: str) -> dict[str, float]:
         if not math.isnan(value)  # where no reply was scored
     }
     figures |= {f"counts/{name}": count for name, count in state.counts.get(model, {}).items()}
-    usage = state.usage
-    figures |= {
-        "llm/calls": sum(u.calls for u in usage),
-        "llm/tokens": sum(u.prompt_tokens + u.completion_tokens for u in usage),
-    }
-    priced = [u.usd for u in usage if u.usd is not None]
+    total = spent(state.usage)
+    figures |= {"llm/calls": total.calls, "llm/tokens": total.tokens}
+    priced = [u.usd for u in state.usage if u.usd is not None]
     return figures | ({"llm/usd": sum(priced)} if priced else {})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pada_ray.config import Config
 from pada_ray.errors import PadaError
 from pada_ray.findings.lineage import PatternRow, pattern_rows, read_findings
+from pada_ray.llm.chat import spent
 from pada_ray.printable import visible
 from pada_ray.records import Candidate, Record, Split
 from pada_ray.runs import event_log, run_files
@@ -97,7 +98,7 @@ def run_view(folder: Folder, status: Status) -> RunView:
         now = status(folder.url, config, state)
     latest = max((i for i in range(1, config.iterations + 2) if folder.exists(run_files.accepted(i))), default=0)
     accepted, rejected = (_candidates(folder, f(latest)) for f in (run_files.accepted, run_files.rejected))
-    prices = [u.usd for u in state.usage if not u.shared]
+    total, paid = spent(state.usage), spent(u for u in state.usage if not u.shared)
     return RunView(
         name=state.name,
         status=now,
@@ -111,9 +112,9 @@ def run_view(folder: Folder, status: Status) -> RunView:
         samples=[_sample(c) for c in (*accepted[-_MOST:][::-1], *rejected[-_MOST:][::-1])],
         accepted=len(accepted),
         rejected=len(rejected),
-        calls=sum(u.calls for u in state.usage),
-        tokens=sum(u.prompt_tokens + u.completion_tokens for u in state.usage),
-        usd=None if not prices or None in prices else math.fsum(p for p in prices if p is not None),
+        calls=total.calls,
+        tokens=total.tokens,
+        usd=paid.usd if paid.calls else None,
         events=_events(folder),
     )
 
@@ -138,7 +139,7 @@ def _line(run: Folder, name: str, status: Status) -> RunLine:
         status=status(run.url, config, state),
         stage=state.stage,
         models=_models(state),
-        tokens=sum(u.prompt_tokens + u.completion_tokens for u in state.usage),
+        tokens=spent(state.usage).tokens,
     )
 
 
