@@ -78,7 +78,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             ),
         )
         last = _checkpoint_of_ray_train() if own is None else own.folder()
-        with last as checkpoint, telling_a_full_disk(output):
+        with last as checkpoint, telling_a_full_disk(output), _in_one_dtype(model, arguments):
             trainer.train(resume_from_checkpoint=checkpoint)
         student.assert_adapter_acts(model, fitting[0].input_ids)
 
@@ -101,6 +101,14 @@ def _on_this_device(job: FineTuneJob) -> FineTuneJob:
     if job.student.dtype == "bfloat16":
         raise ConfigError("student.dtype: bfloat16 with fine_tune.deepspeed needs a GPU; take float32 or auto")
     return job.model_copy(update={"student": job.student.model_copy(update={"dtype": "float32"})})
+
+
+def _in_one_dtype(model: Any, arguments: Any) -> Any:
+    """Has the adapters take their inputs in bfloat16 where torch multiplies in it anyway (autocast). peft would first
+    turn each input into the float32 of the adapter's weights. DeepSpeed does without autocast."""
+    from peft.helpers import disable_input_dtype_casting
+
+    return disable_input_dtype_casting(model, active=arguments.bf16 and arguments.deepspeed is None)
 
 
 @contextmanager
