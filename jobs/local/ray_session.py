@@ -28,8 +28,20 @@ class NoCluster(PadaError, ConnectionError):
     """There is no Ray to connect to, or it could not be started."""
 
 
+class Interrupt:
+    """The signal that is to end a block. Python drops what a handler raises while a finalizer runs, so a loop that
+    waits for long asks here as well."""
+
+    signal = 0  # none has arrived
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if a signal has arrived."""
+        if self.signal:
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
+def connected(verbose: bool, log: str, stopped: str) -> Iterator[Interrupt]:
     """Connects to Ray while the block lasts. Output goes to the file `log`, or with `verbose` to the terminal.
 
     Only a Console that got its file before the block still prints to the terminal. SIGTERM, which `ray job stop` sends,
@@ -37,16 +49,15 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
     with 128 and the signal; SIGTERM prints `stopped` before. What catches the first KeyboardInterrupt to tidy up gets
     another one when the user presses Ctrl-C again. Raises NoCluster.
     """
-    ended_by = 0
+    interrupt = Interrupt()
 
     def end(signal_number: int, frame: FrameType | None) -> None:
-        nonlocal ended_by
         if signal_number == signal.SIGHUP:
             _forget_terminal(terminal)
-        elif not ended_by:
+        elif not interrupt.signal:
             # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
             os.write(terminal, f"error: {stopped}\n".encode())
-        ended_by = signal_number
+        interrupt.signal = signal_number
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
     with ExitStack() as outputs:
@@ -62,10 +73,10 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[None]:
         if hang_up != signal.SIG_IGN:  # which nohup sets
             signal.signal(signal.SIGHUP, end)
         try:
-            yield
+            yield interrupt
         except KeyboardInterrupt:
-            if ended_by:
-                raise SystemExit(_ENDED_BY + ended_by) from None
+            if interrupt.signal:
+                raise SystemExit(_ENDED_BY + interrupt.signal) from None
             raise
         finally:
             import ray

@@ -16,7 +16,7 @@ from jobs.local.endpoints import Addresses, addresses_of, offline_teachers, serv
 from jobs.local.lock import locked
 from jobs.local.probe import probe_runs
 from jobs.local.progress import Progress
-from jobs.local.ray_session import connected, log_folder
+from jobs.local.ray_session import Interrupt, connected, log_folder
 from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
 from pada_ray.config import Config, StopCondition
@@ -102,11 +102,11 @@ def drive_all(
             session.enter_context(locked(configs))
             probe_runs(configs, console, probing=probing)
             teachers = session.enter_context(offline_teachers(configs.values()))
-            session.enter_context(connected(verbose, log, stopped))
+            interrupt = session.enter_context(connected(verbose, log, stopped))
             check_shared_disk(configs)
             check_room(need for config in configs.values() for need in needs_of(config))
             with served_models(configs.values(), console) as models:
-                return _conduct(configs, parallel, teachers | models, progress)
+                return _conduct(configs, parallel, teachers | models, progress, interrupt)
     except KeyboardInterrupt:
         raise RunFailed(stopped) from None
 
@@ -119,7 +119,9 @@ def _check_replies(run: str, config: Config) -> None:
     check_replies(cache_file(config, run), run, 0 if cache_copy(config, run) else paid)
 
 
-def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress) -> dict[str, PadaError]:
+def _conduct(
+    configs: dict[str, Config], parallel: int, started: Addresses, progress: Progress, interrupt: Interrupt
+) -> dict[str, PadaError]:
     import ray
 
     from actors.cast import Cast
@@ -144,6 +146,7 @@ def _conduct(configs: dict[str, Config], parallel: int, started: Addresses, prog
     try:
         with progress:
             while waiting or endings:
+                interrupt.check()
                 while waiting and len(endings) < parallel:
                     run = waiting.pop(0)
                     config, replies = configs[run], cache_file(configs[run], run)

@@ -23,7 +23,7 @@ from jobs.local.ray_session import connected
 
 url, folder = sys.argv[1:]
 console = Console(file=open(folder + "/out", "w", buffering=1), width=200)
-with connected(False, folder + "/driver.log", "stopped"):
+with connected(False, folder + "/driver.log", "stopped") as interrupt:
     import ray
     from actors.cast import Cast
     from actors.gateway import hold_gateway
@@ -58,6 +58,7 @@ with connected(False, folder + "/driver.log", "stopped"):
     asking = agent.ask.remote(gateway)
     try:
         while True:
+            interrupt.check()
             ray.wait([asking], timeout=0.2)
     except KeyboardInterrupt:
         stop([cast], progress)

@@ -97,3 +97,31 @@ def test_nohup_is_respected(tmp_path):
     assert work.process.poll() is None
     work.process.send_signal(signal.SIGTERM)
     assert work.ends() == (143, ["waiting", "waited", "shut down"])
+
+
+LOSES = """
+import signal, sys, types
+sys.modules["ray"] = types.SimpleNamespace(shutdown=lambda: None)
+from jobs.local import ray_session
+ray_session._start = lambda verbose: None
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+with ray_session.connected(True, "driver.log", "stopped") as interrupt:
+    interrupt.check()
+    Finalized()
+    print("went on", flush=True)
+    interrupt.check()
+    print("and on", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["TERM", "HUP"])
+def test_a_signal_that_python_loses_in_a_finalizer_ends_the_work_at_the_next_check(number, code):
+    path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", LOSES, str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, env=path, timeout=60)
+    assert done.stdout == "went on\n"
+    assert done.returncode == code
