@@ -51,6 +51,12 @@ def environment() -> dict[str, str]:
     return own | {"COLUMNS": "120", "RAY_worker_niceness": "0", "HF_HUB_OFFLINE": "1"}
 
 
+def heed_signals() -> None:
+    """In a new process: what the tests were started from, as by nohup or in the background, may ignore them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Started:
     """A `pada` process that can be watched and killed. All that it starts carries a mark in its environment."""
 
@@ -63,6 +69,7 @@ class Started:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment() | (env or {}) | {"PADA_TEST_MARK": self._mark},
+            preexec_fn=heed_signals,
         )
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 300, poll: float = 0.02) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHROMIUM, PADA, ROOT, environment
+from conftest import CHROMIUM, PADA, ROOT, environment, heed_signals
 
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import read_state, write_state
@@ -31,7 +31,11 @@ class Ui:
 
     def __init__(self, folder: Path):
         self.process = subprocess.Popen(
-            [PADA, "ui", str(folder), "--port", "0"], stdout=subprocess.PIPE, text=True, env=environment()
+            [PADA, "ui", str(folder), "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            preexec_fn=heed_signals,
         )
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().removeprefix("page: ").strip()

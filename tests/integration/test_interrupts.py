@@ -78,7 +78,7 @@ def test_calls_at_the_endpoint_are_waited_for_and_kept(tmp_path, number):
             start_new_session=True,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=lambda: [signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGHUP)],
         )
         deadline = time.monotonic() + 100
         while len(server.bodies) < 4:
