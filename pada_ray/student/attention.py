@@ -1,10 +1,9 @@
 """How a student attends while it is fine-tuned.
 
 On a CPU the backward pass of torch's fused attention multiplies small blocks one by one. In bfloat16 each of these
-products costs more to begin than to compute, so that for short samples transformers' plain attention is faster: 1.2 to
-1.9 times, over a whole step of a model of 135 M parameters. It holds all weights of the attention in memory, whose
-number grows with the square of the length, so longer samples keep the fused one. Without a backward pass the fused one
-is faster for every length.
+products costs more to begin than to compute, so that for short samples transformers' plain attention is faster. It
+holds all weights of the attention in memory, whose number grows with the square of the length, so longer samples keep
+the fused one. Without a backward pass the fused one was as fast or faster.
 """
 
 from __future__ import annotations
