@@ -31,7 +31,7 @@ PROGRAMS = (
     "plain loop, bfloat16",
     "ours, float32",
 )
-GENERATORS = tuple((dtype, way) for dtype in ("bfloat16", "float32") for way in ("ours", "lm-eval"))
+GENERATORS = tuple((dtype, way) for dtype in ("bfloat16", "float32") for way in ("ours", "lm-eval", "products alone"))
 BATCH = 8
 LEARNING_RATE = 1e-3
 PARTS = ("fine-tuning", "generation", "demo")

@@ -1,8 +1,9 @@
 """Greedy replies with an adapter by one of the programs that are compared. Runs in a process of its own
 (`processes.call`).
 
-Both get the same prompts as the chat template writes them, the same batch size and limit, and end a reply at the end of
-its turn. Loading stays out of the time, and so does a first small batch.
+All get the same prompts as the chat template writes them, the same batch size and limit, and end a reply at the end of
+its turn. Loading stays out of the time, and so does a first small batch. `products alone` is no program: it tells
+what the others cannot do without.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from pada_ray.records import Sample
 from pada_ray.storage import Folder
 from pada_ray.student.chat_encoder import ChatEncoder, load_encoder
 from pada_ray.student.evaluation import fails_all
+from pada_ray.student.generation import common_beginning
 from pada_ray.student.model import Student
 
 WARM_UP = 2  # prompts
+ROW = 128  # tokens
 
 Say = Callable[[Sequence[Sample]], list[str]]
 
@@ -42,8 +45,7 @@ def generate(way: str, **work: Any) -> dict[str, Any]:
     """Replies in a way of WAYS, how many tokens they have, which are wrong, and what it took."""
     one = Work(**work)
     torch.set_num_threads(1)
-    questions = Path(one.questions)
-    samples = Folder(str(questions.parent)).read_records(questions.name, Sample)
+    samples = _questions(one)
     encoder = load_encoder(StudentConfig(model=one.model))
     say = WAYS[way](one, encoder)
     say(samples[:WARM_UP])
@@ -59,6 +61,11 @@ def generate(way: str, **work: Any) -> dict[str, Any]:
         "memory": peak_memory(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _questions(work: Work) -> list[Sample]:
+    file = Path(work.questions)
+    return Folder(str(file.parent)).read_records(file.name, Sample)
 
 
 def _tokens(encoder: ChatEncoder, reply: str, most: int) -> int:
@@ -103,4 +110,38 @@ def lm_eval(work: Work, encoder: ChatEncoder) -> Say:
     return say
 
 
-WAYS: dict[str, Callable[[Work, ChatEncoder], Say]] = {"ours": ours, "lm-eval": lm_eval}
+def products_alone(work: Work, encoder: ChatEncoder) -> Say:
+    """The model's passes for the same tokens, which are known beforehand: the prompts in full rows without padding,
+    with their common beginning once; then a pass for each further token of a batch, over the rows that still have one.
+    No pass looks back at what the model has read."""
+    settings = StudentConfig.model_validate({"model": work.model, "dtype": work.dtype})
+    student = Student(settings, work.adapter)
+    samples = _questions(work)
+    known = {s.id: reply for s, reply in zip(samples, ours(work, encoder)(samples), strict=True)}
+
+    @torch.inference_mode()
+    def say(samples: Sequence[Sample]) -> list[str]:
+        by_length = sorted(samples, key=lambda s: len(encoder.prompt(s.prompt)))
+        prompts = [encoder.prompt(s.prompt) for s in by_length]
+        shared = common_beginning(prompts)
+        read = prompts[0][:shared] + [token for prompt in prompts for token in prompt[shared:]]
+        full = len(read) // ROW * ROW
+        for rows in (*torch.tensor(read[:full]).view(-1, ROW).split(work.batch_size), torch.tensor([read[full:]])):
+            if rows.numel():
+                student.model(input_ids=rows, logits_to_keep=1)
+        replies = [_tokens(encoder, known[s.id], work.max_new_tokens) for s in by_length]
+        for start in range(0, len(replies), work.batch_size):
+            batch = replies[start : start + work.batch_size]
+            for said in range(1, max(batch)):  # the first comes with the prompt
+                going = sum(length > said for length in batch)
+                student.model(input_ids=torch.zeros(going, 1, dtype=torch.long))
+        return [known[s.id] for s in samples]
+
+    return say
+
+
+WAYS: dict[str, Callable[[Work, ChatEncoder], Say]] = {
+    "ours": ours,
+    "lm-eval": lm_eval,
+    "products alone": products_alone,
+}

@@ -34,7 +34,7 @@ def greedy(
     if not all(isinstance(layer, DynamicLayer | DynamicSlidingWindowLayer) for layer in cache.layers):
         return _by_transformers(model, prompts, rows, ended, padding)  # recurrent layers
     # A window counts places, and would count the padding between what is shared and what is not.
-    shared = 0 if any(layer.is_sliding for layer in cache.layers) else _common_beginning(prompts)
+    shared = 0 if any(layer.is_sliding for layer in cache.layers) else common_beginning(prompts)
     if shared:
         model(input_ids=torch.tensor([prompts[0][:shared]], device=model.device), past_key_values=cache)
         cache.batch_repeat_interleave(len(prompts))
@@ -73,7 +73,7 @@ class _Row:
             self.done = len(self.tokens) == self.limit or ended(self.tokens)
 
 
-def _common_beginning(prompts: Sequence[list[int]]) -> int:
+def common_beginning(prompts: Sequence[list[int]]) -> int:
     """How many tokens all prompts begin with, leaving at least one to each; 0 if that saves nothing."""
     if len(prompts) == 1:
         return 0

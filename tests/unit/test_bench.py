@@ -62,6 +62,18 @@ def test_what_falls_short_and_what_was_not_measured_is_said():
     assert "**falls short**" in lines and "not measured" in lines and "Left out: plain: no wheel" in lines
 
 
+def test_the_limit_of_generation_stands_beside_what_was_reached():
+    def result(tokens):
+        return {"tokens": tokens, "cpu": 10.0, "replies": ["a"], "failed": [False], "memory": 1.0}
+
+    rates = {"ours": 140, "lm-eval": 100, "products alone": 145}
+    found = Found({("float32", way): [result(tokens)] for way, tokens in rates.items()}, {})
+    claims = {claim.text: claim for claim in report.generation_claims("arc", found)}
+    claim = claims["arc: ours in float32, 1.5x lm-eval in float32"]
+    assert claim.found == "1.40 (1.40–1.40); products alone: 1.45 (1.45–1.45)"
+    assert claim.holds is False
+
+
 def test_purposes_without_a_least_are_counted_apart():
     assert calls_over_least([Purpose("a", 11, 10), Purpose("canary", 5, None)]) == 1.1
     assert calls_over_least([Purpose("canary", 5, None)]) is None
