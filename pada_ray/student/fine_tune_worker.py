@@ -6,12 +6,13 @@ same samples, and weigh every token alike, with any number of workers.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pada_ray.config import FineTuneConfig, StudentConfig
 from pada_ray.errors import ConfigError
@@ -21,6 +22,9 @@ from pada_ray.runs.run_folder import RunFolder
 from pada_ray.runs.stage_names import stage_name
 from pada_ray.storage import Folder, check_free, telling_a_full_disk
 from pada_ray.student.checkpoints import BYTES_IN_A_CHECKPOINT, OwnCheckpoints
+
+if TYPE_CHECKING:  # it loads torch
+    from pada_ray.student.micro_batches import MicroBatches
 
 
 class FineTuneJob(Record):
@@ -61,7 +65,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     batches = micro_batches(settings, [len(e.input_ids) for e in fitting], workers, rank, job.seed)
     with tempfile.TemporaryDirectory() as output:
         # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
-        arguments = _arguments(job, output, batches.passes, workers, rank)
+        arguments = _arguments(job, output, batches, workers, rank)
         transformers.set_seed(job.seed)
         model = with_fast_dropout(_with_adapter(job, student.load_model(job.student)))
         _check_room(model, output, job.run)
@@ -149,7 +153,7 @@ def lora_of(settings: FineTuneConfig) -> Any:
     )
 
 
-def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: int) -> Any:
+def _arguments(job: FineTuneJob, output: str, batches: MicroBatches, workers: int, rank: int) -> Any:
     import torch
     import transformers
 
@@ -163,12 +167,12 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
         _prepare_deepspeed_on_cpu()
     return transformers.TrainingArguments(
         output_dir=output,
-        per_device_train_batch_size=-(-settings.batch_size // (workers * passes)),
-        gradient_accumulation_steps=passes,
+        per_device_train_batch_size=-(-settings.batch_size // (workers * batches.passes)),
+        gradient_accumulation_steps=batches.passes,
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,
+        warmup_steps=warmup_steps(settings.warmup, settings.epochs * batches.steps),
         weight_decay=settings.weight_decay,
         bf16=bfloat16,
         gradient_checkpointing=settings.gradient_checkpointing,
@@ -187,6 +191,12 @@ def _arguments(job: FineTuneJob, output: str, passes: int, workers: int, rank: i
         disable_tqdm=True,
         seed=job.seed + rank,  # of dropout, which would else hide the same places on every worker
     )
+
+
+def warmup_steps(share: float, steps: int) -> int:
+    """How many of all `steps` the learning rate rises over. It begins at 0, so a warmup that took all of them would
+    leave a training of one step without any learning."""
+    return min(math.ceil(share * steps), steps - 1)
 
 
 def _prepare_deepspeed_on_cpu() -> None:

@@ -87,8 +87,13 @@ class MicroBatches(Sampler[list[int]]):
         self._tokens = tokens
         self.epoch = 0
 
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of an epoch."""
+        return math.ceil(len(self._lengths) / self._batch_size)
+
     def __len__(self) -> int:
-        return self.passes * math.ceil(len(self._lengths) / self._batch_size)
+        return self.passes * self.steps
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(number_for(self._seed, "order", self.epoch) % 2**63)

@@ -48,6 +48,12 @@ def test_trains_an_adapter_that_plain_peft_loads_and_that_acts(run, student):
     Student(student, adapter)  # raises if the adapter leaves the logits as they are
 
 
+def test_a_training_of_one_step_learns_something(run, student):
+    report = fine_tune_here(job(run, student, epochs=1, batch_size=24))
+    assert report.steps == 1
+    Student(student, run.at(run_files.adapter(0)))  # raises if the adapter leaves the logits as they are
+
+
 def test_a_job_that_was_done_and_not_marked_goes_on_from_its_last_checkpoint(run, student):
     done = job(run, student)
     report = fine_tune(done)

@@ -13,7 +13,7 @@ from pada_ray.config import Config, check_config, dump_config
 from pada_ray.config.deepspeed import SHIPPED
 from pada_ray.errors import ConfigError
 from pada_ray.student import fine_tune as module
-from pada_ray.student.fine_tune_worker import FineTuneJob, train_on_worker
+from pada_ray.student.fine_tune_worker import FineTuneJob, train_on_worker, warmup_steps
 
 ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 
@@ -21,6 +21,13 @@ ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_u
 def config(student=None, **fine_tune) -> Config:
     raw = {"data": {"demo": {}}, "llm": ENDPOINTS, "fine_tune": fine_tune, "student": student or {}}
     return check_config(raw, "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("share", "steps", "expected"), [(0.05, 1, 0), (1, 1, 0), (0.05, 2, 1), (0.05, 190, 10), (0, 9, 0), (1, 9, 8)]
+)
+def test_a_warmup_leaves_the_last_step_to_learn_in(share, steps, expected):
+    assert warmup_steps(share, steps) == expected
 
 
 @pytest.mark.parametrize(("name", "stage"), [("zero1", 1), ("zero2", 2), ("zero3", 3), ("zero3_offload", 3)])
