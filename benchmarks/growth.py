@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import yaml
 
+from benchmarks.bench.processes import call
 from benchmarks.kept_sweep import unpack
 from pada_ray.agents.known_questions import KnownQuestions
 from pada_ray.agents.leak_guard import LeakGuard
@@ -99,6 +100,7 @@ class Growth(NamedTuple):
     known: float
     screened: float  # per candidate
     overlap: float  # per candidate
+    memory: float  # GB
 
 
 def with_samples(count: int) -> Growth:
@@ -109,7 +111,8 @@ def with_samples(count: int) -> Growth:
     hashed, _ = cpu_seconds(lambda: fine_tuning_content(_config(), splits["train"]))
     guard, screened = _screening([*splits["val"], *splits["test"]], splits["train"], new)
     known, overlap = _repeating(splits["train"], new)
-    return Growth(count, _reading(splits), hashed, guard, known, screened, overlap)
+    reading, memory = _reading(splits)
+    return Growth(count, reading, hashed, guard, known, screened, overlap, memory)
 
 
 def _screening(held_out: Sequence[Sample], train: Sequence[Sample], new: Sequence[Sample]) -> tuple[float, float]:
@@ -158,14 +161,26 @@ def _config() -> Config:
     return check_config({"data": {"demo": {}}, "llm": {"teacher": endpoint, "judge": endpoint}}, "benchmark")
 
 
-def _reading(splits: dict[str, list[Sample]]) -> float:
-    """CPU seconds to read the splits from files and to check them. Empties `splits`, to save memory."""
+def _reading(splits: dict[str, list[Sample]]) -> tuple[float, float]:
+    """CPU seconds to read the splits from files and to check them; and the most memory in GB that a process takes which
+    also guards and hashes them. Empties `splits`, to save memory."""
     with tempfile.TemporaryDirectory() as folder:
         files = {split: f"{folder}/{split}.jsonl" for split in splits}
         for split, file in files.items():
             Path(file).write_text(as_lines(splits[split]), encoding="utf-8")
         splits.clear()
-        return cpu_seconds(lambda: len(load_splits(files["train"], files["val"], files["test"])))[0]
+        memory = call("benchmarks.growth:peak_memory", 1, **files)
+        return cpu_seconds(lambda: len(load_splits(**files)))[0], memory
+
+
+def peak_memory(train: str, val: str, test: str) -> float:
+    """GB of this process, behind what a run does with its samples: to read and check them, the leak guard, the hash."""
+    samples = load_splits(train, val, test)
+    guard = LeakGuard([*samples["val"], *samples["test"]], samples["train"])
+    assert guard.hits(samples["val"][0].question)
+    fine_tuning_content(_config(), samples["train"])
+    status = Path("/proc/self/status").read_text()  # getrusage would give what the parent held, if that is more
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
 
 
 def samples_table(most: int) -> list[str]:
@@ -175,18 +190,19 @@ def samples_table(most: int) -> list[str]:
         "",
         f"Random texts of GSM8K's length; val and test have a tenth of train's samples each, {HELD_OUT} at most. What "
         "is done once per run or iteration in CPU seconds, what is done for each candidate in milliseconds (mean of "
-        f"{CANDIDATES}). *Known questions* are their keys and the index for ROUGE-L.",
+        f"{CANDIDATES}). *Known questions* are their keys and the index for ROUGE-L. Memory is the most that a process "
+        "takes to read and check the splits, to build the leak guard and to hash the training set.",
         "",
         "| training samples | read and check the splits | hash the training set | leak guard | known questions "
-        "| screen a candidate, ms | ROUGE-L with all known, ms |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
+        "| screen a candidate, ms | ROUGE-L with all known, ms | memory, GB |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for count in SAMPLES:
         if count <= most:
             g = with_samples(count)
             lines.append(
                 f"| {count:,} | {g.read:.2f} | {g.hashed:.2f} | {g.guard:.2f} | {g.known:.2f} "
-                f"| {1000 * g.screened:.2f} | {1000 * g.overlap:.2f} |"
+                f"| {1000 * g.screened:.2f} | {1000 * g.overlap:.2f} | {g.memory:.2f} |"
             )
             print(lines[-1], flush=True)
     return [*lines, ""]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pada_ray.config import Config
@@ -20,7 +20,8 @@ def fine_tuning_content(config: Config, training_set: Iterable[Sample], previous
     """Of an adapter: student, settings, seed, training set, and with `restart: previous` the content of the adapter
     that it goes on from."""
     settings = config.fine_tune.model_dump_json()
-    return content_hash(_student_content(config), config.seed, settings, as_lines(training_set), previous)
+    lines = (as_lines([sample]) for sample in training_set)
+    return content_hash(_student_content(config), config.seed, settings, lines, previous)
 
 
 def evaluation_content(
@@ -62,8 +63,23 @@ def _student_content(config: Config) -> str:
 
 
 def content_hash(*parts: object) -> str:
-    """The hash of the parts' texts."""
-    return hashlib.sha256(repr([str(part) for part in parts]).encode()).hexdigest()[:32]
+    """The hash of the parts' texts. Lines of JSON from an iterator count as one text, which is never held whole."""
+    hashed = hashlib.sha256()
+    for i, part in enumerate(parts):
+        hashed.update(b", " if i else b"[")
+        for piece in _quoted(part) if isinstance(part, Iterator) else [repr(str(part))]:
+            hashed.update(piece.encode())
+    hashed.update(b"]")
+    return hashed.hexdigest()[:32]
+
+
+def _quoted(lines: Iterator[str]) -> Iterator[str]:
+    """`repr` of the text of all lines, in pieces. It puts single quotes round a text that has double ones, as JSON
+    has."""
+    yield "'"
+    for line in lines:
+        yield repr('"' + line)[2:-1]
+    yield "'"
 
 
 def model_files(model: str) -> list[tuple[str, int, int]]:

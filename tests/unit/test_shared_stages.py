@@ -122,6 +122,12 @@ def test_parts_do_not_run_into_each_other():
     assert content_hash("a", None) != content_hash("a")
 
 
+def test_lines_count_as_one_text_however_they_are_quoted():
+    lines = ['{"it": "isn\'t"}\n', '{"a": "\\"b\\" \\\\ \\u00e9 é"}\n', '{"b": 1}\n']
+    for some in (lines, lines[1:], lines[2:], []):
+        assert content_hash("seed", iter(some), None) == content_hash("seed", "".join(some), None)
+
+
 def test_a_model_that_was_trained_again_in_the_same_folder_is_another_one(tmp_path):
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(b"one")
