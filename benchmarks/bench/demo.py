@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 from benchmarks.bench.processes import ROOT, call
 from pada_ray.findings.ledger import least_calls
-from pada_ray.runs.state import read_state
+from pada_ray.runs.stage_names import parts_of
+from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
+
+AGENTS = "the agents' stages"
 
 
 class Purpose(NamedTuple):
@@ -27,6 +30,9 @@ class DemoRun(NamedTuple):
 
     wall: float  # seconds, of the command
     one_process: float  # seconds
+    ray_alone: float  # seconds that Ray's processes take with nothing to do
+    parts: dict[str, float]  # seconds of the run's stages by kind
+    parts_again: dict[str, float]  # the same of one process
     accuracy: dict[str, dict[str, float]]  # by model and split
     accuracy_again: dict[str, dict[str, float]]
     purposes: list[Purpose]
@@ -47,9 +53,30 @@ def run_demo(overrides: dict[str, str]) -> DemoRun:
         again = call("benchmarks.bench.one_process:repeat_run", None, run=str(run))
         one_process = time.monotonic() - began
         folder = Folder(str(run))
-        scores = read_state(folder).scores
-        accuracy = {model: {str(s): score.accuracy for s, score in of.items()} for model, of in scores.items()}
-        return DemoRun(wall, one_process, accuracy, again, purposes_of(folder))
+        state = read_state(folder)
+        began = time.monotonic()
+        call("benchmarks.bench.ray_alone:start_and_stream", None, iterations=len(state.scores) - 2)
+        ray_alone = time.monotonic() - began
+        accuracy = {model: {str(s): score.accuracy for s, score in of.items()} for model, of in state.scores.items()}
+        return DemoRun(
+            wall,
+            one_process,
+            ray_alone,
+            _by_kind(state),
+            again["seconds"],
+            accuracy,
+            again["accuracy"],
+            purposes_of(folder),
+        )
+
+
+def _by_kind(state: RunState) -> dict[str, float]:
+    """Seconds of the stages: fine-tuning, evaluation, and all others, which are those of the agents."""
+    seconds = {"fine-tuning": 0.0, "evaluation": 0.0, AGENTS: 0.0}
+    for name, stage in state.finished.items():
+        kind = parts_of(name).kind
+        seconds[kind if kind in seconds else AGENTS] += stage.seconds
+    return seconds
 
 
 def purposes_of(folder: Folder) -> list[Purpose]:

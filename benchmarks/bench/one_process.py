@@ -7,8 +7,9 @@ like length share a batch, and everything is imported and loaded once: this is t
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -24,19 +25,31 @@ from pada_ray.student.chat_encoder import IGNORED, ChatEncoder, load_encoder
 from pada_ray.student.evaluation import fails_all
 from pada_ray.student.model import load_model
 
+T = TypeVar("T")
 
-def repeat_run(run: str) -> dict[str, dict[str, float]]:
-    """The accuracy of every model of the run on its splits, here trained and evaluated again."""
+
+def repeat_run(run: str) -> dict[str, Any]:
+    """The `accuracy` of every model of the run on its splits, here trained and evaluated again, and how many `seconds`
+    the fine-tunings and the evaluations took."""
     folder = Folder(run)
     config = read_config(folder)
     encoder, base = load_encoder(config.student), load_model(config.student).eval()
     samples = run_files.read_samples(folder, config.data.task)
-    found = {run_files.BASE: _accuracies(base, encoder, config, {s: m for s, m in samples.items() if s != "train"})}
+    seconds = {"fine-tuning": 0.0, "evaluation": 0.0}
+
+    def timed(kind: str, work: Callable[..., T], *given: Any) -> T:
+        began = time.monotonic()
+        result = work(*given)
+        seconds[kind] += time.monotonic() - began
+        return result
+
+    held_out = {split: members for split, members in samples.items() if split != "train"}
+    found = {run_files.BASE: timed("evaluation", _accuracies, base, encoder, config, held_out)}
     for iteration in range(config.iterations + 1):
         training_set = folder.read_records(run_files.training_set(iteration), Sample)
-        model = _trained(copy.deepcopy(base), encoder, config, training_set)
-        found[run_files.model(iteration)] = _accuracies(model, encoder, config, samples)
-    return found
+        model = timed("fine-tuning", _trained, copy.deepcopy(base), encoder, config, training_set)
+        found[run_files.model(iteration)] = timed("evaluation", _accuracies, model, encoder, config, samples)
+    return {"accuracy": found, "seconds": seconds}
 
 
 def _trained(base: Any, encoder: ChatEncoder, config: Config, training_set: Sequence[Sample]) -> Any:

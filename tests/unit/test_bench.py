@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.bench import report
-from benchmarks.bench.demo import Purpose, calls_over_least
+from benchmarks.bench.demo import DemoRun, Purpose, calls_over_least
 from benchmarks.bench.figures import accuracy, at_least, furthest, noise, thirds
 from benchmarks.bench.processes import Found, in_turn
 from benchmarks.gpu_speed import LLAMA_1B, flops, peak_of, samples
@@ -57,7 +57,8 @@ def test_what_falls_short_and_what_was_not_measured_is_said():
     holds = {claim.text: claim.holds for claim in claims}
     assert holds["arc: ours at its defaults, 2x TRL at its defaults"] is False
     assert holds["arc: ours at its defaults, 1.5x Trainer in float32"] is None
-    assert holds["arc: all end at the same loss on held-out samples, within noise"] is True
+    assert holds["arc: all in bfloat16 end at the same loss on held-out samples, within noise"] is True
+    assert holds["arc: all in float32 end at the same loss on held-out samples, within noise"] is None
     lines = "\n".join([*report.claims_table(claims), *report.fine_tuning("arc", found)])
     assert "**falls short**" in lines and "not measured" in lines and "Left out: plain: no wheel" in lines
 
@@ -72,6 +73,30 @@ def test_the_limit_of_generation_stands_beside_what_was_reached():
     claim = claims["arc: ours in float32, 1.5x lm-eval in float32"]
     assert claim.found == "1.40 (1.40–1.40); products alone: 1.45 (1.45–1.45)"
     assert claim.holds is False
+
+
+def test_losses_are_compared_where_programs_multiply_in_the_same_type():
+    float32 = [training(100, held_out) | {"weights": "float32"} for held_out in (0.90, 0.91)]
+    bfloat16 = [training(100, held_out) for held_out in (1.00, 1.01)]
+    ways = {"ours": bfloat16, "TRL": [r | {"weights": "float32"} for r in bfloat16], "ours, float32": float32}
+    holds = {
+        c.text: c.holds for c in report.fine_tuning_claims("arc", Found({**ways, "Trainer, float32": float32}, {}))
+    }
+    assert holds["arc: all in bfloat16 end at the same loss on held-out samples, within noise"] is True
+    assert holds["arc: all in float32 end at the same loss on held-out samples, within noise"] is True
+    apart = Found({**ways, "Trainer, bfloat16": [training(100, held_out) for held_out in (2.00, 2.01)]}, {})
+    holds = {c.text: c.holds for c in report.fine_tuning_claims("arc", apart)}
+    assert holds["arc: all in bfloat16 end at the same loss on held-out samples, within noise"] is False
+
+
+def test_where_the_time_of_the_demo_goes():
+    parts = {"fine-tuning": 30.0, "evaluation": 10.0, "the agents' stages": 20.0}
+    run = DemoRun(
+        80, 40, 14, parts, {"fine-tuning": 25.0, "evaluation": 9.0}, *[{"base": {}, "x": {"test": 0.5}}] * 2, []
+    )
+    lines = report.demo([run])
+    assert "| before and after | 20 | 6 |" in lines
+    assert report.demo_claims([run])[0].found == "2.00 (2.00–2.00); one process and Ray's: 1.35"
 
 
 def test_purposes_without_a_least_are_counted_apart():
