@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pada_ray.config import CHANGEABLE, Config
 from pada_ray.errors import ConfigError
 from pada_ray.runs.planned_stages import planned_stages
-from pada_ray.runs.stage_names import Kind, parts_of
+from pada_ray.runs.stage_names import PATTERN_KINDS, Kind, parts_of
 from pada_ray.runs.state import RunState
 
-_PATTERNS: tuple[Kind, ...] = ("error analysis", "clustering", "pattern categorization", "strategy drafting")
 # Methods that ask no LLM add samples by fine-tuning on them.
 _NEW_SAMPLES: tuple[Kind, ...] = ("data generation", "fine-tuning")
-STAGES = {
-    "pattern_analysis": (*_PATTERNS, *_NEW_SAMPLES),
+STAGES: dict[str, tuple[Kind, ...]] = {
+    "pattern_analysis": (*PATTERN_KINDS, "strategy drafting", *_NEW_SAMPLES),
     "data_generation": _NEW_SAMPLES,
     "quality_control": _NEW_SAMPLES,
 }

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pada_ray.config import Config
 from pada_ray.methods import METHODS
 from pada_ray.runs import run_files
-from pada_ray.runs.stage_names import Kind, stage_name
-
-_PATTERNS: tuple[Kind, ...] = ("error analysis", "clustering", "pattern categorization")
+from pada_ray.runs.stage_names import PATTERN_KINDS, Kind, stage_name
 
 
 def planned_stages(config: Config, judged: bool) -> list[str]:
@@ -20,7 +18,7 @@ def planned_stages(config: Config, judged: bool) -> list[str]:
     iterations = method.iterations(config.iterations)
     if not iterations:
         return stages
-    patterns = _PATTERNS if method.finds_patterns and config.pattern_analysis.enabled else ()
+    patterns = PATTERN_KINDS if method.finds_patterns and config.pattern_analysis.enabled else ()
     strategies: tuple[Kind, ...] = ("strategy drafting",) if patterns or method.drafts_blindly else ()
     generation: tuple[Kind, ...] = ("data generation",) if method.instructions else ()
     kinds = (*patterns, *strategies, *generation, *model)

@@ -18,6 +18,9 @@ Kind = Literal[
     "review of samples",
 ]
 
+PATTERN_KINDS: tuple[Kind, ...] = ("error analysis", "clustering", "pattern categorization")
+"""The stages that find patterns, in their order."""
+
 
 class Parts(NamedTuple):
     """`kind` is empty where a run is in no such stage: it has just begun, or is done."""

@@ -15,8 +15,10 @@ from pada_ray.methods import METHODS
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Candidate
 from pada_ray.runs import run_files
+from pada_ray.runs.changes import STAGES
 from pada_ray.runs.event_log import read_events
 from pada_ray.runs.planned_stages import planned_stages
+from pada_ray.runs.stage_names import parts_of
 from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 from pada_ray.student.losses import SampleLoss, hardest
@@ -56,6 +58,13 @@ def test_methods_are_matched_in_size_and_iterations(tmp_path, method):
 def test_a_run_goes_through_the_stages_that_are_planned_for_its_method(tmp_path, method):
     _, folder = run(tmp_path, method)
     assert list(read_state(folder).finished) == planned_stages(config_for(method), judged=False)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_stage_of_an_iteration_is_forgotten_where_settings_may_no_longer_change(method):
+    stages = [parts_of(stage) for stage in planned_stages(config_for(method), judged=True)]
+    later = {stage.kind for stage in stages if stage.model not in ("base", "iteration-0")}
+    assert later - {"evaluation", "grading"} <= set(STAGES["pattern_analysis"])
 
 
 def test_vanilla_trains_once_on_the_training_set(tmp_path):
