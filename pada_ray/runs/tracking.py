@@ -215,6 +215,7 @@ class WandB:
             config=config.model_dump(mode="json"),
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, x_disable_meta=True),
         )
+        self._run.summary["status"] = "running"  # a run that goes on has the one with which it was left
         for names in ("accuracy", "failures", "counts", "llm"):
             self._run.define_metric(f"{names}/*", step_metric="model")
         self._run.define_metric("loss/*", step_metric="epoch")
@@ -228,7 +229,8 @@ class WandB:
 
     def end(self, status: str, best: str | None) -> None:
         self._run.summary.update({"status": status, **({"best": best} if best else {})})
-        self._run.finish(exit_code=0 if status == "done" else 1)
+        # W&B calls a run finished or, with any other code, failed. A run that waits or was stopped did not fail.
+        self._run.finish(exit_code=1 if status == "failed" else 0)
 
 
 _TRACKERS: dict[str, Callable[[Config, Folder], Tracker]] = {

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import pickle
+import sys
 import threading
+from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 from stub_workers import StubWorkers
@@ -16,7 +19,11 @@ from pada_ray.errors import ConfigError, ReviewDue
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.runs import tracking
 from pada_ray.runs.event_log import Notices
+from pada_ray.runs.state import RunState
 from pada_ray.runs.tracking import Tracking, check_tracking, flat
+from pada_ray.storage import Folder
+
+ENDS = [status for status in get_args(RunState.model_fields["status"].annotation) if status != "running"]
 
 
 class Kept:
@@ -131,6 +138,28 @@ def test_wandb_needs_a_key_or_to_be_offline(monkeypatch, tmp_path):
     monkeypatch.delenv("WANDB_API_KEY")
     monkeypatch.setenv("WANDB_MODE", "offline")
     check_tracking(config_with("wandb"))
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_wandb_is_told_of_a_failure_only_where_a_run_has_failed(tmp_path, monkeypatch, status):
+    class Run:
+        def __init__(self):
+            self.summary, self.codes = {"status": "paused"}, []
+
+        def define_metric(self, *_, **__):
+            pass
+
+        def finish(self, exit_code):
+            self.codes.append(exit_code)
+
+    kept = Run()
+    stub = SimpleNamespace(init=lambda **_: kept, Settings=dict)
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    tracker = tracking.WandB(config_with("wandb"), Folder(str(tmp_path)))
+    assert kept.summary["status"] == "running"  # whatever it was when the run was left
+    assert status in tracking._ENDS.values()
+    tracker.end(status, None)
+    assert (kept.summary["status"], kept.codes) == (status, [1 if status == "failed" else 0])
 
 
 def test_an_unknown_tracker_is_a_wrong_config():
