@@ -24,6 +24,7 @@ from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.orchestrator import Computation, Orchestrator, Workers
 from pada_ray.runs import run_files
+from pada_ray.runs.configs import with_own_prompts
 from pada_ray.runs.event_log import Notices
 from pada_ray.runs.shared_stages import StageClaims
 from pada_ray.runs.tracking import Tracking
@@ -50,8 +51,7 @@ class Cast:
         copy: str | None = None,
         runs: int = 1,
     ):
-        if Folder(folder).exists(run_files.PROMPTS):  # which every node sees, wherever the user's own folder is
-            config = config.model_copy(update={"prompts": Folder(folder).at(run_files.PROMPTS)})
+        config = with_own_prompts(config, Folder(folder))
         name = run_files.run_name(folder)  # in Ray's dashboard and metrics
         self._folder = folder
         self._actors: dict[str, Any] = {}

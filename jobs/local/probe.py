@@ -15,6 +15,7 @@ from pada_ray.errors import ConfigError, EndpointError
 from pada_ray.llm.gateway import LlmGateway, Probed
 from pada_ray.printable import printable
 from pada_ray.runs import run_files
+from pada_ray.runs.configs import with_own_prompts
 from pada_ray.runs.expected import Expected, check_budget, expected_calls
 from pada_ray.runs.state import FILE, RunState, read_state
 from pada_ray.storage import Folder
@@ -54,7 +55,7 @@ def probe_runs(
         if state is not None and state.status == "done":
             continue
         samples = run_files.read_samples(Folder(run), config.data.task)
-        expected = expected_calls(config, samples, state.finished if state else ())
+        expected = expected_calls(with_own_prompts(config, Folder(run)), samples, state.finished if state else ())
         check_budget(config, expected, state, run)
         for role, endpoint in endpoints_asked(config, expected).items() if probing else ():
             question = Question(endpoint, role, expected, run, cache_file(config, run))

@@ -37,6 +37,12 @@ def read_config(folder: Folder) -> Config:
     return check_config(raw, folder.at(run_files.CONFIG))
 
 
+def with_own_prompts(config: Config, run: Folder) -> Config:
+    """The config with the templates that the run took along. The user's own may be gone or changed by now, their path
+    counts from where the run began, and other nodes do not see them."""
+    return config.model_copy(update={"prompts": run.at(run_files.PROMPTS)}) if run.exists(run_files.PROMPTS) else config
+
+
 def check_names(config: Config, source: str) -> None:
     """Raises ConfigError, naming `source` and the key, for a name that its table does not have."""
     _look_up(config.method, METHODS, f"{source}: method")

@@ -77,6 +77,24 @@ def test_equal_endpoints_are_asked_once_and_a_finished_run_asks_none(tmp_path):
         assert len(server.bodies) == 1
 
 
+@pytest.mark.parametrize("change", ["another current folder", "removed", "changed"])
+def test_a_run_that_goes_on_needs_only_the_templates_that_it_took_along(tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    mine, elsewhere = tmp_path / "mine", tmp_path / "elsewhere"
+    mine.mkdir()
+    elsewhere.mkdir()
+    (mine / "error_analysis.jinja").write_text("Mine: {{ failures | length }}")
+    offline = {"base_url": "offline", "model": "a"}
+    run = prepare(config("", tmp_path, prompts="mine", llm={"teacher": offline, "judge": offline}))
+    if change == "another current folder":
+        monkeypatch.chdir(elsewhere)
+    elif change == "removed":
+        (mine / "error_analysis.jinja").unlink()
+    else:
+        (mine / "error_analysis.jinja").write_text("{{ of_another_version }}")
+    probe_runs({run: read_config(Folder(run))}, Console(), probing=False)
+
+
 def test_no_probe(tmp_path):
     server, *_ = start(tmp_path, lambda body, n: failure(500), probed=False)
     assert server.bodies == []
