@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import sys
 import tarfile
 from pathlib import Path
 
-from pada_ray.config import Config, dump_config
+from pada_ray.config import Config, check_config, dump_config, put
 from pada_ray.records import Message, Prediction, Sample
 from pada_ray.report.comparison import split_for_results
 from pada_ray.report.results import read_run
 from pada_ray.runs import run_files
-from pada_ray.runs.configs import read_config
+from pada_ray.runs.configs import named_models, read_config
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import is_done, read_state, state_file
 from pada_ray.runs.sweep import CELLS
@@ -67,9 +68,13 @@ def extract(archive: str | Path, to: str) -> Folder:
 
 
 def config_to_keep(config: Config) -> str:
-    """The config without the places of this machine, as YAML."""
-    here = {"runs": "runs", "shared_stages": None, "llm": config.llm.model_copy(update={"cache": None})}
-    return dump_config(config.model_copy(update=here))
+    """The config without the places of this machine, as YAML. Models in the current folder are named from there, as
+    in the sweep's file."""
+    raw = config.model_dump(mode="json") | {"runs": "runs", "shared_stages": None}
+    raw["llm"] |= {"cache": None}
+    for key, model in named_models(config).items():
+        put(raw, key, model.removeprefix(f"{os.getcwd()}/"), "config")
+    return dump_config(check_config(raw, "config"))
 
 
 def _kept_files(run: Folder) -> dict[str, str]:

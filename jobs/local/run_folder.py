@@ -20,7 +20,7 @@ from pada_ray.prompts import read_templates
 from pada_ray.runs import run_files
 from pada_ray.runs.changes import check_not_begun, check_section
 from pada_ray.runs.checksums import with_header
-from pada_ray.runs.configs import read_config
+from pada_ray.runs.configs import read_config, with_absolute_models
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder, as_lines
@@ -95,8 +95,7 @@ def changed_config(folder: Folder, overrides: list[str], state: RunState | None)
         lay_over(raw, override)
     changed = check_config(raw, folder.at(run_files.CONFIG))
     check_size(changed, run_files.read_samples(folder, changed.data.task))
-    # What has stood there in a run of 0.1 may not count from here.
-    return changed if changed.llm.cache == config.llm.cache else _from_anywhere(changed)
+    return _from_anywhere(changed, config)
 
 
 def _section(override: str) -> str:
@@ -110,10 +109,14 @@ def _write_config(folder: Folder, config: Config) -> None:
     folder.write_text(run_files.CONFIG, with_header(dump_config(config)))
 
 
-def _from_anywhere(config: Config) -> Config:
-    """The config with folders of replies and shared stages that are found from wherever the run is resumed. Under a Ray
-    job they stay as they are: `lasting` says where they count from."""
+def _from_anywhere(config: Config, before: Config | None = None) -> Config:
+    """The config with folders of models, replies and shared stages that are found from wherever the run is resumed.
+    What `before` has too stays as it is: in an older run it may not count from here. Under a Ray job all of it stays:
+    models count from its working folder, and `lasting` says where the others do."""
     if _under_ray_job():
+        return config
+    config = with_absolute_models(config, before)
+    if before is not None and config.llm.cache == before.llm.cache:
         return config
     llm = config.llm.model_copy(update={"cache": _absolute(config.llm.cache)})
     return config.model_copy(update={"llm": llm, "shared_stages": _absolute(config.shared_stages)})

@@ -9,6 +9,7 @@ from pathlib import Path
 from pada_ray.config import Config
 from pada_ray.errors import ConfigError
 from pada_ray.resources import other_nodes
+from pada_ray.runs.configs import named_models
 from pada_ray.storage import Folder
 
 
@@ -36,9 +37,8 @@ def _local_paths(run: str, config: Config) -> Iterator[tuple[str, str]]:
     """(key, path) of each local path that other nodes read or write."""
     kept = {"runs": run, "shared_stages": config.shared_stages}
     yield from ((key, path) for key, path in kept.items() if path is not None and Folder(path).is_local)
-    models = {"student.model": config.student.model, "pattern_analysis.embedding": config.pattern_analysis.embedding}
     under_ray_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    for key, model in models.items():
+    for key, model in named_models(config).items():
         path = Path(os.path.expanduser(model))
         travels = under_ray_job and not path.is_absolute()  # with the job's working folder, to every node
         if path.is_dir() and not travels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs.local.lock import is_at_work
 from pada_ray.config import CHANGEABLE, Config
 from pada_ray.errors import ConfigError, PadaError
-from pada_ray.runs.configs import read_config
+from pada_ray.runs.configs import read_config, with_absolute_models
 from pada_ray.runs.run_folder import has_begun
 from pada_ray.runs.state import RunState, read_state
 from pada_ray.storage import Folder
@@ -43,4 +43,4 @@ def refuse_unfinished(config: Config, run: Folder) -> None:
 
 
 def _settings(config: Config) -> dict[str, object]:
-    return config.model_dump(mode="json", exclude={"shared_stages", *CHANGEABLE})
+    return with_absolute_models(config).model_dump(mode="json", exclude={"shared_stages", *CHANGEABLE})

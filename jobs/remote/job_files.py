@@ -11,6 +11,7 @@ from pada_ray.config import Config
 from pada_ray.data.splits import read_each
 from pada_ray.errors import ConfigError
 from pada_ray.prompts import Prompts
+from pada_ray.runs.configs import named_models
 
 
 def check_files(configs: Sequence[Config], package: Package) -> None:
@@ -55,8 +56,7 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
         "data.folder": data.folder,
         "data.labels": data.labels if isinstance(data.labels, str) else None,
         "data.schema": data.value_schema,
-        "student.model": _as_folder(config.student.model),
-        "pattern_analysis.embedding": _as_folder(config.pattern_analysis.embedding),
+        **{key: _as_folder(model) for key, model in named_models(config).items()},
         "prompts": config.prompts,
     }
     return ((key, path) for key, path in named.items() if path is not None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pada_ray.export.chosen import Chosen
+from pada_ray.export.chosen import Chosen, name_elsewhere
 from pada_ray.export.licences import licence_of_student, licence_of_teacher
 from pada_ray.export.synthetic_data import COLUMNS, LINES, PARQUET
 from pada_ray.printable import printable
@@ -29,14 +29,14 @@ _TEMPLATES = Environment(
 def model_card(chosen: Chosen, parts: Iterable[tuple[str, str]]) -> str:
     """The card of the model. `parts` are the paths of the export and what they are."""
     config = chosen.run.config
-    judged = chosen.run.state.judged
+    judge, judged = name_elsewhere(config.llm.judge.model), chosen.run.state.judged
     return _TEMPLATES.get_template("model_card.md.jinja").render(
         **_origin(chosen),
         parts=list(parts),
-        base=_base(config.student.model),
+        base=name_elsewhere(config.student.model),
         licence=licence_of_student(config.student.model),
         scores=_scores(chosen),
-        tasks=", ".join(f"`{task}`" for task in _tasks(chosen)) + (f" (judge: `{config.llm.judge.model}`)" * judged),
+        tasks=", ".join(f"`{task}`" for task in _tasks(chosen)) + f" (judge: `{judge}`)" * judged,
         chosen_by=_chosen_by(chosen),
         training=_training(chosen),
         lora=config.fine_tune.lora,
@@ -59,7 +59,7 @@ def data_card(chosen: Chosen, rows: list[dict[str, Any]]) -> str:
         lines=LINES,
         columns=COLUMNS,
         groups=Counter((row["iteration"], _cell(row["group"])) for row in rows),
-        judge=config.llm.judge.model,
+        judge=name_elsewhere(config.llm.judge.model),
         judge_licence=licence_of_teacher(config.llm.judge),
         checked=_checked(config.quality_control.computes, rated=any(row["judge"] for row in rows)),
     )
@@ -79,14 +79,9 @@ def _origin(chosen: Chosen) -> dict[str, Any]:
         "version": version("pada-ray"),
         "method": config.method,
         "seed": config.seed,
-        "teacher": config.llm.teacher.model,
+        "teacher": name_elsewhere(config.llm.teacher.model),
         "teacher_licence": licence_of_teacher(config.llm.teacher),
     }
-
-
-def _base(model: str) -> str:
-    """A Hub id, or the last part of a folder's path: a card goes to other machines."""
-    return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", ".", "~")) else model
 
 
 def _scores(chosen: Chosen) -> list[dict[str, str]]:

@@ -30,6 +30,11 @@ class Chosen(NamedTuple):
         return f"{self.run.config.name}-{self.model}"
 
 
+def name_elsewhere(model: str) -> str:
+    """A Hub id, or the last part of a folder's path: an export goes to other machines."""
+    return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", ".", "~")) else model
+
+
 def chosen_model(folder: Folder, model: str | None = None) -> Chosen:
     """The best model of the run in `folder`, or its model of that name.
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pada_ray.export.chosen import Chosen
+from pada_ray.export.chosen import Chosen, name_elsewhere
 from pada_ray.findings.lineage import read_findings
 from pada_ray.records import Candidate
 from pada_ray.runs import run_files
@@ -82,8 +82,8 @@ def _rows_of(chosen: Chosen, iteration: int) -> list[dict[str, Any]]:
             **_ratings(candidate),
             "feedback": candidate.feedback,
             "person": candidate.person.deed if candidate.person else None,
-            "teacher": run.config.llm.teacher.model,
-            "judge": run.config.llm.judge.model if candidate.ratings else None,
+            "teacher": name_elsewhere(run.config.llm.teacher.model),
+            "judge": name_elsewhere(run.config.llm.judge.model) if candidate.ratings else None,
         }
         for candidate in run.folder.read_records(accepted, Candidate)
         if candidate.sample is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
-from pada_ray.config import Config, check_config, load_config
+from pada_ray.config import Config, check_config, load_config, put
 from pada_ray.data.paper_sets import DATASETS
 from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.methods import METHODS
@@ -12,6 +13,8 @@ from pada_ray.runs import run_files
 from pada_ray.runs.checksums import agrees_with_header
 from pada_ray.storage import Folder
 from pada_ray.student.evaluation import BACKENDS
+
+_SHIPPED = {"student.model": "demo", "pattern_analysis.embedding": "tfidf"}  # which no folder of that name replaces
 
 
 def load(path: str, overrides: list[str] | None = None) -> Config:
@@ -41,6 +44,33 @@ def with_own_prompts(config: Config, run: Folder) -> Config:
     """The config with the templates that the run took along. The user's own may be gone or changed by now, their path
     counts from where the run began, and other nodes do not see them."""
     return config.model_copy(update={"prompts": run.at(run_files.PROMPTS)}) if run.exists(run_files.PROMPTS) else config
+
+
+def named_models(config: Config) -> dict[str, str]:
+    """By key: the models that may be folders. Those that come with the packages, and what another server calls its
+    model, are none."""
+    named = {"student.model": config.student.model, "pattern_analysis.embedding": config.pattern_analysis.embedding}
+    endpoints = {"llm.teacher.model": config.llm.teacher, "llm.judge.model": config.llm.judge}
+    served = {key: endpoint.model for key, endpoint in endpoints.items() if endpoint.base_url == "vllm"}
+    return {key: model for key, model in named.items() if model != _SHIPPED[key]} | served
+
+
+def with_absolute_models(config: Config, before: Config | None = None) -> Config:
+    """The config with absolute paths of the models that are folders here, so that they are found from anywhere. What is
+    no folder here, such as an id of the Hub, stays as it is, and so does what `before` names too."""
+    stays = {} if before is None else named_models(before)
+    new = {key: model for key, model in named_models(config).items() if stays.get(key) != model}
+    relative = {key: model for key, model in new.items() if _is_relative_folder(model)}
+    if not relative:
+        return config
+    raw = config.model_dump(mode="json")
+    for key, model in relative.items():
+        put(raw, key, os.path.abspath(model), "config")
+    return check_config(raw, "config")
+
+
+def _is_relative_folder(model: str) -> bool:
+    return os.path.isdir(model) and not os.path.isabs(os.path.expanduser(model))
 
 
 def check_names(config: Config, source: str) -> None:

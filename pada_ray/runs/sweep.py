@@ -15,7 +15,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.records import Record
 from pada_ray.runs import run_files
 from pada_ray.runs.axes import METHOD, SEED, Label, setting_of
-from pada_ray.runs.configs import check_names, read_config
+from pada_ray.runs.configs import check_names, read_config, with_absolute_models
 from pada_ray.runs.design import Design, setting_key
 from pada_ray.runs.state import is_done
 from pada_ray.storage import Folder
@@ -206,6 +206,7 @@ def _keep_to_the_design(sweep: Sweep, folder: Folder) -> None:
 
 def _what_is_done(config: Config) -> dict[str, Any]:
     """What is done, wherever its files lie, however its models are called and whatever it may spend."""
+    config = with_absolute_models(config)  # as a run keeps them
     done = config.model_dump(exclude={"runs", "shared_stages", *CHANGEABLE})
     return done | {"teacher": config.llm.teacher.model, "judge": config.llm.judge.model}
 

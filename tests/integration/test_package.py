@@ -69,6 +69,8 @@ def test_relative_files_travel_and_what_does_not_is_named(folder):
         check_files([config(student={"model": "./nowhere"})], package)
     with pytest.raises(ConfigError, match=r"^student\.model: runs/demo does not travel with the job"):
         check_files([config(student={"model": "runs/demo"})], package)
+    with pytest.raises(ConfigError, match=r"^llm\.teacher\.model: \./nowhere: no such file or folder"):
+        check_files([config(llm={"teacher": {"base_url": "vllm", "model": "./nowhere"}})], package)
     with pytest.raises(ConfigError, match=r"^data\.val: \.\./val\.jsonl: no such file"):
         check_files([config(data={"train": "mine.yaml", "val": "../val.jsonl"})], package)
 

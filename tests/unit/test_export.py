@@ -243,6 +243,17 @@ def test_a_teacher_behind_an_endpoint_has_an_unknown_licence(run, tmp_path):
     assert "| teacher `strong`, which wrote the synthetic data | unknown |" in (tmp_path / "out/README.md").read_text()
 
 
+@pytest.mark.parametrize("model", ["/models/strong", "~/models/strong/", "./models/strong"])
+def test_an_export_names_no_folder_of_this_machine(run, tmp_path, model):
+    llm = run.read_yaml(run_files.CONFIG)["llm"]
+    named = {"base_url": "vllm", "model": model}
+    change_config(run, "llm", **{role: llm[role] | named for role in ("teacher", "judge")})
+    assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
+    for file in ("README.md", "data/README.md", "data/synthetic.jsonl"):
+        text = (tmp_path / "out" / file).read_text()
+        assert "strong" in text and "models/" not in text, file
+
+
 @pytest.mark.parametrize("model", ["/models/a-strong-one", "~/a-strong-one", "a/b/c"])
 def test_a_model_in_a_folder_of_another_machine_has_an_unknown_licence(model):
     assert licence_of_student(model) == "unknown"

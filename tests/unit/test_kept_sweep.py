@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from report_runs import add_checksums, cell, write_run, write_sweep
+import yaml
+from report_runs import add_checksums, cell, config_of, write_run, write_sweep
 
-from benchmarks.kept_sweep import hashed, pack, unpack
+from benchmarks.kept_sweep import config_to_keep, hashed, pack, unpack
 from pada_ray.records import Message, Sample
 from pada_ray.report.results import read_sweep
 from pada_ray.report.write import write_run as write_run_report
@@ -51,6 +52,14 @@ def test_the_kept_runs_give_the_same_tables(tmp_path):
     write_run_report(read_sweep(kept).runs[0], Folder(kept.at("report/cells/pada-0")))  # without the texts
     texts = [f.read_text() for f in (tmp_path / "kept" / "cells").rglob("*") if f.is_file()]
     assert not any("How many" in text or str(tmp_path) in text for text in texts)
+
+
+def test_a_model_in_the_current_folder_is_kept_as_the_file_of_the_sweep_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"student": {"model": "org/name"}, "pattern_analysis": {"embedding": f"{tmp_path}/models/e"}}
+    kept = yaml.safe_load(config_to_keep(config_of(**given, runs=str(tmp_path), shared_stages=str(tmp_path))))
+    assert (kept["student"]["model"], kept["pattern_analysis"]["embedding"]) == ("org/name", "models/e")
+    assert str(tmp_path) not in str(kept)
 
 
 @pytest.mark.parametrize(("task", "answer"), [("label", "card_arrival"), ("json", '{"name": "f"}'), ("math", "5")])

@@ -8,10 +8,11 @@ from builders import math_sample, small_config
 from jobs.local.checks import check_backend, check_endpoints, check_student
 from jobs.local.lock import locked
 from jobs.local.run_folder import cache_file, change_config, lay_out, new_folder, prepare
-from pada_ray.config import check_config, dump_config
+from pada_ray.config import check_config, dump_config, put
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError, StorageError
-from pada_ray.runs.configs import read_config
+from pada_ray.runs.configs import named_models, read_config
+from pada_ray.runs.sharing import clustering_content, fine_tuning_content
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import FinishedStage, RunState
 from pada_ray.storage import Folder
@@ -241,6 +242,92 @@ def test_a_relative_place_of_shared_stages_makes_no_other_run(tmp_path, monkeypa
     at(run, "iteration-1: error analysis", VANILLA)
     with pytest.raises(ConfigError, match=r"`pada resume .*` goes on"):
         prepare(small_config(shared_stages="shared"))
+
+
+MODELS = ("student.model", "pattern_analysis.embedding", "llm.teacher.model", "llm.judge.model")
+
+
+def naming(model, **sections):
+    """A config in which each key that may name a folder names `model`."""
+    raw = small_config(**sections).model_dump(mode="json")
+    for role in ("teacher", "judge"):
+        put(raw, f"llm.{role}.base_url", "vllm", "test")
+    for key in MODELS:
+        put(raw, key, model, "test")
+    return check_config(raw, "test")
+
+
+def laid_out(config, tmp_path):
+    """The config as a run keeps it."""
+    return read_config(Folder(lay_out(config, read_data(config), Folder(f"{tmp_path}/run"))))
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """The current folder, with a model in it."""
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", ["models/m", "./models/m", "models/m/", "models/../models/m"])
+def test_models_are_found_from_wherever_a_run_is_resumed(models, given):
+    assert named_models(laid_out(naming(given), models)) == dict.fromkeys(MODELS, f"{models}/models/m")
+
+
+@pytest.mark.parametrize("given", ["org/name", "name", "models/other", "./nowhere", "~/models/m", "~nobody-here/m"])
+def test_what_is_no_folder_here_keeps_its_name_and_the_hash_of_its_stages(models, monkeypatch, given):
+    monkeypatch.setenv("HOME", str(models))
+    config = naming(given)
+    kept = laid_out(config, models)
+    assert named_models(kept) == dict.fromkeys(MODELS, given)
+    assert fine_tuning_content(kept, []) == fine_tuning_content(config, [])
+    assert clustering_content(kept, []) == clustering_content(config, [])
+
+
+def test_an_absolute_path_keeps_the_hash_of_its_stages(models):
+    (models / "models" / "m" / "config.json").write_text("{}")
+    config = naming(f"{models}/models/m")
+    assert fine_tuning_content(laid_out(config, models), []) == fine_tuning_content(config, [])
+
+
+def test_no_folder_replaces_what_comes_with_the_packages_or_what_a_server_calls_its_model(models):
+    for name in ("demo", "tfidf", "a"):
+        (models / name).mkdir()
+    kept = laid_out(small_config(), models)
+    assert (kept.student.model, kept.pattern_analysis.embedding, kept.llm.teacher.model) == ("demo", "tfidf", "a")
+
+
+def test_under_a_ray_job_models_stay_relative(models, monkeypatch):
+    """They count from the job's working folder, which lies elsewhere on each node."""
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert named_models(laid_out(naming("models/m"), models)) == dict.fromkeys(MODELS, "models/m")
+
+
+def test_a_model_that_is_set_on_resume_counts_from_there_and_the_others_stay(models, monkeypatch):
+    run = Folder(f"{models}/run")
+    laid_out(naming("models/m"), models)
+    run.write_text("config.yaml", dump_config(naming("models/m")))  # as an older version laid it out
+    change_config(run.url, ["budget.tokens=5000"])
+    assert named_models(read_config(run)) == dict.fromkeys(MODELS, "models/m")
+    elsewhere(models, monkeypatch)
+    (models / "elsewhere" / "new").mkdir()
+    changed = {"pattern_analysis.embedding", "llm.judge.model"}
+    change_config(run.url, [f"{key}=new" for key in changed])
+    assert named_models(read_config(run)) == {
+        key: f"{models}/elsewhere/new" if key in changed else "models/m" for key in MODELS
+    }
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_relative_path_of_a_model_makes_no_other_run(models, older):
+    config = naming("models/m", runs=str(models / "runs"))
+    run = lay_out(config, read_data(config), new_folder(config))
+    if older:
+        Folder(run).write_text("config.yaml", dump_config(config))
+    at(run, "iteration-1: error analysis", VANILLA)
+    with pytest.raises(ConfigError, match=r"`pada resume .*` goes on"):
+        prepare(config)
 
 
 def test_commands_at_once_get_folders_of_their_own(tmp_path):

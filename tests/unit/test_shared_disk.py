@@ -45,13 +45,26 @@ def test_a_url_or_a_disk_that_all_share_is_taken(tmp_path):
     refuse_local_paths({"memory://runs/demo": config(), str(tmp_path): config(shared_disk=True)}, WHY)
 
 
-@pytest.mark.parametrize("section", [{"student": {"model": "."}}, {"pattern_analysis": {"embedding": "."}}])
-def test_a_model_on_the_drivers_disk_is_refused(section, monkeypatch):
-    key = f"{next(iter(section))}.{next(iter(next(iter(section.values()))))}"
+@pytest.mark.parametrize(
+    ("key", "section"),
+    [
+        ("student.model", {"student": {"model": "."}}),
+        ("pattern_analysis.embedding", {"pattern_analysis": {"embedding": "."}}),
+        ("llm.teacher.model", {"llm": {"teacher": {"base_url": "vllm", "model": "."}}}),
+    ],
+)
+def test_a_model_on_the_drivers_disk_is_refused(key, section, monkeypatch):
     with pytest.raises(ConfigError, match=f"{key}: .*give a model of a hub"):
         refuse_local_paths({"memory://runs/demo": config(**section)}, WHY)
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")  # then a relative path goes with the job to every node
     refuse_local_paths({"memory://runs/demo": config(**section)}, WHY)
+
+
+def test_what_comes_with_the_packages_is_on_every_node(tmp_path, monkeypatch):
+    for name in ("demo", "tfidf"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    refuse_local_paths({"memory://runs/demo": config()}, WHY)
 
 
 def test_replies_lie_beside_a_local_run(tmp_path):

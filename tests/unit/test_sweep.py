@@ -1,9 +1,12 @@
 import pytest
 import yaml
 
+from jobs.local.run_folder import lay_out
 from jobs.sweep import sweep as run_sweep
 from pada_ray.config import dump_config, load_config
+from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError
+from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import RunState
 from pada_ray.runs.sweep import chosen, load_sweep, read_design, up_to, write_sweep
 from pada_ray.storage import Folder
@@ -138,6 +141,23 @@ def test_a_sweep_is_no_config(tmp_path):
     load(tmp_path, {"seed": [1]})
     with pytest.raises(ConfigError, match="run it with `pada sweep"):
         load_config(str(tmp_path / "sweep.yaml"))
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_cell_whose_student_is_a_folder_here_is_no_other_one(tmp_path, monkeypatch, older):
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    (tmp_path / "models" / "n").mkdir()
+    monkeypatch.chdir(tmp_path)
+    data = {"demo": {}, "regime": 20, "eval_samples": 5}
+    sweep = load(tmp_path, {"seed": [1]}, data=data, student={"model": "models/m"})
+    config = sweep.cells[0].config
+    run = Folder(lay_out(config, read_data(config), Folder(f"{sweep.url}/cells/seed-1")))
+    assert read_config(run).student.model == f"{tmp_path}/models/m"
+    if older:
+        run.write_text("config.yaml", dump_config(config))
+    write_sweep(sweep)
+    with pytest.raises(ConfigError, match="was run with another config"):
+        write_sweep(load(tmp_path, {"seed": [1]}, data=data, student={"model": "models/n"}))
 
 
 def test_a_cell_that_was_run_otherwise_is_not_overwritten(tmp_path):
