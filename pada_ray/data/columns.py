@@ -33,11 +33,11 @@ def unmistakable(names: Sequence[str]) -> Columns | None:
     return Columns(questions[0], answers[0]) if len(questions) == len(answers) == 1 else None
 
 
-def layout_of(rows: Sequence[Row]) -> str | None:
-    """The common layout that most of the rows have, by name."""
+def layout_of(rows: Sequence[Row], least: float = 0.5) -> str | None:
+    """The common layout that most rows have, by name; None unless more than the share `least` of them has it."""
     fitting = Counter(name for row in rows for name, layout in LAYOUTS.items() if layout.fits(row))
     name, number = fitting.most_common(1)[0] if fitting else ("", 0)
-    return name if 2 * number > len(rows) else None
+    return name if number > least * len(rows) else None
 
 
 def fields_of(row: Row, columns: Columns | None, layout: str | None) -> dict[str, Any]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import importlib
 import io
 import json
-from collections import Counter
 from collections.abc import Sequence
-from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import fsspec
 from pydantic import ValidationError
 
-from pada_ray.data.layouts import LAYOUTS, Row, messages_of
-from pada_ray.data.samples import by_question
+from pada_ray.data.columns import fields_of, layout_of
+from pada_ray.data.layouts import LAYOUTS, Row
+from pada_ray.data.own_files import unused_id
+from pada_ray.data.samples import by_question, problem_of
 from pada_ray.errors import DataError, one_line
 from pada_ray.randomness import shuffled
 from pada_ray.records import Sample, Split
@@ -57,18 +57,18 @@ def read_converted(path: str, layout: str | None = None, task: str | None = None
     if task is not None:
         get_task(task)
     rows, dropped = _read(path)
-    layout = layout or _layout_of(path, list(rows.values()))
+    layout = layout or layout_of(list(rows.values()), least=0)
+    if layout is None:
+        keys = ", ".join(map(str, next(iter(rows.values())))) if rows else "none"
+        raise DataError(f"{path}: unknown layout, none of {', '.join(LAYOUTS)}; the keys of its first row: {keys}")
     stem, used = PurePosixPath(path).stem, set[str]()
     converted: list[Converted] = []
     for where, row in rows.items():
-        made = f"{stem}-{where.partition(' ')[2]}"
-        names = chain([str(row.get("id") or made), made], (f"{made}-{number}" for number in count(2)))
-        name = next(name for name in names if name not in used)
+        name = unused_id(row, f"{stem}-{where.partition(' ')[2]}", used)
         try:
             converted.append(Converted(where, row, _sample(name, row, layout, task)))
         except ValueError as e:
-            dropped.append(Dropped(where, _problem(e)))
-        used.add(name)
+            dropped.append(Dropped(where, problem_of(e) if isinstance(e, ValidationError) else one_line(e)))
     if not converted:
         first = f"; {dropped[0].where}: {dropped[0].why}" if dropped else ""
         raise DataError(f"{path}: no row can be converted{first}")
@@ -103,9 +103,8 @@ def as_line(sample: Sample) -> str:
 
 
 def _sample(name: str, row: Row, layout: str, task: str | None) -> Sample:
-    kept = {key: row[key] for key in ("task", "answer", "meta") if layout == "messages" and row.get(key) is not None}
-    fields = {"task": task or UNKNOWN, "answer": UNKNOWN, **kept}
-    sample = Sample.model_validate({"id": name, "messages": messages_of(row, layout), **fields})
+    given = {"id": name, "task": task or UNKNOWN, "answer": UNKNOWN}
+    sample = Sample.model_validate(given | fields_of(row, None, layout))
     if sample.task == UNKNOWN:
         return sample
     check_named_by_data(sample.task, task)
@@ -118,14 +117,6 @@ def _sample(name: str, row: Row, layout: str, task: str | None) -> Sample:
     if known.fails(sample.reference, sample):
         raise ValueError(f"the reply does not satisfy its own answer (task {sample.task})")
     return sample
-
-
-def _layout_of(path: str, rows: Sequence[Row]) -> str:
-    fitting = Counter(name for row in rows for name, layout in LAYOUTS.items() if layout.fits(row))
-    if not fitting:
-        keys = ", ".join(map(str, rows[0])) if rows else "none"
-        raise DataError(f"{path}: unknown layout, none of {', '.join(LAYOUTS)}; the keys of its first row: {keys}")
-    return fitting.most_common(1)[0][0]
 
 
 def _read(path: str) -> tuple[dict[str, Row], list[Dropped]]:
@@ -161,10 +152,3 @@ def _json_or_none(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _problem(e: Exception) -> str:
-    if isinstance(e, ValidationError):
-        first = e.errors()[0]
-        return f"`{'.'.join(map(str, first['loc']))}`: {first['msg'].lower()}"
-    return one_line(e)

@@ -67,12 +67,16 @@ def read_fields(path: str, columns: Columns | None) -> Fields:
             fields = fields_of(row, columns, layout)
         except ValueError as e:
             raise DataError(f"{where}: {e}") from None
-        made = f"{stem}-{number}"
-        names = chain([str(row.get("id") or made), made], (f"{made}-{i}" for i in count(2)))
-        name = next(name for name in names if name not in used)
-        used.add(name)
-        found.append((where, {"id": name, **fields}))
+        found.append((where, {"id": unused_id(row, f"{stem}-{number}", used), **fields}))
     return found
+
+
+def unused_id(row: Row, made: str, used: set[str]) -> str:
+    """An id that is not in `used`, and then is: the row's own, or else `made`, or else that with a number behind it."""
+    names = chain([str(row.get("id") or made), made], (f"{made}-{i}" for i in count(2)))
+    name = next(name for name in names if name not in used)
+    used.add(name)
+    return name
 
 
 def _checked(path: str, rows: Rows, columns: Columns | None) -> Columns:

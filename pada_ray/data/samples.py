@@ -67,9 +67,7 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None, knowle
         # The placeholder lets the messages be checked before the answer is read from them.
         sample = Sample.model_validate({"answer": "", **fields})
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        field, said = ".".join(map(str, first["loc"])), first["msg"].lower()
-        raise DataError(f"{where}: `{field}`: {said}; a line has id, messages, task, answer, meta") from err
+        raise DataError(f"{where}: {problem_of(err)}; a line has id, messages, task, answer, meta") from err
     roles = [message.role for message in sample.messages]
     if roles[-1] != "assistant":
         raise DataError(f"{where}: the last message is from the {roles[-1]}; end with the assistant's reply")
@@ -91,6 +89,12 @@ def _sample(where: str, fields: dict[str, Any], default_task: str | None, knowle
             raise DataError(f"{where}: `answer` is missing and cannot be read from the reply; add it")
         sample = sample.model_copy(update={"answer": answer})
     return sample
+
+
+def problem_of(err: ValidationError) -> str:
+    """The first wrong field of a sample, and what is wrong with it."""
+    first = err.errors(include_url=False)[0]
+    return f"`{'.'.join(map(str, first['loc']))}`: {first['msg'].lower()}"
 
 
 def _check_references(lines: Sequence[Line], knowledge: Knowledge | None) -> None:
