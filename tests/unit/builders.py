@@ -75,6 +75,12 @@ def candidate(of: Batch, index: int = 0, question: str = "", reply: str = "4 + 5
     )
 
 
+def chat_request(text: str = "hi", **fields) -> ChatRequest:
+    """A request with one message, no schema and temperature 0; `fields` are others of its fields."""
+    common = {"reply_schema": None, "temperature": 0.0, "seed": None, "purpose": "test"}
+    return ChatRequest(messages=[Message(role="user", content=text)], **common | fields)
+
+
 class ScriptedLlm:
     """Answers with the next of `replies` (a JSON value, a text, a ChatReply, or a function of the request), the last
     for ever."""

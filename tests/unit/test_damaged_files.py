@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 import typer
+from builders import chat_request
 from stub_workers import StubWorkers
 
 from jobs.command import command
@@ -22,12 +23,12 @@ from pada_ray.config import check_config
 from pada_ray.data.splits import read_data
 from pada_ray.errors import ConfigError, DamagedFile
 from pada_ray.llm.account import Account
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Usage
+from pada_ray.llm.chat import ChatReply, Completion, Usage
 from pada_ray.llm.database import open_database
 from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.llm.stored_rows import check_replies, drop_damaged
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.records import Analysis, Message, Sample
+from pada_ray.records import Analysis, Sample
 from pada_ray.runs import run_files
 from pada_ray.runs.checksums import StoredFile
 from pada_ray.runs.event_log import read_events
@@ -420,18 +421,14 @@ def test_a_stored_file_of_a_later_version_is_refused_in_one_line(run):
 # Replies: each row has its checksum
 
 
-def request(text):
-    asked = [Message(role="user", content=text)]
-    return ChatRequest(purpose="error_analysis", messages=asked, reply_schema=None, temperature=0, seed=0)
-
-
 @pytest.fixture
 def replies(run):
     file = cache_file(check_config(RAW, "test"), str(run))
     with closing(open_database(file)) as db:
         cache, account = ReplyCache(db), Account(db)
         for i in range(40):
-            asked, reply = request(f"question {i}"), ChatReply(text=f"reply {i} " * 20, cut_off=False)
+            asked = chat_request(f"question {i}", purpose="error_analysis", seed=0)
+            reply = ChatReply(text=f"reply {i} " * 20, cut_off=False)
             cache.put(f"key-{i}", asked, reply)
             account.pay(str(run), "teacher", asked, f"key-{i}", Completion(reply, 10, 20), None)
     state = read_state(Folder(str(run)))

@@ -7,16 +7,16 @@ import sqlite3
 
 import pytest
 from aiohttp import web
+from builders import chat_request
 from stub_endpoint import Stream, StubEndpoint, completion, failure, finished
 
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import BudgetReached, ConfigError, EndpointDown, EndpointError, UnreadableReply
 from pada_ray.llm import endpoint
-from pada_ray.llm.chat import ChatReply, ChatRequest, Payer
+from pada_ray.llm.chat import ChatReply, Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
-from pada_ray.records import Message
 from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 
@@ -24,13 +24,7 @@ ONE, OTHER = Payer(run="runs/one"), Payer(run="runs/other")
 
 
 def question(text="hi", seed=None):
-    return ChatRequest(
-        messages=[Message(role="user", content=text)],
-        reply_schema={"type": "object", "properties": {}},
-        temperature=0,
-        seed=seed,
-        purpose="test",
-    )
+    return chat_request(text, reply_schema={"type": "object", "properties": {}}, seed=seed)
 
 
 def run(tmp_path, behaviour, use, **endpoint):

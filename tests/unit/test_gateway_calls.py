@@ -5,21 +5,16 @@ import itertools
 from collections import Counter, deque
 
 import pytest
+from builders import chat_request as request
 from virtual_time import run_in_virtual_time
 
 from pada_ray.config import EndpointConfig
 from pada_ray.errors import EndpointDown, EndpointError
 from pada_ray.llm.call_watch import CallWatch
 from pada_ray.llm.calls import Calls, CallStopped
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
+from pada_ray.llm.chat import ChatReply, Completion
 from pada_ray.llm.failures import CallFailed, Kind
 from pada_ray.llm.token_estimate import TokenEstimate
-from pada_ray.records import Message
-
-
-def request(text="hi"):
-    messages = [Message(role="user", content=text)]
-    return ChatRequest(messages=messages, reply_schema=None, temperature=0, seed=None, purpose="test")
 
 
 def reply(tokens=100):

@@ -6,18 +6,13 @@ import ssl
 
 import pytest
 from aiohttp import web
+from builders import chat_request
 from stub_endpoint import StubEndpoint, completion
 
 from pada_ray.config import EndpointConfig
-from pada_ray.llm.chat import ChatRequest
 from pada_ray.llm.database import open_database
 from pada_ray.llm.endpoint import Endpoint
 from pada_ray.llm.failures import CallFailed, Kind
-from pada_ray.records import Message
-
-QUESTION = ChatRequest(
-    messages=[Message(role="user", content="hi")], reply_schema=None, temperature=0, seed=None, purpose="test"
-)
 
 
 async def failure_at(url):
@@ -25,7 +20,7 @@ async def failure_at(url):
     client = Endpoint(config, None, open_database(":memory:"))
     try:
         with pytest.raises(CallFailed) as e:
-            await client.complete(QUESTION)
+            await client.complete(chat_request())
         return e.value
     finally:
         await client.close()

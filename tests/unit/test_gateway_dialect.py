@@ -1,10 +1,9 @@
 import pytest
+from builders import chat_request
 
 from pada_ray.config import EndpointConfig
-from pada_ray.llm.chat import ChatRequest
 from pada_ray.llm.database import open_database
 from pada_ray.llm.dialect import Dialect
-from pada_ray.records import Message
 
 SCHEMA = {"type": "object", "properties": {"wanted": {"type": "string"}}}
 
@@ -15,8 +14,7 @@ EVERYTHING = {
 
 
 def request():
-    messages = [Message(role="user", content="hi")]
-    return ChatRequest(messages=messages, reply_schema=SCHEMA, temperature=0, seed=1, purpose="test")
+    return chat_request(reply_schema=SCHEMA, seed=1)
 
 
 def dialect(db=None, model="m", **body):

@@ -5,28 +5,21 @@ import json
 
 import pytest
 from aiohttp import web
+from builders import chat_request
 from stub_endpoint import Stream, StubEndpoint, completion, completion_with_usage, failure, finished, used
 from virtual_time import run_in_virtual_time
 
 from pada_ray.config import EndpointConfig
-from pada_ray.llm.chat import ChatRequest
 from pada_ray.llm.database import open_database
 from pada_ray.llm.endpoint import Endpoint
 from pada_ray.llm.failures import CallFailed, Kind
 from pada_ray.llm.silence import Silence, Silent, unless_silent
-from pada_ray.records import Message
 
 ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
 
 
-def question(text="say hello, please"):
-    return ChatRequest(
-        messages=[Message(role="user", content=text)],
-        reply_schema={"type": "object", "properties": {}},
-        temperature=0,
-        seed=None,
-        purpose="test",
-    )
+def question():
+    return chat_request("say hello, please", reply_schema={"type": "object", "properties": {}})
 
 
 def complete(behaviour, *, times=1, streams=True, **endpoint):

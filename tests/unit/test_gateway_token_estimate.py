@@ -1,15 +1,14 @@
 import random
 
 import pytest
+from builders import chat_request
 
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
+from pada_ray.llm.chat import ChatReply, Completion
 from pada_ray.llm.token_estimate import TokenEstimate, most_of_prompt
-from pada_ray.records import Message
 
 
-def request(text="x" * 4000, purpose="test"):
-    messages = [Message(role="user", content=text)]
-    return ChatRequest(messages=messages, reply_schema=None, temperature=0, seed=None, purpose=purpose)
+def request(text="x" * 4000, **fields):
+    return chat_request(text, **fields)
 
 
 def completion(prompt_tokens, completion_tokens):

@@ -9,16 +9,16 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from builders import chat_request
 from report_runs import ENDPOINT, cell, write_run, write_sweep
 
 from benchmarks.real.recording import REPLIES, pack, replay
 from jobs.local.run_folder import cache_file
 from pada_ray.errors import PadaError
 from pada_ray.llm.account import Account
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion, Usage
+from pada_ray.llm.chat import ChatReply, Completion, Usage
 from pada_ray.llm.database import open_database
 from pada_ray.llm.reply_cache import ReplyCache
-from pada_ray.records import Message
 from pada_ray.runs.configs import read_config
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import read_state
@@ -66,8 +66,7 @@ def test_of_a_shared_cache_each_run_keeps_the_replies_that_it_got(tmp_path):
     db = open_database(cache_file(read_config(pada), pada.url))
     cache, account = ReplyCache(db), Account(db)
     for run, key in ((pada.url, "both"), (pada.url, "only pada's"), (blind.url, "only blind's")):
-        asked = [Message(role="user", content=key)]
-        request = ChatRequest(messages=asked, reply_schema=None, temperature=0, seed=None, purpose="rating")
+        request = chat_request(key, purpose="rating")
         reply = ChatReply(text=f"to {key}", cut_off=False)
         cache.put(key, request, reply)
         account.pay(run, "judge", request, key, Completion(reply, 1, 1), None)

@@ -5,21 +5,16 @@ import sys
 import threading
 
 import pytest
+from builders import chat_request as request
 
 from pada_ray.config import EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.llm.account import Account, Cost, money
-from pada_ray.llm.chat import ChatReply, ChatRequest, Completion
+from pada_ray.llm.chat import ChatReply, Completion
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.reply_cache import ReplyCache, request_key
-from pada_ray.records import Message
 
 ENDPOINT = EndpointConfig(base_url="offline", model="m")
-
-
-def request(text="hi", purpose="test", **changes):
-    fields = {"reply_schema": None, "temperature": 0.0, "seed": None} | changes
-    return ChatRequest(messages=[Message(role="user", content=text)], purpose=purpose, **fields)
 
 
 def completion(prompt_tokens=7, completion_tokens=2):
@@ -75,9 +70,7 @@ def test_another_embedded_teacher_gives_other_replies():
 def test_replies_of_older_runs_are_found():
     content = '{"messages":[{"role":"user","content":"hi"}],"reply_schema":null,"temperature":0.0,"seed":null}'
     settings = '["offline", "m", 8192, {}]'
-    asked = ChatRequest(
-        messages=[Message(role="user", content="hi")], reply_schema=None, temperature=0, seed=None, purpose="x"
-    )
+    asked = request()
     old = hashlib.sha256(f"{settings}\n{content}".encode()).hexdigest()
     assert request_key(ENDPOINT, asked) == old
     assert request_key(ENDPOINT, asked.model_copy(update={"max_tokens": 9})) != old

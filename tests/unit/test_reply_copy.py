@@ -4,24 +4,18 @@ import time
 import uuid
 
 import pytest
+from builders import chat_request as request
 from stub_endpoint import StubEndpoint, completion
 
 from pada_ray.config import EndpointConfig, Price
 from pada_ray.errors import StorageError
-from pada_ray.llm.chat import ChatRequest, Payer
+from pada_ray.llm.chat import Payer
 from pada_ray.llm.gateway import LlmGateway
 from pada_ray.llm.reply_cache import request_key
-from pada_ray.records import Message
 from pada_ray.storage import Folder
 
 ENDPOINT = EndpointConfig(base_url="http://127.0.0.1:9/v1", model="m", price=Price(prompt=1, completion=1))
 MINE = Payer(run="memory://runs/mine")
-
-
-def request(text):
-    return ChatRequest(
-        messages=[Message(role="user", content=text)], reply_schema=None, temperature=0, seed=None, purpose="test"
-    )
 
 
 @pytest.fixture

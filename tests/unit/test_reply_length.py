@@ -3,23 +3,20 @@
 import asyncio
 
 import pytest
+from builders import chat_request
 from stub_endpoint import StubEndpoint, completion
 
 from pada_ray.config import EndpointConfig
-from pada_ray.llm.chat import ChatReply, ChatRequest
+from pada_ray.llm.chat import ChatReply
 from pada_ray.llm.database import open_database
 from pada_ray.llm.dialect import Dialect
 from pada_ray.llm.endpoint import Endpoint
-from pada_ray.records import Message
 
 ENDPOINT = EndpointConfig(base_url="offline", model="m", max_tokens=1000)
 
 
 def request(max_tokens=None):
-    messages = [Message(role="user", content="hi")]
-    return ChatRequest(
-        messages=messages, reply_schema=None, temperature=0, seed=1, purpose="test", max_tokens=max_tokens
-    )
+    return chat_request(seed=1, max_tokens=max_tokens)
 
 
 @pytest.mark.parametrize(("of_request", "sent"), [(None, 1000), (300, 300), (3000, 1000)])
