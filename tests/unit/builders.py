@@ -18,16 +18,14 @@ def samples_in(path: str, task: str | None = None) -> list[Sample]:
     return [line.sample for line in read_file(path, task)]
 
 
+def sample(task: str, question: str, reply: str, answer: str | list[str] = "", name: str = "s1", **meta) -> Sample:
+    messages = [Message(role="user", content=question), Message(role="assistant", content=reply)]
+    return Sample(id=name, messages=messages, task=task, answer=answer, meta=meta)
+
+
 def math_sample(name: str, question: str = "", a: int = 2, b: int = 3) -> Sample:
-    return Sample(
-        id=name,
-        messages=[
-            Message(role="user", content=question or f"{name} has {a} apples and gets {b} more. How many now?"),
-            Message(role="assistant", content=f"{a} + {b} = {a + b}. Answer: {a + b}"),
-        ],
-        task="math",
-        answer=str(a + b),
-    )
+    question = question or f"{name} has {a} apples and gets {b} more. How many now?"
+    return sample("math", question, f"{a} + {b} = {a + b}. Answer: {a + b}", str(a + b), name)
 
 
 def strategy(cluster: int = 0) -> Strategy:

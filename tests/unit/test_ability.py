@@ -6,9 +6,9 @@ import asyncio
 import json
 
 import pytest
+from builders import sample as sample_of
 from builders import small_config
 from rich.console import Console
-from test_tasks import sample as sample_of
 from test_verification import BRIEF, TRAIN
 
 from jobs.local.ability import tell_abilities

@@ -3,17 +3,16 @@
 from pathlib import Path
 
 import pytest
+from builders import sample
 
 from benchmarks.real import aim
-from pada_ray.records import Message, Sample
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVES = ROOT / "benchmarks/results/real_table"
 
 
 def labelled(name, label):
-    messages = [Message(role="user", content=f"q {name}"), Message(role="assistant", content=label)]
-    return Sample(id=name, messages=messages, task="label", answer=label)
+    return sample("label", f"q {name}", label, label, name)
 
 
 def test_a_label_fails_as_often_as_its_samples_of_val_do():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from builders import samples_in
+from builders import sample, samples_in
 from typer.testing import CliRunner
 
 from jobs.command import command
@@ -17,7 +17,6 @@ from pada_ray.data.conversion import as_line, cut, read_converted
 from pada_ray.data.samples import question_key
 from pada_ray.data.splits import load_splits
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.records import Message, Sample
 
 ALPACA = {"instruction": "Add the numbers.", "input": "2 and 3", "output": "2 + 3 = 5. Answer: 5"}
 SHAREGPT = {
@@ -222,8 +221,7 @@ def test_an_id_made_for_a_row_is_none_that_another_row_has(tmp_path):
 
 
 def asked(question, name):
-    messages = [Message(role="user", content=question), Message(role="assistant", content="#### 5")]
-    return Sample(id=name, messages=messages, task="math", answer="5")
+    return sample("math", question, "#### 5", "5", name)
 
 
 def test_a_question_is_in_one_split_only():

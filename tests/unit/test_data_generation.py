@@ -1,7 +1,7 @@
 import asyncio
 from dataclasses import replace
 
-from builders import ASKING, ScriptedLlm, batch, math_sample, strategy
+from builders import ASKING, ScriptedLlm, batch, math_sample, sample, strategy
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -113,13 +113,8 @@ def test_every_batch_and_every_run_seed_is_a_draw_of_its_own():
 
 
 def test_tests_of_code_are_shown_since_no_reply_tells_them():
-    sample = Sample(
-        id="c",
-        messages=[Message(role="user", content="Write add."), Message(role="assistant", content="def add(a, b): ...")],
-        task="code",
-        answer="def check(candidate): assert candidate(1, 2) == 3",
-    )
-    of = batch(1, strategy()).model_copy(update={"attempts": [Attempt(draft="a", seed=Seed(sample=sample))]})
+    adding = sample("code", "Write add.", "def add(a, b): ...", "def check(candidate): assert candidate(1, 2) == 3")
+    of = batch(1, strategy()).model_copy(update={"attempts": [Attempt(draft="a", seed=Seed(sample=adding))]})
     reply = written("example-1")
     reply["example-1"]["answer"] = "def check(candidate): assert candidate(2, 2) == 4"
     llm = ScriptedLlm(reply)

@@ -1,12 +1,12 @@
+from builders import sample
+
 from pada_ray.config import EvaluationConfig, StudentConfig
-from pada_ray.records import Message, Sample
 from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.evaluation_transformers import EvaluationLoss, StudentWorker, batches_of
 
 
 def of_length(length, task="math"):
-    messages = [Message(role="user", content="x" * length), Message(role="assistant", content="1")]
-    return Sample(id=str(length), task=task, messages=messages, answer="1")
+    return sample(task, "x" * length, "1", "1", str(length))
 
 
 def test_every_sample_is_in_one_batch_with_others_of_its_length_and_the_longest_go_first():

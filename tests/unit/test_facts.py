@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from test_tasks import sample
+from builders import sample
 
 from pada_ray.findings.confusions import Confusion, FieldCounts, confused_pairs, field_counts
 from pada_ray.records import Failure, Sample

@@ -9,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import builders
 import pytest
 from builders import samples_in
 
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Sample
 from pada_ray.runs.state import Score
 from pada_ray.student.evaluation import fails_all
 from pada_ray.student.evaluation_job import cut
@@ -23,8 +24,7 @@ DOC = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
 
 
 def sample(task: str, reply: str, answer: str = "x", name: str = "s1", **meta: object) -> Sample:
-    messages = [Message(role="user", content="My lid broke. What now?"), Message(role="assistant", content=reply)]
-    return Sample(id=name, messages=messages, task=task, answer=answer, meta=meta)
+    return builders.sample(task, "My lid broke. What now?", reply, answer, name, **meta)
 
 
 # --- the task

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builders import sample
 from report_runs import add_checksums, cell, config_of, write_run, write_sweep
 
 from benchmarks.kept_sweep import config_to_keep, hashed, pack, unpack
@@ -64,10 +65,9 @@ def test_a_model_in_the_current_folder_is_kept_as_the_file_of_the_sweep_names_it
 
 @pytest.mark.parametrize(("task", "answer"), [("label", "card_arrival"), ("json", '{"name": "f"}'), ("math", "5")])
 def test_a_kept_item_is_one_that_is_read(tmp_path, task, answer):
-    asked = [Message(role="user", content="Where is my card?"), Message(role="assistant", content=answer)]
     folder = Folder(str(tmp_path))
-    item = Sample(id="test-0", messages=asked, task=task, answer=answer)
+    item = sample(task, "Where is my card?", answer, answer, "test-0")
     folder.write_records(run_files.split("test"), [hashed(item)])
     (kept,) = run_files.read_samples(folder, None)["test"]
-    assert kept.messages[0].content != asked[0].content
+    assert kept.question != item.question
     assert hashed(kept) == kept

@@ -6,6 +6,7 @@ import re
 import string
 import unicodedata
 
+import builders
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -229,8 +230,7 @@ def test_the_runs_are_those_of_the_definition_be_they_few_or_many(monkeypatch, f
 def test_of_a_json_reply_the_values_are_protected_and_no_names():
     def booked(name: str, question: str, **arguments: str) -> Sample:
         text = json.dumps({"name": "BookRestaurant", "arguments": arguments})
-        messages = [Message(role="user", content=question), Message(role="assistant", content=text)]
-        return Sample(id=name, messages=messages, task="json", answer=text)
+        return builders.sample("json", question, text, text, name)
 
     usual = {"sort": "best", "city": "Senj", "restaurant_type": "restaurant", "party_size_number": "two"}
     held_out = booked("v1", "a table for two in Senj, at the best", **usual, note=STORY)
@@ -244,8 +244,7 @@ def noted(name: str, note: str, written: str) -> Sample:
     """A sample whose reply holds a note, written in JSON in this way."""
     reply = f'{{"note": "{written}"}}'
     assert json.loads(reply) == {"note": note}
-    messages = [Message(role="user", content=f"Write {name} down."), Message(role="assistant", content=reply)]
-    return Sample(id=name, messages=messages, task="json", answer=json.dumps({"note": note}))
+    return builders.sample("json", f"Write {name} down.", reply, json.dumps({"note": note}), name)
 
 
 LINES = STORY.replace(" ", "\n")

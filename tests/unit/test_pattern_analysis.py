@@ -2,8 +2,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from builders import ASKING, ScriptedLlm, math_sample
-from test_tasks import sample
+from builders import ASKING, ScriptedLlm, math_sample, sample
 
 from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent, commonest

@@ -3,21 +3,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from builders import sample
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.records import Message, Sample
+from pada_ray.records import Sample
 from pada_ray.tasks import TASKS, Check, Knowledge, Task, get_task
 from pada_ray.tasks.equations import equations, evaluate
 from pada_ray.tasks.extractive_qa import normalise, passage_of
 from pada_ray.tasks.multiple_choice import options_of
 from pada_ray.tasks.numerals import number, numbers, show
-
-
-def sample(task: str, question: str, reply: str, answer: str | list[str] = "", **meta: str) -> Sample:
-    messages = [Message(role="user", content=question), Message(role="assistant", content=reply)]
-    return Sample(id="s1", messages=messages, task=task, answer=answer, meta=meta)
 
 
 class Parrot(Task):

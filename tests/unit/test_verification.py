@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from builders import ASKING, ScriptedLlm, math_sample
-from test_tasks import sample
+from builders import ASKING, ScriptedLlm, math_sample, sample
 
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
@@ -27,7 +26,7 @@ SAID = {
     "top_up": ["How can I top up?", "Put money on my account.", "I want to top up by cheque."],
 }
 TRAIN = [
-    sample("label", ASKED + text, label, label).model_copy(update={"id": f"t{i}"})
+    sample("label", ASKED + text, label, label, f"t{i}")
     for i, (label, text) in enumerate((label, text) for label, texts in SAID.items() for text in texts)
 ]
 BRIEF = brief_on(TRAIN, Knowledge(labels=list(SAID)))
