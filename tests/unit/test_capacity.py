@@ -1,7 +1,7 @@
 import pytest
+from builders import small_config
 
 from jobs.local.capacity import needs_of, refuse_for_lack_of_room
-from pada_ray.config import Config
 from pada_ray.errors import ConfigError
 
 LAPTOP = [{"Resources": {"CPU": 2.0, "memory": 1e9}}]
@@ -10,15 +10,12 @@ LAPTOP = [{"Resources": {"CPU": 2.0, "memory": 1e9}}]
 def needs(fine_tune=None, evaluation=None, teacher=None):
     """Of a run whose GPUs are numbers, for which no Ray is asked."""
     offline = {"base_url": "offline", "model": "m"}
-    config = {
-        "name": "n",
-        "data": {"demo": {}},
-        "student": {"model": "demo"},
-        "llm": {"teacher": offline | (teacher or {}), "judge": offline},
-        "fine_tune": {"gpus_per_worker": 0} | (fine_tune or {}),
-        "evaluation": {"gpus_per_worker": 0} | (evaluation or {}),
-    }
-    return needs_of(Config.model_validate(config))
+    of = small_config(
+        llm={"teacher": offline | (teacher or {}), "judge": offline},
+        fine_tune={"gpus_per_worker": 0} | (fine_tune or {}),
+        evaluation={"gpus_per_worker": 0} | (evaluation or {}),
+    )
+    return needs_of(of)
 
 
 def refused(nodes=LAPTOP, **sections):

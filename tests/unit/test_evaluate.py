@@ -1,9 +1,10 @@
 import math
 
 import pytest
-import yaml
+from builders import small_config
 
 from jobs.evaluate import describe, evaluate
+from pada_ray.config import dump_config
 from pada_ray.errors import ConfigError
 from pada_ray.records import Prediction
 from pada_ray.runs.state import scores_of
@@ -12,13 +13,7 @@ from pada_ray.runs.state import scores_of
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {
-        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
-        "student": {"model": "demo"},
-        "llm": {"teacher": endpoint, "judge": endpoint},
-    }
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(raw))
+    (tmp_path / "mine.yaml").write_text(dump_config(small_config()))
     return "mine.yaml"
 
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import batch
+from builders import batch, candidate, sample, small_config
 from hypothesis import given as given_value
 from hypothesis import strategies as st
 
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.screening import Screen
-from pada_ray.config import QualityControlConfig, check_config
+from pada_ray.config import QualityControlConfig
 from pada_ray.data.given import given_knowledge
 from pada_ray.data.splits import load_splits
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.records import Candidate, Message, Sample, Seed, WrittenMessage
+from pada_ray.records import Candidate, Sample, Seed
 from pada_ray.tasks import Knowledge, get_task, learn
 from pada_ray.tasks.json_schema import check_schema, learned, of_tools, outline, problem
 from pada_ray.tasks.json_value import canonical, json_in, same
-
-ENDPOINT = {"base_url": "offline", "model": "a"}
 
 
 def call(name: str, **arguments) -> dict:
@@ -30,8 +28,7 @@ def call(name: str, **arguments) -> dict:
 
 def json_sample(value, question: str = "?", name: str = "s") -> Sample:
     text = value if isinstance(value, str) else json.dumps(value)
-    messages = [Message(role="user", content=question), Message(role="assistant", content=text)]
-    return Sample(id=name, messages=messages, task="json", answer=text)
+    return sample("json", question, text, text, name)
 
 
 TRAIN = [
@@ -177,7 +174,7 @@ def test_calls_are_told_by_their_signatures_whatever_else_is_said_of_them():
 
 
 def data_config(**data):
-    return check_config({"data": data, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test").data
+    return small_config(data=data).data
 
 
 def given(tmp_path, schema) -> Knowledge:
@@ -298,12 +295,7 @@ def test_the_screen_knows_the_task():
     screen = Screen(QualityControlConfig(), TRAIN, LeakGuard([], TRAIN), brief_on(TRAIN, learn(TRAIN, Knowledge())))
 
     def screened(question: str, reply: str) -> Candidate:
-        messages = [WrittenMessage(role="user", content=question), WrittenMessage(role="assistant", content=reply)]
-        made = Candidate(
-            id="c", batch=of.id, group=of.group, strategy_name=None, seed_id=seed.id, attempt=0, messages=messages,
-            answer=None,
-        )  # fmt: skip
-        return screen.screen(of, [made])[0]
+        return screen.screen(of, [candidate(of, question=question, reply=reply)])[0]
 
     good = screened(
         "Play Zoe on Rado now", '```json\n{"name": "Play", "arguments": {"artist": "Zoe", "service": "Rado"}}\n```'

@@ -6,8 +6,9 @@ import asyncio
 import json
 
 import pytest
+from builders import small_config
 from stub_workers import StubWorkers
-from test_label import ENDPOINT, LABELS, label_sample, written
+from test_label import LABELS, label_sample, written
 
 from jobs.evaluate import _read
 from jobs.local.run_folder import prepare
@@ -27,9 +28,7 @@ from pada_ray.tasks import Knowledge
 @pytest.fixture
 def config(tmp_path):
     paths = written(tmp_path, train=["card_arrival", "card_linking"] * 3, val=["card_arrival"], test=["age_limit"])
-    raw = {"runs": str(tmp_path / "runs"), "data": paths | {"labels": LABELS}, "student": {"model": "demo"}}
-    raw["pattern_analysis"] = {"embedding": "tfidf"}
-    return check_config(raw | {"llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test")
+    return small_config(runs=str(tmp_path / "runs"), data=paths | {"labels": LABELS})
 
 
 def test_a_run_keeps_what_it_knows(config, tmp_path):
@@ -61,9 +60,7 @@ def test_a_run_without_such_a_file_knows_nothing_beyond_its_samples(tmp_path):
 
 
 def test_other_tasks_have_no_such_file(tmp_path):
-    raw = {"runs": str(tmp_path), "data": {"demo": {}, "regime": 20, "eval_samples": 5}, "student": {"model": "demo"}}
-    raw["pattern_analysis"] = {"embedding": "tfidf"}
-    folder = Folder(prepare(check_config(raw | {"llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test")))
+    folder = Folder(prepare(small_config(runs=str(tmp_path))))
     assert not folder.exists(run_files.KNOWLEDGE)
 
 
@@ -97,9 +94,8 @@ def test_a_key_that_no_task_reads_is_refused(tmp_path, key, task):
     for split in paths:
         file = tmp_path / f"{split}.jsonl"
         file.write_text(file.read_text().replace('"label"', '"exact"'))
-    raw = {"data": paths | {key: given}, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
     with pytest.raises(ConfigError, match=rf"data\.{key}: no training sample has task {task}; leave this key out"):
-        read_data(check_config(raw, "test"))
+        read_data(small_config(data=paths | {key: given}))
 
 
 def test_files_of_labels_and_schemas_travel_with_a_job(config, tmp_path, monkeypatch):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 
+import builders
 import pytest
+from builders import sample, small_config
 
 from pada_ray.agents.screening import as_sample
-from pada_ray.config import check_config
 from pada_ray.data.given import given_knowledge, knowledge_of
 from pada_ray.data.splits import load_splits, read_data
 from pada_ray.errors import DataError
-from pada_ray.records import Candidate, Message, Sample, WrittenMessage
+from pada_ray.records import Candidate, Sample
 from pada_ray.tasks import Knowledge, get_task, learn
 
 EVERY_LETTER = "".join(map(chr, range(0x3000)))
 LABELS = ["card_arrival", "card_linking", "age_limit"]
-ENDPOINT = {"base_url": "offline", "model": "a"}
 
 
 def item(i: int, label: str) -> dict:
@@ -36,14 +36,11 @@ def written(tmp_path, **splits: list[str]) -> dict[str, str]:
 
 
 def data_config(**data):
-    return check_config({"data": data, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test").data
+    return small_config(data=data).data
 
 
 def label_sample(label: str) -> Sample:
-    return Sample(
-        id="s", messages=[Message(role="user", content="?"), Message(role="assistant", content=label)], task="label",
-        answer=label,
-    )  # fmt: skip
+    return sample("label", "?", label, label)
 
 
 # --- where labels come from
@@ -86,7 +83,7 @@ def test_an_unknown_label_of_val_or_test_is_refused_with_its_line(tmp_path, spli
     labels[split] = ["card_arrival", "card_arival"]
     paths = written(tmp_path, train=["card_arrival", "card_linking", "age_limit"], **labels)
     for known in ({}, {"labels": LABELS}):
-        config = check_config({"data": paths | known, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test")
+        config = small_config(data=paths | known)
         with pytest.raises(DataError, match=rf"{split}\.jsonl:2: .*'card_arival' is none of the 3 labels") as e:
             read_data(config)
         assert "(nearest: 'card_arrival')" in str(e.value) and "\n" not in str(e.value)
@@ -140,10 +137,7 @@ def test_writers_are_told_the_labels():
 
 
 def candidate(reply: str) -> Candidate:
-    messages = [WrittenMessage(role="user", content="Where is it?"), WrittenMessage(role="assistant", content=reply)]
-    return Candidate(
-        id="c", batch="b", group="g", strategy_name=None, seed_id="s", attempt=0, messages=messages, answer=None
-    )
+    return builders.candidate(builders.batch(1), question="Where is it?", reply=reply)
 
 
 def test_a_synthetic_samples_label_must_be_one_of_them():

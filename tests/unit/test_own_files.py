@@ -12,10 +12,11 @@ import pyarrow
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from builders import small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pada_ray.config import SplitShares, check_config
+from pada_ray.config import SplitShares
 from pada_ray.data.columns import Columns
 from pada_ray.data.own_files import cut, is_ours, read_fields
 from pada_ray.data.proposal import propose
@@ -26,11 +27,10 @@ from pada_ray.errors import ConfigError, DataError
 
 TEAMS = ("billing", "delivery", "returns")
 TICKETS = [{"ticket": f"Ticket {i}: it's late, again\nand {i % 7}.", "label": TEAMS[i % 3]} for i in range(120)]
-ENDPOINT = {"base_url": "offline", "model": "a"}
 
 
 def config(**data):
-    return check_config({"data": data, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}, "test")
+    return small_config(data=data)
 
 
 def write(path: Path, rows) -> str:

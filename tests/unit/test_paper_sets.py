@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from builders import small_config
 
-from pada_ray.config import check_config
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.paper_sets import PAPER_SETS, dataset_files, draw
 from pada_ray.data.samples import question_key
@@ -208,8 +208,7 @@ def test_humaneval_is_used_up_and_its_twins_are_in_train():
 
 
 def config(**data):
-    endpoint = {"base_url": "offline", "model": "a"}
-    config = check_config({"data": data, "llm": {"teacher": endpoint, "judge": endpoint}}, "c.yaml")
+    config = small_config(data=data)
     check_names(config, "c.yaml")
     return config
 

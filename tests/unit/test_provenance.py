@@ -1,6 +1,7 @@
 import pytest
-from builders import batch, candidate, strategy
+from builders import batch, candidate, small_config, strategy
 
+from pada_ray.config import dump_config
 from pada_ray.errors import DataError
 from pada_ray.findings.lineage import Category, Lineage
 from pada_ray.findings.provenance import trace, turnover, what_is_left
@@ -9,7 +10,6 @@ from pada_ray.runs import run_files
 from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
-ENDPOINT = {"base_url": "offline", "model": "a"}
 FAILED = {"base": "abcdefgh", "iteration-0": "abcde", "iteration-1": "bef", "iteration-2": ""}  # val items
 CLUSTERS = {1: {"a": 0, "b": 0, "c": 1, "d": 2}, 2: {"b": 0, "e": 0, "f": 1}}
 
@@ -38,9 +38,7 @@ def lineage(**first):
 @pytest.fixture
 def folder(tmp_path):
     folder = Folder(str(tmp_path))
-    analysis = {"embedding": "tfidf"}
-    config = {"data": {"demo": {}}, "pattern_analysis": analysis, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
-    folder.write_yaml(run_files.CONFIG, config)
+    folder.write_text(run_files.CONFIG, dump_config(small_config()))
     scores = {m: {"val": Score(samples=8, failures=len(f), truncated=0)} for m, f in FAILED.items()}
     folder.write_text(FILE, RunState(name="a", scores=scores).model_dump_json())
     for model, failed in FAILED.items():

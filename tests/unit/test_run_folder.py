@@ -20,15 +20,7 @@ from pada_ray.storage import Folder
 
 @pytest.fixture
 def run(tmp_path):
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {
-        "runs": str(tmp_path),
-        "data": {"demo": {}, "regime": 20, "eval_samples": 5},
-        "student": {"model": "demo"},
-        "pattern_analysis": {"embedding": "tfidf"},
-        "llm": {"teacher": endpoint, "judge": endpoint},
-    }
-    return prepare(check_config(raw, "test"))
+    return prepare(small_config(runs=str(tmp_path)))
 
 
 def test_limits_may_change_on_resume(run):
@@ -95,18 +87,16 @@ def test_a_wrong_limit_is_named_and_nothing_is_changed(run):
 
 
 def test_a_part_of_val_is_held_apart_from_the_agents():
-    endpoint = {"base_url": "offline", "model": "a"}
-    llm = {"teacher": endpoint, "judge": endpoint}
     data = {"demo": {}, "regime": 20, "eval_samples": 20}
-    whole = read_data(check_config({"data": data, "llm": llm}, "test"))
-    parts = read_data(check_config({"data": data | {"val_apart": 0.25}, "llm": llm}, "test"))
+    whole = read_data(small_config(data=data))
+    parts = read_data(small_config(data=data | {"val_apart": 0.25}))
     ids = {split: {s.id for s in members} for split, members in parts.items()}
     assert len(parts["val_apart"]) == 5
     assert not ids["val"] & ids["val_apart"]
     assert ids["val"] | ids["val_apart"] == {s.id for s in whole["val"]}
     assert parts["test"] == whole["test"]
     with pytest.raises(ConfigError, match=r"data\.val_apart: 0\.01 of 20 val samples leaves one part empty"):
-        read_data(check_config({"data": data | {"val_apart": 0.01}, "llm": llm}, "test"))
+        read_data(small_config(data=data | {"val_apart": 0.01}))
 
 
 OFFLINE = {"base_url": "offline", "model": "a"}
@@ -119,14 +109,13 @@ def test_what_endpoints_need_is_asked_for_first(role, monkeypatch):
         ({"base_url": "vllm"}, "base_url: vLLM is not installed here; pip install"),
         ({"api_key_env": "NOT_SET"}, "api_key_env: the environment variable NOT_SET is not set"),
     ]:
-        config = {"data": {"demo": {}}, "llm": {"teacher": OFFLINE, "judge": OFFLINE, role: OFFLINE | need}}
+        llm = {"teacher": OFFLINE, "judge": OFFLINE, role: OFFLINE | need}
         with pytest.raises(ConfigError, match=rf"llm\.{role}\.{told}"):
-            check_endpoints(check_config(config, "test"), ["teacher", "judge"])
+            check_endpoints(small_config(llm=llm), ["teacher", "judge"])
 
 
 def test_a_backend_of_evaluation_that_cannot_be(monkeypatch):
-    raw = {"runs": "memory://runs", "data": {"demo": {}}, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
-    config = check_config(raw | {"evaluation": {"backend": "vllm"}}, "test")
+    config = small_config(runs="memory://runs", evaluation={"backend": "vllm"})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"evaluation\.backend: vLLM is not installed here; pip install"):
         check_backend(config)
@@ -142,7 +131,7 @@ def test_a_question_that_val_has_twice_is_on_one_side_of_the_part_held_apart(tmp
     for split, members in files.items():
         (tmp_path / f"{split}.jsonl").write_text("".join(s.model_dump_json() + "\n" for s in members))
     data = {split: str(tmp_path / f"{split}.jsonl") for split in files} | {"val_apart": 0.25}
-    parts = read_data(check_config({"data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}, "test"))
+    parts = read_data(small_config(data=data))
     asked = {split: {s.question for s in parts[split]} for split in ("val", "val_apart")}
     assert not asked["val"] & asked["val_apart"]
     assert (len(parts["val"]), len(parts["val_apart"])) == (14, 6)
@@ -150,9 +139,8 @@ def test_a_question_that_val_has_twice_is_on_one_side_of_the_part_held_apart(tmp
 
 def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
     data = {"demo": {}, "regime": 4, "eval_samples": 5}
-    raw = {"runs": str(tmp_path), "data": data, "llm": {"teacher": OFFLINE, "judge": OFFLINE}}
     with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 x 4 training samples rounds to 0 new samples"):
-        prepare(check_config(raw | {"data_generation": {"ratio": 0.1}}, "test"))
+        prepare(small_config(runs=str(tmp_path), data=data, data_generation={"ratio": 0.1}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,10 +1,8 @@
 import pytest
-from builders import math_sample
+from builders import math_sample, small_config
 
-from pada_ray.config import check_config
 from pada_ray.runs.plan import plan
 
-ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 SAMPLES = {
     "train": [math_sample(f"t{i}") for i in range(100)],
     "val": [math_sample(f"v{i}") for i in range(50)],
@@ -12,8 +10,7 @@ SAMPLES = {
 
 
 def planned(samples=SAMPLES, **values):
-    config = check_config({"data": {"demo": {}}, "llm": ENDPOINTS} | values, "test")
-    return plan(config, samples)
+    return plan(small_config(**values), samples)
 
 
 def purposes(calls):

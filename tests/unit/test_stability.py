@@ -1,8 +1,9 @@
 import random
 
 import numpy as np
+from builders import small_config
 
-from pada_ray.config import PatternAnalysisConfig
+from pada_ray.config import PatternAnalysisConfig, dump_config
 from pada_ray.findings.stability import REPEATS, assess, read_stability
 from pada_ray.records import Analysis
 from pada_ray.runs import run_files
@@ -10,7 +11,6 @@ from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
 
 SETTINGS = PatternAnalysisConfig(embedding="tfidf", max_clusters=6)
-ENDPOINT = {"base_url": "offline", "model": "a"}
 CAUSES = {
     "units": "The units were not converted, metres were taken for centimetres",
     "order": "The comparison was read in the wrong order, more than was taken for fewer than",
@@ -72,9 +72,8 @@ def test_the_same_run_gives_the_same_figures():
 
 def test_reads_what_the_run_clustered(tmp_path):
     folder = Folder(str(tmp_path))
-    analysis = {"embedding": "tfidf", "max_clusters": 6}
-    config = {"data": {"demo": {}}, "pattern_analysis": analysis, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
-    folder.write_yaml(run_files.CONFIG, config)
+    config = small_config(pattern_analysis={"embedding": "tfidf", "max_clusters": 6})
+    folder.write_text(run_files.CONFIG, dump_config(config))
     score = {"val": Score(samples=50, failures=24, truncated=0)}
     state = RunState(name="a", scores={"base": score, "iteration-0": score, "iteration-1": score})
     folder.write_text(FILE, state.model_dump_json())

@@ -1,10 +1,10 @@
 import pytest
+from builders import small_config
 
 from jobs.local.run_folder import lasting
 from jobs.remote.job_files import check_files
 from jobs.remote.package import Package
 from jobs.remote.submission import options, reaching
-from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 from pada_ray.runs.sweep import load_sweep
 
@@ -44,7 +44,6 @@ def test_in_a_ray_job_a_sweep_is_kept_there_with_all_its_cells(monkeypatch, tmp_
 
 
 def test_a_data_file_that_does_not_travel_is_told(tmp_path):
-    endpoint = {"base_url": "offline", "model": "a"}
-    config = check_config({"data": {"file": "gone.csv"}, "llm": {"teacher": endpoint, "judge": endpoint}}, "test")
+    config = small_config(data={"file": "gone.csv"})
     with pytest.raises(ConfigError, match=r"data\.file: gone\.csv: no such file or folder in"):
         check_files([config], Package(tmp_path, {}))

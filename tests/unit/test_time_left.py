@@ -2,21 +2,16 @@ import math
 
 import pytest
 from builders import math_sample
+from builders import small_config as config
 
-from pada_ray.config import check_config
 from pada_ray.llm.chat import Usage
 from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.runs.state import FinishedStage, RunState, Score
 from pada_ray.runs.time_left import Left, Outlook, Pace
 
-ENDPOINTS = {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}}
 SIZES = {"train": 200, "val": 100, "test": 100}
 SAMPLES = {split: [math_sample(f"{split}-{i}") for i in range(size)] for split, size in SIZES.items()}
 WITHIN = 0.3
-
-
-def config(**values):
-    return check_config({"data": {"demo": {}}, "llm": ENDPOINTS} | values, "test")
 
 
 ONCE = config(iterations=1)

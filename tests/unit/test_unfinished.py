@@ -1,26 +1,19 @@
 """A run that was stopped or killed: what `pada status` says of it, and what `pada run` does."""
 
-import subprocess
-import sys
-
 import pytest
+from builders import small_config
 from report_runs import cell, write_run, write_sweep
-from test_lock import HOLDER
+from test_lock import held
 
 from jobs.local.run_folder import prepare
 from jobs.status import status
-from pada_ray.config import check_config
 from pada_ray.errors import ConfigError
 from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
 
 
 def config(tmp_path, **values):
-    endpoint = {"base_url": "offline", "model": "a"}
-    data = {"demo": {}, "regime": 20, "eval_samples": 5}
-    raw = {"name": "mine", "runs": str(tmp_path), "data": data, "student": {"model": "demo"}, "method": "vanilla"}
-    llm = {"teacher": endpoint, "judge": endpoint}
-    return check_config(raw | {"llm": llm} | values, "test")
+    return small_config(name="mine", runs=str(tmp_path), method="vanilla", **values)
 
 
 @pytest.fixture
@@ -53,10 +46,8 @@ def test_status_says_how_to_go_on_with_a_run_that_stands_still(begun, capsys, st
 
 def test_a_run_under_way_and_one_that_is_done_need_nothing(begun, capsys):
     run = begun("running")
-    with subprocess.Popen([sys.executable, "-c", HOLDER, run], stdin=-1, stdout=-1, text=True) as other:
-        assert other.stdout.readline() == "held\n"
+    with held(run):
         under_way = told(run, capsys)
-        other.kill()
     assert under_way.startswith(f"{run}: running, ") and "pada resume" not in under_way
     Folder(run).write_text(FILE, RunState(name="mine", status="done").model_dump_json())
     assert "pada resume" not in told(run, capsys)
@@ -102,7 +93,5 @@ def test_a_run_that_is_done_or_has_not_begun_is_no_reason_to_stop(begun, tmp_pat
 
 def test_a_run_under_way_does_not_keep_another_from_beginning(begun, tmp_path):
     run = begun("running")
-    with subprocess.Popen([sys.executable, "-c", HOLDER, run], stdin=-1, stdout=-1, text=True) as other:
-        assert other.stdout.readline() == "held\n"
+    with held(run):
         assert prepare(config(tmp_path)) == f"{run}-2"
-        other.kill()
