@@ -1,4 +1,4 @@
-"""Small records for tests, and stubs that record what they were asked."""
+"""Small records, configs and runs for tests, and stubs that record what they were asked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pada_ray.agents.asking import Asking
 from pada_ray.config import check_config
 from pada_ray.data.samples import read_file
+from pada_ray.demo.domain import splits
 from pada_ray.llm.chat import ChatReply, ChatRequest
 from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
+from pada_ray.runs import run_files
+from pada_ray.storage import Folder
 
 ASKING = Asking(prompts=None, max_reasks=1, seed=0)
 
@@ -26,6 +29,22 @@ def sample(task: str, question: str, reply: str, answer: str | list[str] = "", n
 def math_sample(name: str, question: str = "", a: int = 2, b: int = 3) -> Sample:
     question = question or f"{name} has {a} apples and gets {b} more. How many now?"
     return sample("math", question, f"{a} + {b} = {a + b}. Answer: {a + b}", str(a + b), name)
+
+
+def math_run(path: object, train: int = 8, val: int = 4, test: int = 4) -> Folder:
+    """The folder of a run with so many samples of each split. Their ids begin with t, v and x."""
+    folder = Folder(str(path))
+    for split, letter, size in (("train", "t", train), ("val", "v", val), ("test", "x", test)):
+        if size:
+            folder.write_records(run_files.split(split), [math_sample(f"{letter}{i}") for i in range(size)])
+    return folder
+
+
+def write_demo(folder: Folder, train: int, held_out: int) -> Folder:
+    """Gives a run's folder so many samples of the demo for train, and for each of val and test."""
+    for split, drawn in splits(seed=0, train_size=train, eval_size=held_out).items():
+        folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in drawn])
+    return folder
 
 
 def strategy(cluster: int = 0) -> Strategy:

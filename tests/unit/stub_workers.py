@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from builders import candidate, strategy
+import asyncio
+
+from builders import RAW, candidate, strategy
 
 from pada_ray.agents.quotas import fill_quotas
 from pada_ray.agents.screening import as_sample
-from pada_ray.orchestrator import Workers
+from pada_ray.config import check_config, dump_config
+from pada_ray.orchestrator import Orchestrator, Workers
 from pada_ray.records import Analysis, Batch, Pattern, Prediction, Sample
+from pada_ray.runs import run_files
+from pada_ray.runs.state import RunState
 from pada_ray.storage import Folder
 from pada_ray.student.fine_tune import REPORT, FineTuneReport
 from pada_ray.student.losses import SampleLoss
@@ -99,3 +104,10 @@ class StubWorkers:
 
     async def usage(self):
         return []
+
+
+def run(folder: Folder, workers: StubWorkers, **changes) -> RunState:
+    """Runs it by `RAW` with these sections changed, and leaves the config there."""
+    config = check_config(RAW | changes, "test")
+    folder.write_text(run_files.CONFIG, dump_config(config))
+    return asyncio.run(Orchestrator(config, folder.url, workers.workers()).run())

@@ -6,9 +6,8 @@ import asyncio
 import json
 
 import pytest
-from builders import RAW, math_sample
+from builders import RAW, math_sample, sample
 from stub_workers import StubWorkers
-from test_tasks import sample
 from test_verification import SAID, TRAIN
 
 from pada_ray.agents.planted import RIGHT, WRONG
@@ -63,14 +62,10 @@ def run_with(tmp_path, passes, samples=TRAIN, task="label", **config):
     for split in ("train", "val", "test"):
         own = [s.model_copy(update={"id": f"{split}{s.id}"}) for s in samples]
         folder.write_records(run_files.split(split), own)
-    raw = {"data": {"train": "t", "val": "v", "task": task}, "method": "similar", "iterations": 1}
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw["llm"] = {"teacher": endpoint, "judge": endpoint}
-    raw["quality_control"] = {"canaries": 6}
+    raw = RAW | {"data": {"train": "t", "val": "v", "task": task}, "method": "similar", "iterations": 1}
+    raw |= {"quality_control": {"canaries": 6}} | config
     world = World(Judge(passes))
-    made = check_config(raw | config, "test")
-    run_it = Orchestrator(made, folder.url, world.workers()).run
-    return folder, world, run_it
+    return folder, world, Orchestrator(check_config(raw, "test"), folder.url, world.workers()).run
 
 
 def test_they_are_assessed_before_anything_is_written(tmp_path):
@@ -139,9 +134,7 @@ def samples_of(task):
             "json": (f"Where did Alice{i} move from City{i}?", json.dumps({"who": f"Alice{i}", "from": f"City{i}"})),
             "multiple_choice": (f"Which one is {i}?\n{options}", "D" if i % 2 else "A"),
         }[task]
-        yield sample(task, question, reply, [reply] if task == "extractive_qa" else reply).model_copy(
-            update={"id": str(i)}
-        )
+        yield sample(task, question, reply, [reply] if task == "extractive_qa" else reply, str(i))
 
 
 def run_of(tmp_path, task, llm, **quality_control):

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from builders import ASKING, ScriptedLlm, batch, strategy
-from test_orchestrator import World, prepared, run
+from stub_workers import run
+from test_orchestrator import World, prepared
 from test_pattern_analysis import agent, failures, pattern
 
 from pada_ray.agents.collapse import echoes, follow_the_calls, has_collapsed, smaller

@@ -1,33 +1,23 @@
 """Signs of a loop that goes nowhere: when they are seen, that they are told, and where they stop a run."""
 
-import asyncio
 import io
 
 import pytest
-from builders import batch, candidate, math_sample
+from builders import RAW, batch, candidate, math_run, math_sample, sample
 from rich.console import Console
-from stub_workers import StubWorkers
+from stub_workers import StubWorkers, run
 
 from jobs.local import runner
 from jobs.local.progress import Progress
 from pada_ray.agents.quotas import fill_quotas
 from pada_ray.config import check_config, dump_config
 from pada_ray.errors import LoopStuck
-from pada_ray.orchestrator import Orchestrator
-from pada_ray.records import Message, Ratings, Sample
+from pada_ray.records import Ratings
 from pada_ray.runs import run_files
 from pada_ray.runs.conditions import no_better_than_chance, no_gain, one_sided_judge, unreadable
 from pada_ray.runs.event_log import read_events
 from pada_ray.runs.state import RunState, Score, read_state
-from pada_ray.storage import Folder
 from pada_ray.tasks import Knowledge, get_task
-
-RAW = {
-    "name": "a-run",
-    "iterations": 2,
-    "data": {"demo": {}},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
 
 
 def score(right, of, unscored=0):
@@ -93,19 +83,10 @@ def test_unreadable():
     assert unreadable("samples", 4, 4) is None
 
 
-def asked(question, answer, task):
-    return Sample(
-        id="s",
-        messages=[Message(role="user", content=question), Message(role="assistant", content=answer)],
-        task=task,
-        answer=answer,
-    )
-
-
 def test_chance_follows_from_the_task():
-    of_four = asked("Which is a mammal?\nA. trout\nB. whale\nC. ant\nD. crow", "B", "multiple_choice")
+    of_four = sample("multiple_choice", "Which is a mammal?\nA. trout\nB. whale\nC. ant\nD. crow", "B", "B")
     assert get_task("multiple_choice").chance(of_four) == 0.25
-    label = asked("My card is late.", "card", "label")
+    label = sample("label", "My card is late.", "card", "card")
     assert get_task("label", Knowledge(labels=["card", "cash", "loan", "fee", "app"])).chance(label) == 0.2
     assert get_task("label").chance(label) == 0.0
     assert get_task("math").chance(math_sample("m")) == 0.0
@@ -145,16 +126,7 @@ class Passing(Knowing):
 
 
 def prepared(tmp_path, val=4):
-    folder = Folder(str(tmp_path / "run"))
-    folder.write_records(run_files.split("train"), [math_sample(f"t{i}") for i in range(8)])
-    folder.write_records(run_files.split("val"), [math_sample(f"v{i}") for i in range(val)])
-    return folder
-
-
-def run(folder, world, **changes):
-    config = check_config(RAW | changes, "test")
-    folder.write_text(run_files.CONFIG, dump_config(config))
-    return asyncio.run(Orchestrator(config, folder.url, world.workers()).run())
+    return math_run(tmp_path / "run", val=val, test=0)
 
 
 def test_signs_are_told_once_and_the_run_goes_on(tmp_path):

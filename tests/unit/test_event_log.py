@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from builders import math_sample
+from builders import RAW, math_run
 from stub_workers import StubWorkers
 
 from pada_ray.config import check_config
@@ -12,30 +12,20 @@ from pada_ray.errors import BudgetReached, EndpointDown
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.waiting import Waiting
 from pada_ray.orchestrator import Orchestrator
-from pada_ray.runs import run_files
 from pada_ray.runs.event_log import FILE, EventLog, read_events
 from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
-RAW = {
-    "name": "a-run",
-    "iterations": 1,
-    "data": {"demo": {}},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
+CONFIG = check_config(RAW | {"iterations": 1}, "test")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    made = Folder(str(tmp_path / "run"))
-    for split in ("train", "val", "test"):
-        made.write_records(run_files.split(split), [math_sample(f"{split[0]}{i}") for i in range(8)])
-    return made
+    return math_run(tmp_path / "run", val=8, test=8)
 
 
 def run(folder, workers, notice=lambda event: None):
-    config = check_config(RAW, "test")
-    return asyncio.run(Orchestrator(config, folder.url, workers.workers(), notice).run())
+    return asyncio.run(Orchestrator(CONFIG, folder.url, workers.workers(), notice).run())
 
 
 def told(folder):
@@ -147,7 +137,7 @@ def test_a_run_that_the_user_stops_says_so_and_goes_on(folder):
             await asyncio.sleep(60)
 
     async def main():
-        orchestrator = Orchestrator(check_config(RAW, "test"), folder.url, Slow().workers())
+        orchestrator = Orchestrator(CONFIG, folder.url, Slow().workers())
         work = asyncio.create_task(orchestrator.run())
         while not any(e.stage.endswith("fine-tuning") for e in read_events(folder)):
             await asyncio.sleep(0.01)
@@ -176,7 +166,7 @@ def test_long_waits_for_an_endpoint_are_put_on_record(folder):
         llm = Waits(30)
         stub = StubWorkers()
         workers = stub.workers()._replace(account=llm)
-        orchestrator = Orchestrator(check_config(RAW, "test"), folder.url, workers)
+        orchestrator = Orchestrator(CONFIG, folder.url, workers)
         seen = []
         for llm.seconds in (30, 70, 80, 150):
             *_, waiting = await orchestrator.status()

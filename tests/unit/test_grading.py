@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from builders import ASKING, ScriptedLlm, math_sample
+from builders import ASKING, RAW, ScriptedLlm, math_sample
 
 from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.config import GradingConfig, check_config
@@ -171,13 +171,7 @@ def test_word_overlap_counts_repeats_once_each():
 
 # --- in a run
 
-RAW = {
-    "name": "a-run",
-    "method": "vanilla",
-    "data": {"demo": {}},
-    "grading": {"batch_size": 1},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
+CONFIG = check_config(RAW | {"method": "vanilla", "grading": {"batch_size": 1}}, "test")
 
 
 class World:
@@ -217,7 +211,7 @@ class World:
 
 def run(folder: Folder, world: World) -> RunState:
     workers = Workers(world, world, judge=world, account=world)
-    return asyncio.run(Orchestrator(check_config(RAW, "test"), folder.url, workers).run())
+    return asyncio.run(Orchestrator(CONFIG, folder.url, workers).run())
 
 
 def prepared(tmp_path) -> Folder:

@@ -1,12 +1,11 @@
 """The calls that a run makes against the least that the method allows: real agents and the offline teacher's rules, in
 one process, with stubs for the models."""
 
-import asyncio
 from collections import Counter
 
 import pytest
-from builders import RAW
-from stub_workers import StubWorkers
+from builders import RAW, write_demo
+from stub_workers import StubWorkers, run
 
 from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import Brief
@@ -14,13 +13,10 @@ from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import fill_quotas
-from pada_ray.config import TeacherSettings, check_config, dump_config
-from pada_ray.demo.domain import splits
+from pada_ray.config import TeacherSettings, check_config
 from pada_ray.findings.ledger import least_calls
 from pada_ray.llm.chat import ChatReply, Usage
-from pada_ray.orchestrator import Orchestrator, Workers
-from pada_ray.records import Sample
-from pada_ray.runs import run_files
+from pada_ray.orchestrator import Workers
 from pada_ray.storage import Folder
 from pada_ray.teacher.chat_request import read_chat_request
 from pada_ray.teacher.faults import draw_fault
@@ -78,11 +74,8 @@ class World(StubWorkers):
 def ran(folder, teacher, train=120, **changes):
     """The least that a run of stubs takes; it is in the folder."""
     config = check_config(RAW | changes, "test")
-    folder.write_text(run_files.CONFIG, dump_config(config))
-    drawn = splits(seed=0, train_size=train, eval_size=90)
-    for split in ("train", "val", "test"):
-        folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in drawn[split]])
-    state = asyncio.run(Orchestrator(config, folder.url, World(config, teacher).workers()).run())
+    write_demo(folder, train, 90)
+    state = run(folder, World(config, teacher), **changes)
     assert state.status == "done"
     return least_calls(folder)
 

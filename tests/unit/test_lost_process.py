@@ -1,29 +1,24 @@
 """What the user reads when Ray has lost a process of a run: that it was lost, why if Ray says so, and what to do."""
 
-import asyncio
 import contextlib
 import pickle
 
 import pytest
-import yaml
-from builders import math_sample
+from builders import math_run, small_config
 from ray import exceptions
 from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
-from stub_workers import StubWorkers
+from stub_workers import StubWorkers, run
 
 from jobs import evaluate as evaluate_module
 from jobs.evaluate import evaluate
 from jobs.local import runner
 from jobs.local.runner import RunFailed
-from pada_ray.config import check_config
+from pada_ray.config import dump_config
 from pada_ray.errors import ConfigError, StorageError, lost_process, root_cause
-from pada_ray.orchestrator import Orchestrator
-from pada_ray.runs import run_files
 from pada_ray.runs.event_log import read_events
 from pada_ray.runs.state import read_state
-from pada_ray.storage import Folder
 
 ACTOR = bytes(16)
 # As Ray 2.60 words them.
@@ -143,18 +138,14 @@ def test_of_the_workers_of_ray_train_the_lost_one_is_told_and_not_those_that_it_
 
 
 def test_the_runs_status_tells_it_too(tmp_path):
-    folder = Folder(str(tmp_path / "run"))
-    for split in ("train", "val", "test"):
-        folder.write_records(run_files.split(split), [math_sample(f"{split[0]}{i}") for i in range(8)])
-    endpoint = {"base_url": "offline", "model": "a"}
-    config = check_config({"data": {"demo": {}}, "llm": {"teacher": endpoint, "judge": endpoint}}, "test")
+    folder = math_run(tmp_path / "run")
 
     class Lost(StubWorkers):
         async def fine_tune(self, job):
             raise in_task(exceptions.ActorUnavailableError(RESTARTED, ACTOR))
 
     with pytest.raises(exceptions.ActorUnavailableError):
-        asyncio.run(Orchestrator(config, folder.url, Lost().workers()).run())
+        run(folder, Lost())
     told = read_state(folder).error
     assert told.startswith("a process was lost: ActorUnavailableError: ") and all(part in told for part in ADVICE)
     assert read_events(folder)[-1].figures == {"error": told}
@@ -163,9 +154,7 @@ def test_the_runs_status_tells_it_too(tmp_path):
 @pytest.mark.parametrize("e", [FOR_MEMORY[0], FOR_REASONS_UNKNOWN[0]])
 def test_an_evaluation_outside_a_run_tells_it_too(e, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {"data": {"demo": {}, "regime": 20, "eval_samples": 5}, "student": {"model": "demo"}}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(raw | {"llm": {"teacher": endpoint, "judge": endpoint}}))
+    (tmp_path / "mine.yaml").write_text(dump_config(small_config()))
 
     def fails(job):
         raise in_task(e)

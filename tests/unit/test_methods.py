@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from builders import candidate, math_sample
+from builders import RAW, candidate, math_run
 from stub_workers import StubWorkers
 from test_clustering import Model
 
@@ -20,7 +20,6 @@ from pada_ray.runs.event_log import read_events
 from pada_ray.runs.planned_stages import planned_stages
 from pada_ray.runs.stage_names import parts_of
 from pada_ray.runs.state import read_state
-from pada_ray.storage import Folder
 from pada_ray.student.losses import SampleLoss, hardest
 
 TRAIN, VAL, ITERATIONS = 8, 4, 2
@@ -29,18 +28,12 @@ AUGMENTING = [name for name in METHODS if name != "vanilla" and name not in REFE
 
 
 def config_for(method, **settings):
-    endpoint = {"base_url": "offline", "model": "a"}
-    raw = {"method": method, "iterations": ITERATIONS, "data": {"demo": {}}}
-    return check_config(raw | {"llm": {"teacher": endpoint, "judge": endpoint}} | settings, "test")
+    return check_config(RAW | {"method": method, "iterations": ITERATIONS} | settings, "test")
 
 
 def run(tmp_path, method, world=None, **settings):
     """The stub model fails on the first two items of each split: t0 and t1, v0 and v1."""
-    folder = Folder(str(tmp_path / method))
-    for split, size in (("train", TRAIN), ("val", VAL), ("test", 3)):
-        folder.write_records(
-            run_files.split(split), [math_sample(f"{split[0] if split != 'test' else 'e'}{i}") for i in range(size)]
-        )
+    folder = math_run(tmp_path / method, TRAIN, VAL, test=3)
     world = world or StubWorkers()
     state = asyncio.run(Orchestrator(config_for(method, **settings), folder.url, world.workers()).run())
     assert state.status == "done"

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 from builders import ASKING, ScriptedLlm, math_sample, strategy
+from stub_workers import run
 from test_clustering import Model
-from test_orchestrator import World, prepared, run
+from test_orchestrator import World, prepared
 from test_verification import BRIEF, TRAIN
 
 from pada_ray.agents import clustering

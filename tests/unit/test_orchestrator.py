@@ -1,28 +1,16 @@
 """The orchestrator with stub workers: the whole loop without a cluster, a model or a network."""
 
-import asyncio
-
 import pytest
 import yaml
-from builders import math_sample, strategy
-from stub_workers import StubWorkers
+from builders import RAW, math_sample, strategy
+from stub_workers import StubWorkers, run
+from waiting_runs import QUOTE, begun
 
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
-from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached
-from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Analysis, Candidate, LeakHit, Pattern, Prediction, Sample
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import read_events
-from pada_ray.storage import Folder
-
-RAW = {
-    "name": "a-run",
-    "iterations": 2,
-    "data": {"demo": {}},
-    "llm": {"teacher": {"base_url": "offline", "model": "a"}, "judge": {"base_url": "offline", "model": "b"}},
-}
-QUOTE = "seven tired sailors traded four brass lamps for nine wool coats"
 
 
 class World(StubWorkers):
@@ -35,20 +23,7 @@ class World(StubWorkers):
 
 
 def prepared(tmp_path, name="run"):
-    folder = Folder(str(tmp_path / name))
-    splits = {
-        "train": [math_sample(f"t{i}") for i in range(8)],
-        "val": [math_sample(f"v{i}", question=f"{QUOTE} {i}?") for i in range(4)],
-        "test": [math_sample(f"x{i}") for i in range(4)],
-    }
-    for split, samples in splits.items():
-        folder.write_records(run_files.split(split), samples)
-    return folder
-
-
-def run(folder, world, **changes):
-    config = check_config(RAW | changes, "test")
-    return asyncio.run(Orchestrator(config, folder.url, world.workers()).run())
+    return begun(tmp_path / name, test=4)
 
 
 def test_a_whole_run(tmp_path):

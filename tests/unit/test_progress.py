@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from builders import math_sample
+from builders import math_run
 from rich.console import Console
 
 from jobs import sweep
@@ -17,10 +17,8 @@ from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
 from pada_ray.llm.chat import Usage
 from pada_ray.llm.waiting import Waiting
-from pada_ray.runs import run_files
 from pada_ray.runs.state import FinishedStage, RunState
 from pada_ray.runs.time_left import Left
-from pada_ray.storage import Folder
 from pada_ray.student.progress import StageProgress, StageTeller
 
 RAW = {
@@ -78,10 +76,7 @@ def test_a_sweep_with_a_failed_run_has_failed(told):
 @pytest.fixture
 def laid_out(tmp_path):
     """The folder of a run that has its samples."""
-    folder = Folder(str(tmp_path / "one"))
-    for split in ("train", "val", "test"):
-        folder.write_records(run_files.split(split), [math_sample(f"{split}-{i}") for i in range(20)])
-    return folder.url
+    return math_run(tmp_path / "one", 20, 20, 20).url
 
 
 def test_calls_that_wait_are_told_on_a_terminal_at_once_and_elsewhere_when_it_is_long(laid_out):

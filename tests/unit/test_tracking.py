@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import get_args
 
 import pytest
+from builders import RAW
 from stub_workers import StubWorkers
-from test_orchestrator import RAW, World, prepared
+from test_orchestrator import World, prepared
 
 from pada_ray.config import check_config
 from pada_ray.errors import ConfigError, ReviewDue

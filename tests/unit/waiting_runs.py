@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import RAW, math_sample
+from builders import math_run, math_sample
 from stub_workers import StubWorkers
+from stub_workers import run as run_here
 
 from pada_ray.agents.quotas import fill_quotas
-from pada_ray.config import check_config, dump_config
 from pada_ray.errors import ReviewDue
-from pada_ray.orchestrator import Orchestrator
 from pada_ray.records import Ratings
 from pada_ray.runs import run_files
-from pada_ray.storage import Folder
 
 QUOTE = "seven tired sailors traded four brass lamps for nine wool coats"
 STRATEGIES, SAMPLES = "review/iteration-1/strategies.yaml", "review/iteration-1/samples.jsonl"
@@ -59,20 +56,16 @@ class World(StubWorkers):
         ]
 
 
-def begun(path):
-    """A run's folder with its data."""
-    folder = Folder(str(path))
-    folder.write_records(run_files.split("train"), [math_sample(f"t{i}") for i in range(8)])
+def begun(path, test=0):
+    """A run's folder with its data, of which val holds `QUOTE`."""
+    folder = math_run(path, test=test)
     folder.write_records(run_files.split("val"), [math_sample(f"v{i}", f"{QUOTE} {i}?") for i in range(4)])
     return folder
 
 
 def run(folder, world=None, **changes):
-    config = check_config(RAW | changes, "test")
-    folder.write_text(run_files.CONFIG, dump_config(config))
-    orchestrator = Orchestrator(config, folder.url, (world or World()).workers())
     with ThreadPoolExecutor() as aside:  # a test with a browser has a loop in its own thread
-        return aside.submit(lambda: asyncio.run(orchestrator.run())).result()
+        return aside.submit(run_here, folder, world or World(), **changes).result()
 
 
 def stopped(folder, world=None, **changes):
