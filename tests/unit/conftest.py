@@ -2,6 +2,8 @@ import sys
 
 import pytest
 
+from pada_ray.storage import Folder
+
 
 @pytest.fixture(autouse=True)
 def without_ray():
@@ -9,3 +11,9 @@ def without_ray():
     known_before = "ray" in sys.modules  # where integration tests ran first
     yield
     assert known_before or "ray" not in sys.modules
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder of runs or of a run."""
+    return Folder(str(tmp_path))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Callable
 from typing import Any
+
+from builders import sample
+from rich.console import Console
 
 from pada_ray.agents.quotas import GroupReport
 from pada_ray.config import check_config, dump_config
@@ -10,7 +16,6 @@ from pada_ray.llm.chat import Usage
 from pada_ray.records import (
     Analysis,
     Candidate,
-    Message,
     Pattern,
     Prediction,
     Ratings,
@@ -18,6 +23,7 @@ from pada_ray.records import (
     Strategy,
     WrittenMessage,
 )
+from pada_ray.report import print_report
 from pada_ray.runs import run_files
 from pada_ray.runs.checksums import stored
 from pada_ray.runs.state import FILE, FinishedStage, RunState, Score, read_state, write_state
@@ -37,11 +43,8 @@ def config_of(**keys: Any) -> Any:
 
 
 def item(split: str, i: int, words: str = "") -> Sample:
-    messages = [
-        Message(role="user", content=f"{words}How many is {i} and {len(split)}? ({split})"),
-        Message(role="assistant", content=f"Answer: {i + len(split)}"),
-    ]
-    return Sample(id=f"{split}-{i}", messages=messages, task="math", answer=str(i + len(split)))
+    question = f"{words}How many is {i} and {len(split)}? ({split})"
+    return sample("math", question, f"Answer: {i + len(split)}", str(i + len(split)), f"{split}-{i}")
 
 
 def write_run(
@@ -189,3 +192,15 @@ def _draft(i: int, attempt: int, score: float, rejected: Any) -> Candidate:
         feedback=f"feedback {attempt}",
         rejected=rejected,
     )
+
+
+def table(folder: Folder, name: str) -> list[dict[str, str]]:
+    """The rows of a table that a report wrote."""
+    return list(csv.DictReader(io.StringIO(folder.read_text(f"report/tables/{name}.csv"))))
+
+
+def shown(folder: Folder, width: int = 100, show: Callable[[Folder, Console], None] = print_report) -> str:
+    """What is printed of a run, in so many columns."""
+    out = io.StringIO()
+    show(folder, Console(file=out, width=width))
+    return out.getvalue()

@@ -1,30 +1,20 @@
 """What the terminal says at the end of a run."""
 
-import io
 import re
 
 import pytest
-from report_runs import write_run
-from rich.console import Console
+from report_runs import shown, write_run
 
 from pada_ray.report import print_ending, print_report
 from pada_ray.runs import run_files
 from pada_ray.runs.state import FILE, RunState
-from pada_ray.storage import Folder
 
 LOST = {"base": 0.1, "iteration-0": 0.75, "iteration-1": 0.5}
 SCREEN = 24  # lines
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(str(tmp_path))
-
-
 def said(folder, width=80, show=print_ending) -> str:
-    out = io.StringIO()
-    show(folder, Console(file=out, width=width))
-    return out.getvalue()
+    return shown(folder, width, show)
 
 
 def chosen(folder, best):

@@ -1,17 +1,15 @@
 """A rehearsal: the user's own config in small, which asks no endpoint and says that its numbers mean nothing."""
 
-import io
 import json
 import struct
 
 import pytest
-from report_runs import write_run
+from report_runs import shown, write_run
 from rich.console import Console
 
 from jobs import run as command
 from jobs.local import runner
 from pada_ray.config import check_config, dump_config
-from pada_ray.report import print_report
 from pada_ray.report.headline import run_headlines
 from pada_ray.report.results import read_run
 from pada_ray.runs.conditions import ASKED
@@ -150,7 +148,5 @@ def test_tables_and_report_say_so_too(tmp_path):
     folder = Folder(str(tmp_path))
     for rehearsed in (True, False):
         write_run(folder, rehearsal=rehearsed)
-        console = Console(width=100, record=True, file=io.StringIO())
-        print_report(folder, console)
-        assert (MEANING in console.export_text()) is rehearsed
+        assert (MEANING in shown(folder)) is rehearsed
         assert (run_headlines(read_run(folder), None)[0].name == "Rehearsal") is rehearsed

@@ -1,21 +1,10 @@
-from report_runs import config_of
-from rich.console import Console
+from report_runs import config_of, shown
 
 from pada_ray.config import dump_config
-from pada_ray.report import print_report
 from pada_ray.runs import run_files
 from pada_ray.runs.event_log import EventLog
 from pada_ray.runs.state import FILE, RunState, Score
 from pada_ray.storage import Folder
-
-
-def shown(folder) -> str:
-    console = Console(width=100, record=True, quiet=True)
-    console.quiet = False
-    with open("/dev/null", "w") as nowhere:
-        console.file = nowhere
-        print_report(folder, console)
-    return console.export_text()
 
 
 def rows_of(text) -> list[list[str]]:

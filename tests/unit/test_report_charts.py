@@ -6,12 +6,6 @@ from pada_ray.report.charts import NEUTRAL, accuracy_chart, category_chart, iter
 from pada_ray.report.evidence import Evidence
 from pada_ray.report.results import read_run, read_sweep
 from pada_ray.report.run_tables import category_table
-from pada_ray.storage import Folder
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(str(tmp_path))
 
 
 def category(number, sizes, **links):

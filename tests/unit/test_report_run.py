@@ -1,5 +1,4 @@
 import base64
-import csv
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
-from report_runs import HOSTILE, cell, write_run, write_sweep
+from report_runs import HOSTILE, cell, table, write_run, write_sweep
 
 from jobs.report import report
 from pada_ray.errors import ConfigError
@@ -23,11 +22,6 @@ from pada_ray.report.write import write_run as write_page
 from pada_ray.runs import run_files
 from pada_ray.runs.state import FILE, RunState
 from pada_ray.storage import Folder
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(str(tmp_path))
 
 
 class Page(HTMLParser):
@@ -62,11 +56,6 @@ def written(folder, **run):
     write_run(folder, **run)
     report(folder.url)
     return folder.read_text("report/index.html")
-
-
-def table(folder, name):
-    with open(folder.at(f"report/tables/{name}.csv"), newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_accuracy_of_every_model_with_its_gaps(folder, capsys):

@@ -1,7 +1,5 @@
-import csv
-
 import pytest
-from report_runs import cell, write_run, write_sweep
+from report_runs import cell, table, write_run, write_sweep
 
 from jobs.report import report as print_sweep
 from pada_ray.errors import ConfigError
@@ -20,11 +18,6 @@ AHEAD = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.9}
 BEHIND = {"base": 0.1, "iteration-0": 0.4, "iteration-1": 0.5}
 VANILLA = {"base": 0.1, "iteration-0": 0.4}
 MANY = {"test": 100}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(str(tmp_path))
 
 
 def add(folder, cells, method, seed, accuracies, dataset="hellaswag", regime=1000, **run):
@@ -48,11 +41,6 @@ def grid(folder, seeds=(0, 1, 2), primary=("vanilla", "auggpt"), **design):
             add(folder, cells, method, seed, accuracies | {last: accuracies[last] + seed / 100})
     write_sweep(folder, cells, *primary, **design)
     return cells
-
-
-def table(folder, name):
-    with open(folder.at(f"report/tables/{name}.csv"), newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def report(folder, against="pada"):

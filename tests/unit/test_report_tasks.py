@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 
-from report_runs import config_of
-from rich.console import Console
-from test_tasks import sample
+from builders import sample
+from report_runs import config_of, shown
 
 from pada_ray.config import dump_config
 from pada_ray.records import Prediction, Sample
 from pada_ray.report.results import read_run
 from pada_ray.report.task_tables import task_tables
-from pada_ray.report.terminal import print_report
 from pada_ray.report.write import write_run
 from pada_ray.runs import run_files
 from pada_ray.runs.state import FILE, RunState, scores_of
@@ -45,16 +42,7 @@ def written(folder: Folder, items: list[Sample], replies: dict[str, list[str]]) 
 
 
 def items_of(task: str, answers: list[str]) -> list[Sample]:
-    return [
-        sample(task, f"Message {i}", answer, answer).model_copy(update={"id": f"s{i}"})
-        for i, answer in enumerate(answers)
-    ]
-
-
-def shown(folder: Folder) -> str:
-    console = Console(file=io.StringIO(), width=140)
-    print_report(folder, console)
-    return console.file.getvalue()
+    return [sample(task, f"Message {i}", answer, answer, f"s{i}") for i, answer in enumerate(answers)]
 
 
 def test_labels_that_are_confused(tmp_path):
