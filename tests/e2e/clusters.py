@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import uuid
@@ -15,6 +14,7 @@ from typing import Any
 import psutil
 import ray
 import yaml
+from local_server import free_port
 from ray._private.authentication.authentication_token_setup import (
     enable_token_auth_by_default,
     ensure_token_if_auth_enabled,
@@ -84,10 +84,7 @@ class Autoscaled:
     """
 
     def __init__(self, home: Path, types: dict[str, dict[str, Any]]):
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = free.getsockname()[1]
-        self.address = f"{ray.util.get_node_ip_address()}:{port}"
+        self.address = f"{ray.util.get_node_ip_address()}:{free_port()}"
         self.env = {
             "RAY_ADDRESS": self.address,
             "RAY_AUTH_MODE": "token",

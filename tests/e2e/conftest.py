@@ -21,6 +21,7 @@ from filelock import FileLock
 from pada_ray.runs.state import RunState
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/unit"))  # where tests find what they share
 PADA = str(Path(sys.executable).parent / "pada")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SMALL = {

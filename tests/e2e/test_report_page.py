@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHROMIUM, ROOT, pada
+from conftest import CHROMIUM, pada
+from report_runs import cell, write_run, write_sweep
 
 from pada_ray.storage import Folder
-
-sys.path.append(str(ROOT / "tests/unit"))  # where runs are written by hand
-from report_runs import cell, write_run, write_sweep
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

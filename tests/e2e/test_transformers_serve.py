@@ -4,80 +4,48 @@ nonsense, so every reply is one that cannot be read."""
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+from builders import chat_request
 from conftest import ROOT, pada, read_state, settings
+from local_server import LocalServer
 from pydantic import BaseModel
 
 from pada_ray.config import EndpointConfig, StudentConfig
 from pada_ray.errors import EndpointError, UnreadableReply
 from pada_ray.llm.ask import ask
-from pada_ray.llm.chat import ChatRequest, Payer
+from pada_ray.llm.chat import Payer
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.gateway import LlmGateway
-from pada_ray.records import Message
 from pada_ray.student.chat_encoder import load_tokenizer, model_location
 
 MODEL = model_location("demo")
 ME = Payer(run="me")
 
 
-class Serve:
+class Serve(LocalServer):
     def __init__(self, log: Path):
-        self._log = log
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-        command = [Path(sys.executable).parent / "transformers", "serve", MODEL, "--device", "cpu"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        with log.open("w") as output:
-            self.process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"HF_HUB_OFFLINE": "1"}
-            )
-
-    def wait(self) -> None:
-        deadline = time.monotonic() + 300
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
-                return
-            except OSError:
-                assert self.process.poll() is None, self._log.read_text()
-                assert time.monotonic() < deadline, "it does not start"
-                time.sleep(0.2)
-
-    def stop(self) -> None:
-        self.process.kill()  # at SIGTERM it would finish the reply that it is at
-        self.process.wait(timeout=20)
+        transformers = str(Path(sys.executable).parent / "transformers")
+        super().__init__([transformers, "serve", MODEL, "--device", "cpu"], log, HF_HUB_OFFLINE="1")
+        self.url = f"{self.address}/v1"
 
     @property
     def calls(self) -> int:
-        return self._log.read_text().count("POST /v1/chat/completions")
+        return self.log.read_text().count("POST /v1/chat/completions")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One for all tests here; the last one stops it."""
-    running = Serve(tmp_path_factory.mktemp("serve") / "log")
-    try:
-        running.wait()
+    with Serve(tmp_path_factory.mktemp("serve") / "log") as running:
         yield running
-    finally:
-        running.stop()
 
 
-def request(text="What is 2 + 2?", **changes):
-    fields = {"reply_schema": None, "temperature": 0.0, "seed": None} | changes
-    return ChatRequest(messages=[Message(role="user", content=text)], purpose="test", **fields)
+def request(**fields):
+    return chat_request("What is 2 + 2?", **fields)
 
 
 def with_gateway(folder, url, story, **endpoint):

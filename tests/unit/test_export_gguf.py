@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 import torch
+from local_server import LocalServer
 from tiny_models import CONFIGS, RULE_OF, TEMPLATE, add_template, write_model
 from transformers import AutoModelForCausalLM
 
@@ -116,42 +114,20 @@ def test_a_rule_is_told_by_the_tokens_that_it_gives():
     assert {rule: rule_of(tokenizer(rule), PROMPTS) for rule in RULES} == {rule: rule for rule in RULES}
 
 
-class LlamaServer:
+class LlamaServer(LocalServer):
     """llama.cpp's server with one file, one thread and one slot."""
 
     def __init__(self, file: Path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        self._log = file.with_suffix(".log")
-        command = [SERVER, "-m", str(file), "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
+        command = [SERVER, "-m", str(file)]
         command += ["-t", "1", "-c", "512", "-np", "1", "--jinja", "--no-warmup", "--no-repack", "-fa", "off"]
         command += ["-ctk", "f32", "-ctv", "f32"]  # as exact as transformers in float32
         # Where it is not installed, its libraries lie beside it.
         path = f"{Path(SERVER).resolve().parent}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"LD_LIBRARY_PATH": path}
-            )
-
-    def __enter__(self) -> LlamaServer:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.url}/health", timeout=5)
-                return self
-            except OSError:
-                assert self.process.poll() is None, self._log.read_text()[-2000:]
-                assert time.monotonic() < deadline, "it does not start"
-                time.sleep(0.1)
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait(timeout=20)
+        super().__init__(command, file.with_suffix(".log"), LD_LIBRARY_PATH=path)
 
     def ask(self, path: str, **body: object) -> dict:
         request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+            self.address + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         return json.load(urllib.request.urlopen(request, timeout=60))
 
