@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from filelock import FileLock
 
 from pada_ray.runs.state import RunState
+from pada_ray.teacher.access_log import read_access_log
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/unit"))  # where tests find what they share
@@ -39,8 +41,11 @@ def settings(**values: object) -> list[str]:
     return [part for key, value in merged.items() for part in ("--set", f"{key}={value}")]
 
 
-def pada(*args: str, cwd: Path, check: bool = True, timeout: float = 580) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([PADA, *args], cwd=cwd, capture_output=True, text=True, timeout=timeout, env=environment())
+def pada(
+    *args: str, cwd: Path, check: bool = True, timeout: float = 580, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    own = environment() | (env or {})
+    done = subprocess.run([PADA, *args], cwd=cwd, capture_output=True, text=True, timeout=timeout, env=own)
     if check and done.returncode:
         raise AssertionError(f"pada {' '.join(args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done
@@ -107,6 +112,23 @@ class Started:
         out, _ = self.process.communicate(timeout=timeout)
         assert self.process.returncode == 0, out
         return out
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 240) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {timeout} s"
+        time.sleep(0.2)
+
+
+def sent_replies(log: Path, *, only_prompts: bool = False) -> dict[str, list[float]]:
+    """When a teacher sent each of its replies, by the question, as its log has it; `only_prompts`: those to prompts of
+    the project."""
+    sent = defaultdict(list)
+    for access in read_access_log(log):
+        if access.status == 200 and access.sent and (access.prompt or not only_prompts):
+            sent[access.content].append(access.time + access.seconds)
+    return sent
 
 
 def read_state(run: Path) -> RunState | None:

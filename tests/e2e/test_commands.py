@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 import yaml
-from conftest import PADA, ROOT, pada, read_state
+from conftest import ROOT, pada, read_state
 
 DEMO = str(ROOT / "configs/demo.yaml")
 OFFLINE = {"base_url": "offline", "model": "a"}
@@ -28,9 +27,7 @@ def test_help_shows_an_example(name, tmp_path):
 
 
 def mistake(*args, cwd, **environment):
-    done = subprocess.run(
-        [PADA, *args], cwd=cwd, capture_output=True, text=True, timeout=60, env=os.environ | environment
-    )
+    done = pada(*args, cwd=cwd, check=False, timeout=60, env=environment)
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 2, done.stdout + done.stderr
     assert len(lines) == 1, done.stderr

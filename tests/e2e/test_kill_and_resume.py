@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Started, pada, read_state, settings
+from conftest import ROOT, Started, pada, read_state, sent_replies, settings
 
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.teacher.access_log import read_access_log
@@ -63,10 +62,7 @@ def test_killed_in_every_stage(tmp_path, uninterrupted, stages):
         started.finish()
     assert_same_outcome(run, uninterrupted)
 
-    answers = defaultdict(list)
-    for access in read_access_log(log):
-        if access.status == 200 and access.sent:
-            answers[access.content].append(access.time + access.seconds)
+    answers = sent_replies(log)
     repeated = {content: times for content, times in answers.items() if len(times) > 1}
     for times in repeated.values():
         uncertain = any(since <= times[0] <= until for since, until in kills)

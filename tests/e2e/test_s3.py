@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import s3fs
-from conftest import PADA, ROOT, environment, settings
+from conftest import ROOT, pada, settings
 from moto.server import ThreadedMotoServer
 
 from pada_ray.runs.event_log import read_events
@@ -51,9 +50,7 @@ class Machine:
 
     def pada(self, *args: str, code: int = 0) -> str:
         own = {"HOME": str(self.folder / "home"), "RAY_TMPDIR": str(self._ray)}
-        done = subprocess.run(
-            [PADA, *args], cwd=self.folder, env=environment() | own, capture_output=True, text=True, timeout=580
-        )
+        done = pada(*args, cwd=self.folder, check=False, env=own)
         assert done.returncode == code, done.stdout + done.stderr
         self.said += done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 from clusters import Autoscaled, three_nodes
-from conftest import PADA, ROOT, environment, settings
+from conftest import ROOT, pada, settings
 
 
 def three(tmp_path):
@@ -26,14 +25,8 @@ def autoscaled(tmp_path):
 def test_a_local_path_is_refused_before_anything_is_spent(kind, tmp_path):
     address, end, why = kind(tmp_path)
     try:
-        done = subprocess.run(
-            [PADA, "run", str(ROOT / "configs/demo.yaml"), *settings()],
-            cwd=tmp_path,
-            env=environment() | address,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        demo = str(ROOT / "configs/demo.yaml")
+        done = pada("run", demo, *settings(), cwd=tmp_path, check=False, timeout=120, env=address)
     finally:
         end()
     run = tmp_path / "runs" / "demo"

@@ -6,21 +6,18 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHROMIUM, PADA, ROOT, environment, heed_signals
+from conftest import CHROMIUM, PADA, environment, heed_signals, pada
+from report_runs import HOSTILE, cell, write_run, write_sweep
+from waiting_runs import SAMPLES, STRATEGIES, begun, stopped
 
 from pada_ray.runs.state import FILE as STATE
 from pada_ray.runs.state import read_state, write_state
 from pada_ray.storage import Folder
-
-sys.path.append(str(ROOT / "tests/unit"))  # where runs are written by hand
-from report_runs import HOSTILE, cell, write_run, write_sweep
-from waiting_runs import SAMPLES, STRATEGIES, begun, stopped
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -149,9 +146,7 @@ def test_it_is_for_everybody_and_for_a_phone(browser, ui, tmp_path, scheme):
 
 
 def test_a_folder_that_holds_no_run_is_one_line(tmp_path):
-    done = subprocess.run(
-        [PADA, "ui", str(tmp_path / "none")], capture_output=True, text=True, timeout=60, env=environment()
-    )
+    done = pada("ui", str(tmp_path / "none"), cwd=tmp_path, check=False, timeout=60)
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert re.match(r"error: .*none", line)

@@ -32,7 +32,6 @@ from pada_ray.runs.run_folder import check_run
 from pada_ray.runs.state import RunState
 from pada_ray.runs.state import read_state as state_in
 from pada_ray.storage import Folder
-from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -260,11 +259,7 @@ def _compare(run: Path, undisturbed: Path, outcome: Outcome) -> None:
 def _count_calls(log: Path, kills: list[tuple[float, float]], outcome: Outcome) -> None:
     """By the teacher's own log: a call is bought twice if its reply was sent twice. The question whether an endpoint
     answers now has no prompt of the project; each start asks it on purpose."""
-    sent = defaultdict(list)
-    for access in read_access_log(log):
-        if access.status == 200 and access.sent and access.prompt:
-            sent[access.content].append(access.time + access.seconds)
-    for times in sent.values():
+    for times in e2e.sent_replies(log, only_prompts=True).values():
         for first in sorted(times)[:-1]:
             if any(since <= first <= until for since, until in kills):
                 outcome.in_flight += 1

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from faults import STAGES, Case, Outcome, draw, read_outcomes, run_case, small_disk, table, undisturbed_run
+from faults import STAGES, Case, Outcome, draw, e2e, read_outcomes, run_case, small_disk, table, undisturbed_run
 
 from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import DiskFull
@@ -22,7 +22,6 @@ from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.reply_cache import ReplyCache
 from pada_ray.llm.stored_rows import check_replies
 from pada_ray.storage import Folder, check_free
-from pada_ray.teacher.access_log import read_access_log
 from pada_ray.teacher.process import start_teacher
 
 CALLS = 60
@@ -53,10 +52,7 @@ def test_calls_that_are_stopped_in_flight_are_not_bought_twice(tmp_path, sends, 
             stops.append(time.time())
         assert asking(teacher.url, file) == 0
     check_replies(str(file), "run", CALLS)
-    sent = defaultdict(list)
-    for access in read_access_log(log):
-        if access.status == 200 and access.sent:
-            sent[access.content].append(access.time + access.seconds)
+    sent = e2e.sent_replies(log)
     assert len(sent) == CALLS
     twice = [sorted(times) for times in sent.values() if len(times) > 1]
     if sends == signal.SIGTERM:
