@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 import ray
+from builders import fine_tune_job, write_demo
 from clusters import running_on, take_away, three_nodes
 
-from pada_ray.config import FineTuneConfig, StudentConfig
-from pada_ray.demo.domain import splits
-from pada_ray.records import Sample
-from pada_ray.runs import run_files
+from pada_ray.config import StudentConfig
 from pada_ray.storage import Folder
 from pada_ray.student import fine_tune as module
-from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneJob, FineTuneReport, fine_tune
+from pada_ray.student.fine_tune import CHECKPOINTS, FineTuneReport, fine_tune
 
 WORKER = "ray::RayTrainWorker"
 
@@ -32,26 +30,12 @@ def cluster():
 
 @pytest.fixture
 def run(tmp_path) -> Folder:
-    folder = Folder(str(tmp_path / "run"))
-    drawn = splits(seed=0, train_size=21, eval_size=4)["train"]
-    folder.write_records(run_files.split("train"), [Sample.model_validate(s) for s in drawn])
-    return folder
+    return write_demo(Folder(str(tmp_path / "run")), 21, 4)
 
 
 def trained(run: Folder, name: str, **settings) -> FineTuneReport:
-    common = {"epochs": 2, "learning_rate": 4e-3, "lora": {"dropout": 0}}
-    return fine_tune(
-        FineTuneJob(
-            run=run.url,
-            training_set=run_files.split("train"),
-            adapter=name,
-            previous_adapter=None,
-            name=name,
-            student=StudentConfig(model="demo", max_length=512, dtype="float32"),
-            settings=FineTuneConfig.model_validate(common | settings),
-            seed=0,
-        )
-    )
+    student = StudentConfig(model="demo", max_length=512, dtype="float32")
+    return fine_tune(fine_tune_job(run, student, name, lora={"dropout": 0}, **settings))
 
 
 def waiting(train_on_worker):

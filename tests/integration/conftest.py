@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import ray
 
 from pada_ray.config import StudentConfig
-from pada_ray.demo.domain import splits
-from pada_ray.records import Sample
-from pada_ray.runs import run_files
 from pada_ray.storage import Folder
+
+UNIT = str(Path(__file__).parents[1] / "unit")
+sys.path.append(UNIT)  # where tests find what they share
+from builders import write_demo  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,8 +26,8 @@ def cluster():
         num_cpus=2,
         dashboard_host="127.0.0.1",
         log_to_driver=False,
-        # Workers find the tasks of `lost_workers` there.
-        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
+        # Workers find there what tests define, and what they share.
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), UNIT])}},
     )
     yield
     ray.shutdown()
@@ -39,8 +41,4 @@ def student() -> StudentConfig:
 @pytest.fixture
 def run(tmp_path) -> Folder:
     """A run's folder with some demo data in it."""
-    folder = Folder(str(tmp_path / "run"))
-    drawn = splits(seed=0, train_size=24, eval_size=20)
-    for split in ("train", "val", "test"):
-        folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in drawn[split]])
-    return folder
+    return write_demo(Folder(str(tmp_path / "run")), 24, 20)

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from builders import fine_tune_job, write_demo
 from lost_workers import dying_in_the_second_epoch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from pada_ray.config import FineTuneConfig
-from pada_ray.demo.domain import splits
-from pada_ray.records import Sample
-from pada_ray.runs import run_files
 from pada_ray.storage import Folder
 from pada_ray.student import fine_tune as module
-from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, fine_tune
+from pada_ray.student.fine_tune import FineTuneReport, fine_tune
 from pada_ray.student.model import Student, load_model
 
 EPOCHS = 3
@@ -25,10 +22,7 @@ EPOCHS = 3
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Folder:
-    folder = Folder(str(tmp_path_factory.mktemp("workers") / "run"))
-    drawn = splits(seed=0, train_size=21, eval_size=4)["train"]
-    folder.write_records(run_files.split("train"), [Sample.model_validate(s) for s in drawn])
-    return folder
+    return write_demo(Folder(str(tmp_path_factory.mktemp("workers") / "run")), 21, 4)
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +30,8 @@ def train(run, student):
     """Trains with some settings into the adapter folder `name`."""
 
     def of(name: str, **settings) -> FineTuneReport:
-        common = {"epochs": EPOCHS, "learning_rate": 4e-3, "lora": {"dropout": 0}, "max_failures": 1}
-        return fine_tune(
-            FineTuneJob(
-                run=run.url,
-                training_set=run_files.split("train"),
-                adapter=name,
-                previous_adapter=None,
-                name=name,
-                student=student,
-                settings=FineTuneConfig.model_validate(common | settings),
-                seed=0,
-            )
-        )
+        given = {"epochs": EPOCHS, "lora": {"dropout": 0}, "max_failures": 1} | settings
+        return fine_tune(fine_tune_job(run, student, name, **given))
 
     return of
 

@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from stub_endpoint import Stream, StubEndpoint, finished, in_background, used
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests/unit"))
 
-from stub_endpoint import Stream, StubEndpoint, finished, in_background, used  # noqa: E402
 
 PROGRAM = """
 import asyncio, sys

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import ray
+from builders import write_demo
 from ray.util.state import list_actors
 
 from actors.cast import Cast
@@ -18,8 +19,7 @@ from pada_ray.agents.quotas import AugmentationJob, Group
 from pada_ray.agents.screening import Screen
 from pada_ray.config import DataGenerationConfig, check_config
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.demo.domain import splits
-from pada_ray.records import Sample, Seed
+from pada_ray.records import Seed
 from pada_ray.runs import run_files
 from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
@@ -65,8 +65,7 @@ def cast(folder, names):
                 names.update(actor.class_name for actor in alive())
         ray.get(work)
 
-    for split, samples in splits(seed=0, train_size=16, eval_size=8).items():
-        folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in samples])
+    write_demo(folder, 16, 8)
     with start_teacher(TeacherSettings(latency_ms=100, faults={"server_error": 0.3})) as teacher:
         cast = Cast(
             check_config(RAW, "test"),

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
+from builders import small_config as config
 
 from jobs.remote import package as packages
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
-from pada_ray.config import check_config
 from pada_ray.errors import ConfigError, DataError
 
 ROOT = Path(__file__).resolve().parents[2]
-ENDPOINT = {"base_url": "offline", "model": "a"}
 
 
 @pytest.fixture
@@ -28,11 +27,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / ".gitignore").write_text("*.key\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def config(**changes):
-    raw = {"data": {"demo": {}, "regime": 20, "eval_samples": 5}, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}}
-    return check_config(raw | changes, "test")
 
 
 def test_runs_environments_histories_and_ignored_files_stay(folder):

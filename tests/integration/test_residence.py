@@ -8,12 +8,14 @@ import time
 import pytest
 import ray
 import torch
+from builders import fine_tune_job
+from builders import small_config as config
 from lost_workers import dying_in_the_second_epoch
 from safetensors.torch import load_file
 
 from actors import residence as module
 from actors.residence import Residence
-from pada_ray.config import Config, EvaluationConfig, FineTuneConfig, check_config
+from pada_ray.config import EvaluationConfig, FineTuneConfig
 from pada_ray.records import Sample
 from pada_ray.runs import run_files
 from pada_ray.student import fine_tune as fine_tuning
@@ -23,24 +25,9 @@ from pada_ray.student.evaluation_job import EvaluationJob
 from pada_ray.student.fine_tune import FineTuneJob, FineTuneReport, fine_tune, forget_checkpoints
 from pada_ray.student.resident import ResidentStudent
 
-ENDPOINT = {"base_url": "offline", "model": "a"}
-
-
-def config(**sections) -> Config:
-    return check_config({"data": {"demo": {}}, "llm": {"teacher": ENDPOINT, "judge": ENDPOINT}} | sections, "c.yaml")
-
 
 def job(run, student, name, **settings) -> FineTuneJob:
-    return FineTuneJob(
-        run=run.url,
-        training_set=run_files.split("train"),
-        adapter=name,
-        previous_adapter=None,
-        name=name,
-        student=student,
-        settings=FineTuneConfig(**{"epochs": 2, "learning_rate": 4e-3, "cpus_per_worker": 1, **settings}),
-        seed=0,
-    )
+    return fine_tune_job(run, student, name, cpus_per_worker=1, **settings)
 
 
 def evaluation(run, student, adapter=None, **settings) -> EvaluationJob:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 
 from pada_ray.agents.asking import Asking
-from pada_ray.config import check_config
+from pada_ray.config import FineTuneConfig, StudentConfig, check_config
 from pada_ray.data.samples import read_file
 from pada_ray.demo.domain import splits
 from pada_ray.llm.chat import ChatReply, ChatRequest
 from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, Strategy, WrittenMessage
 from pada_ray.runs import run_files
 from pada_ray.storage import Folder
+from pada_ray.student.fine_tune import FineTuneJob
 
 ASKING = Asking(prompts=None, max_reasks=1, seed=0)
 
@@ -45,6 +46,20 @@ def write_demo(folder: Folder, train: int, held_out: int) -> Folder:
     for split, drawn in splits(seed=0, train_size=train, eval_size=held_out).items():
         folder.write_records(run_files.split(split), [Sample.model_validate(s) for s in drawn])
     return folder
+
+
+def fine_tune_job(run: Folder, student: StudentConfig, name: str, **settings) -> FineTuneJob:
+    """Trains on the run's training samples, two epochs unless told otherwise, into the folder `name` of the run."""
+    return FineTuneJob(
+        run=run.url,
+        training_set=run_files.split("train"),
+        adapter=name,
+        previous_adapter=None,
+        name=name,
+        student=student,
+        settings=FineTuneConfig.model_validate({"epochs": 2, "learning_rate": 4e-3} | settings),
+        seed=0,
+    )
 
 
 def strategy(cluster: int = 0) -> Strategy:
