@@ -84,6 +84,8 @@ def replay(journey: Journey, work: Path, server: str | None) -> None:
             said = _type(line, work, environment)
             assert said.strip() or "pip" in line, f"{line}: said nothing"
             assert "--rehearse" not in line or "mean nothing" in said
+    if journey.is_real and not answers_from_the_file:
+        print("the GGUF file was not asked anything: there is no llama-server on the PATH; give --server")
     _check(work, journey)
 
 
