@@ -169,18 +169,19 @@ def _reading(splits: dict[str, list[Sample]]) -> tuple[float, float]:
         for split, file in files.items():
             Path(file).write_text(as_lines(splits[split]), encoding="utf-8")
         splits.clear()
-        memory = call("benchmarks.growth:peak_memory", 1, **files)
-        return cpu_seconds(lambda: len(load_splits(**files)))[0], memory
+        seconds, memory = call("benchmarks.growth:read_guard_and_hash", 1, **files)
+        return seconds, memory
 
 
-def peak_memory(train: str, val: str, test: str) -> float:
-    """GB of this process, behind what a run does with its samples: to read and check them, the leak guard, the hash."""
-    samples = load_splits(train, val, test)
+def read_guard_and_hash(train: str, val: str, test: str) -> tuple[float, float]:
+    """In a process of its own: CPU seconds to read and check the splits, and the most GB that it took for this, the
+    leak guard and the hash of the training set."""
+    seconds, samples = cpu_seconds(lambda: load_splits(train, val, test))
     guard = LeakGuard([*samples["val"], *samples["test"]], samples["train"])
     assert guard.hits(samples["val"][0].question)
     fine_tuning_content(_config(), samples["train"])
     status = Path("/proc/self/status").read_text()  # getrusage would give what the parent held, if that is more
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
+    return seconds, int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
 
 
 def samples_table(most: int) -> list[str]:

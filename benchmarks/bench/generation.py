@@ -121,15 +121,15 @@ def products_alone(work: Work, encoder: ChatEncoder) -> Say:
 
     @torch.inference_mode()
     def say(samples: Sequence[Sample]) -> list[str]:
-        by_length = sorted(samples, key=lambda s: len(encoder.prompt(s.prompt)))
-        prompts = [encoder.prompt(s.prompt) for s in by_length]
+        by_length = sorted(((encoder.prompt(s.prompt), s.id) for s in samples), key=lambda asked: len(asked[0]))
+        prompts = [prompt for prompt, _ in by_length]
         shared = common_beginning(prompts)
         read = prompts[0][:shared] + [token for prompt in prompts for token in prompt[shared:]]
         full = len(read) // ROW * ROW
         for rows in (*torch.tensor(read[:full]).view(-1, ROW).split(work.batch_size), torch.tensor([read[full:]])):
             if rows.numel():
                 student.model(input_ids=rows, logits_to_keep=1)
-        replies = [_tokens(encoder, known[s.id], work.max_new_tokens) for s in by_length]
+        replies = [_tokens(encoder, known[name], work.max_new_tokens) for _, name in by_length]
         for start in range(0, len(replies), work.batch_size):
             batch = replies[start : start + work.batch_size]
             for said in range(1, max(batch)):  # the first comes with the prompt

@@ -91,9 +91,9 @@ def test_losses_are_compared_where_programs_multiply_in_the_same_type():
 
 def test_where_the_time_of_the_demo_goes():
     parts = {"fine-tuning": 30.0, "evaluation": 10.0, "the agents' stages": 20.0}
-    run = DemoRun(
-        80, 40, 14, parts, {"fine-tuning": 25.0, "evaluation": 9.0}, *[{"base": {}, "x": {"test": 0.5}}] * 2, []
-    )
+    again = {"fine-tuning": 25.0, "evaluation": 9.0}
+    accuracy = {"base": {}, "x": {"test": 0.5}}
+    run = DemoRun(80, 40, 14, parts, again, accuracy, accuracy, [])
     lines = report.demo([run])
     assert "| before and after | 20 | 6 |" in lines
     assert report.demo_claims([run])[0].found == "2.00 (2.00–2.00); one process and Ray's: 1.35"
