@@ -123,12 +123,13 @@ def _ask_server(serve: str, ask: str, work: Path, environment: dict[str, str]) -
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with _running(f"exec {serve.replace('--port 8080', f'--port {port}')}", work, environment):
+    with _running(f"exec {serve.replace('--port 8080', f'--port {port}')}", work, environment) as server:
         deadline = time.monotonic() + 120
         while True:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                 break
+            assert server.poll() is None, f"llama-server ended with exit code {server.returncode} before it answered"
             assert time.monotonic() < deadline, "the server did not start within two minutes"
             time.sleep(0.5)
         said: dict[str, Any] = json.loads(_type(ask.replace(":8080", f":{port}"), work, environment))
@@ -136,12 +137,12 @@ def _ask_server(serve: str, ask: str, work: Path, environment: dict[str, str]) -
 
 
 @contextlib.contextmanager
-def _running(line: str, work: Path, environment: dict[str, str]) -> Iterator[None]:
+def _running(line: str, work: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         ["bash", "-c", line], cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(30)

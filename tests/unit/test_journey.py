@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,10 @@ def test_the_example_is_read_as_the_page_says(journey, tmp_path, monkeypatch):
     samples = read_data(config)
     assert {split: len(members) for split, members in samples.items()} == {"train": 113, "val": 23, "test": 24}
     assert {sample.answer for sample in samples["val"]} == journey.TEAMS
+
+
+def test_a_server_that_has_ended_is_not_waited_for(journey, tmp_path):
+    began = time.monotonic()
+    with pytest.raises(AssertionError, match="llama-server ended with exit code 1 before it answered"):
+        journey._ask_server("false --port 8080", "curl", tmp_path, dict(os.environ))
+    assert time.monotonic() - began < 30
