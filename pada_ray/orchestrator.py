@@ -558,10 +558,12 @@ class Orchestrator:
         self._check_signs(iteration, [("cannot_tell", told)] if told else [], coming=iteration)
 
     def _quality_control(self, train: Sequence[Sample]) -> QualityControlAgent:
-        """One that knows no other training samples than these."""
+        """One that knows no other training samples than these. It decides on each sample, since a batch's mean is that
+        of right and wrong canaries alike."""
         examples = WorkedExamples(train, self._workers.pattern_analysis.nearest)
         asking = Asking.of(self._config, self._brief)
-        return QualityControlAgent(self._workers.judge, self._config.quality_control, asking, examples)
+        settings = self._config.quality_control.model_copy(update={"decide": "sample"})
+        return QualityControlAgent(self._workers.judge, settings, asking, examples)
 
     async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
         if not self._is_reviewed(iteration, "samples"):

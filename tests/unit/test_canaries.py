@@ -68,8 +68,10 @@ def run_with(tmp_path, passes, samples=TRAIN, task="label", **config):
     return folder, world, Orchestrator(check_config(raw, "test"), folder.url, world.workers()).run
 
 
-def test_they_are_assessed_before_anything_is_written(tmp_path):
-    folder, world, run = run_with(tmp_path, passes=lambda right: right)
+@pytest.mark.parametrize("decide", ["sample", "batch"])
+def test_they_are_assessed_before_anything_is_written(tmp_path, decide):
+    control = {"canaries": 6, "decide": decide}
+    folder, world, run = run_with(tmp_path, passes=lambda right: right, quality_control=control)
     asyncio.run(run())
     canaries = folder.read_records(run_files.canaries(1), Candidate)
     assert [c.batch for c in canaries] == [RIGHT, WRONG, RIGHT, WRONG, WRONG]
