@@ -194,8 +194,8 @@ class StudentConfig(Section):
     model: str = "meta-llama/Llama-3.2-1B-Instruct"
     """A Hub id, a local folder, or `demo` for the demo student. The default is the paper's."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Type of the weights. `auto` takes bfloat16 where the device computes in it (GPUs; CPUs with avx512_bf16 or AMX),
-    else float32."""
+    """Type of the weights. `auto` takes bfloat16 where it is faster (GPUs that have it; CPUs with AMX, and AMD's with
+    avx512_bf16), else float32."""
     quantization: Literal["4bit"] | None = None
     """`4bit` keeps the base model's weights in NF4, for training (QLoRA) and evaluation: less memory, and somewhat
     different replies. Needs a GPU and `pip install 'pada-ray[4bit]'`."""

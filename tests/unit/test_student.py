@@ -7,7 +7,7 @@ from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError
 from pada_ray.records import Message
 from pada_ray.student.chat_encoder import IGNORED, ChatEncoder
-from pada_ray.student.model import Student
+from pada_ray.student.model import Student, faster_in_bfloat16
 
 SETTINGS = StudentConfig(model="demo", max_length=256, dtype="float32")
 QUESTION = Message(role="user", content="Ann has 3 apples and gets 4 more. How many now?")
@@ -88,3 +88,17 @@ def test_a_model_that_cannot_be_loaded_is_an_error_of_the_config(tmp_path, folde
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"student\.model"):
         Student(StudentConfig(model=str(tmp_path / folder)))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "faster"),
+    [
+        ({"cpu_name": "Intel Xeon Platinum 8481C", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),  # a virtual machine hides AMX
+        ({"cpu_name": "AMD EPYC 9B14", "avx512_bf16": True}, True),
+        ({"cpu_name": "AMD EPYC 7B13", "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_taken_by_the_processors_that_are_faster_in_it(cpu, faster):
+    assert faster_in_bfloat16(cpu) is faster
