@@ -21,8 +21,8 @@ from pada_ray.records import Sample
 from pada_ray.storage import Folder
 from pada_ray.student.chat_encoder import ChatEncoder, load_encoder
 from pada_ray.student.evaluation import fails_all
-from pada_ray.student.generation import common_beginning
 from pada_ray.student.model import Student
+from pada_ray.student.shared_beginning import common_beginning
 
 WARM_UP = 2  # prompts
 ROW = 128  # tokens

@@ -14,7 +14,8 @@ import torch
 from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-_WORTH_SHARING = 8  # tokens; a shorter common beginning is read with each prompt
+from pada_ray.student.shared_beginning import common_beginning
+
 _WORTH_LEAVING = 8  # an eighth of the rows: to make the batch smaller copies all that was read so far
 
 Ended = Callable[[list[int]], bool]
@@ -71,16 +72,6 @@ class _Row:
         if not self.done:  # a row that is done may wait for others to leave with it
             self.tokens.append(token)
             self.done = len(self.tokens) == self.limit or ended(self.tokens)
-
-
-def common_beginning(prompts: Sequence[list[int]]) -> int:
-    """How many tokens all prompts begin with, leaving at least one to each; 0 if that saves nothing."""
-    if len(prompts) == 1:
-        return 0
-    shortest, first, last = min(map(len, prompts)), min(prompts), max(prompts)  # what these two share, all do
-    common = next((i for i in range(shortest) if first[i] != last[i]), shortest)
-    common = min(common, shortest - 1)
-    return common if common >= _WORTH_SHARING else 0
 
 
 def _left_padded(prompts: Sequence[list[int]], padding: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:

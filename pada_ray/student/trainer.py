@@ -1,5 +1,5 @@
-"""transformers' Trainer as a fine-tuning uses it: the same optimiser steps with any number of workers, and logits only
-where there is something to learn."""
+"""transformers' Trainer as a fine-tuning uses it: the same optimiser steps with any number of workers, logits only
+where there is something to learn, and what all samples of a pass begin with is read once."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pada_ray.student.chat_encoder import IGNORED, Encoded
 from pada_ray.student.checkpoints import OwnCheckpoints
 from pada_ray.student.micro_batches import EpochLoader, MicroBatches
 from pada_ray.student.progress import StageTeller
+from pada_ray.student.shared_beginning import SharedBeginning
 
 POINTS = 200  # of a loss curve, at most
 _ROUNDING = 1e-4  # transformers rounds the epoch of a step
@@ -49,6 +50,8 @@ class Trainer(transformers.Trainer):
         self.remove_callback(transformers.PrinterCallback)
         self._batches = batches
         self._attention = ShortAttention(model)
+        alone = arguments.world_size == 1 and arguments.deepspeed is None
+        self._beginning = SharedBeginning(model, alone=alone, checkpointing=arguments.gradient_checkpointing)
 
     def get_train_dataloader(self) -> EpochLoader:
         encoded: list[Encoded] = self.train_dataset
@@ -63,6 +66,7 @@ class Trainer(transformers.Trainer):
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         self._attention.choose(inputs["input_ids"].shape[1])
+        inputs = self._beginning.read_once(model, inputs)
         with _logits_only_at(_learned(inputs["labels"]), self.model.get_output_embeddings()):
             return super().compute_loss(model, inputs, *args, **kwargs)
 
