@@ -15,7 +15,7 @@ from transformers.cache_utils import DynamicLayer
 from pada_ray.student.chat_encoder import IGNORED
 
 _WORTH_SHARING = 8  # tokens; a shorter common beginning is read with each sample
-_WORTH_A_PASS = 16  # a sixteenth of a pass's tokens: to read the beginning apart is a pass of its own
+_WORTH_A_PASS = 8  # an eighth of a pass's tokens: to read the beginning apart is a pass of its own
 
 
 def common_beginning(rows: Sequence[list[int]]) -> int:
