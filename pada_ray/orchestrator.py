@@ -18,10 +18,10 @@ from pada_ray.agents.grading import Grader, is_judged
 from pada_ray.agents.leak_guard import LeakGuard, redact_pattern, redact_strategy
 from pada_ray.agents.near_seeds import seeds_of_kinds
 from pada_ray.agents.pattern_analysis import HANDFUL, ClusterFile, PatternAnalysisAgent
-from pada_ray.agents.planted import half_wrong
+from pada_ray.agents.planted import as_screened, half_wrong
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
-from pada_ray.agents.screening import Screen, checked
+from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples, only_a_model_can_tell
 from pada_ray.config import Config, Reviewed
 from pada_ray.errors import BudgetReached, one_line, root_cause
@@ -551,8 +551,7 @@ class Orchestrator:
         batch, canaries = await half_wrong(known[:count], others, self._brief, nearest)
         assessed = await self._quality_control(others).assess(batch, canaries)
         if config.quality_control.asks_for_agreement:
-            # No judge is asked for an answer that the screen finds wrong, and these have not gone through the screen.
-            assessed = [checked(c, c.sample, self._knowledge) if c.sample else c for c in assessed]
+            assessed = as_screened(assessed, self._knowledge)
         self._folder.write_records(run_files.canaries(iteration), assessed)
         told = conditions.cannot_tell(assessed)
         self._check_signs(iteration, [("cannot_tell", told)] if told else [], coming=iteration)

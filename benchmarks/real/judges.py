@@ -21,9 +21,8 @@ from benchmarks.real.server import serving
 from pada_ray.agents.asking import Asking
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.nearest import Finder
-from pada_ray.agents.planted import planted
+from pada_ray.agents.planted import as_screened, planted
 from pada_ray.agents.quality_control import QualityControlAgent
-from pada_ray.agents.screening import checked
 from pada_ray.agents.verification import WorkedExamples
 from pada_ray.config import Config, EndpointConfig, QualityControlConfig, check_config
 from pada_ray.data.given import knowledge_of
@@ -82,8 +81,8 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
             for wrong in (False, True):
                 batch, candidates = await planted(tried, train, brief, nearest, wrong=wrong)
                 assessed = await agent.assess(batch, candidates)
-                if settings.asks_for_agreement:  # in a run, what it is asked about has gone through the screen
-                    assessed = [checked(c, c.sample, knowledge) if c.sample else c for c in assessed]
+                if settings.asks_for_agreement:
+                    assessed = as_screened(assessed, knowledge)
                 shares.append(sum(c.rejected is None for c in assessed) / len(assessed))
             found.append(Passed(judge, way, *shares, len(tried), time.monotonic() - began))
             print(_line(found[-1]), flush=True)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.nearest import Nearest
+from pada_ray.agents.screening import checked
 from pada_ray.records import Attempt, Batch, Candidate, Sample, Seed, WrittenMessage
-from pada_ray.tasks import get_task
+from pada_ray.tasks import Knowledge, get_task
 from pada_ray.tasks.code import Code
 
 RIGHT, WRONG = "right", "wrong"  # the batches of planted samples
@@ -77,6 +78,12 @@ def passed(assessed: Iterable[Candidate]) -> Passed:
         verdicts[candidate.batch].append(candidate.rejected is None)
     right, wrong = verdicts.values()
     return Passed(sum(right), len(right), sum(wrong), len(wrong))
+
+
+def as_screened(assessed: Iterable[Candidate], knowledge: Knowledge) -> list[Candidate]:
+    """The same, with those turned down that the screen would have: planted samples have not gone through it, and no
+    judge is asked for an answer that it finds wrong."""
+    return [checked(c, c.sample, knowledge) if c.sample else c for c in assessed]
 
 
 def _is_wrong(reply: str, sample: Sample, brief: Brief) -> bool:
