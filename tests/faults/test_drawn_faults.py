@@ -106,10 +106,20 @@ def test_a_seed_draws_the_same_cases_of_every_kind():
 
 def test_the_table_counts_what_held():
     held = Outcome(Case("kill", "machine", STAGES[0]), files=20, in_flight=2)
-    failed = Outcome(Case("disk", "1 MB"), ["patterns.yaml is not as in an undisturbed run"], bought_twice=1)
+    failed = Outcome(Case("disk", "4 KB left"), ["patterns.yaml is not as in an undisturbed run"], bought_twice=1)
+    failed.commit = "abc"
     shown = table([held, failed], seed=3)
     assert "| kill | 1 | 1 | 20 | 0 | 2 |\n| disk | 1 | 0 | 0 | 1 | 0 |\n| all | 2 | 1 | 20 | 1 | 2 |" in shown
-    assert "- disk: 1 MB: patterns.yaml is not as" in shown
+    assert "- disk: 4 KB left, at abc: patterns.yaml is not as" in shown
+
+
+def test_the_table_counts_the_last_outcome_of_a_case_that_was_made_again():
+    case = Case("kill", "machine", STAGES[0])
+    failed = Outcome(case, ["patterns.yaml is not as in an undisturbed run"], bought_twice=1, commit="abc")
+    shown = table([failed, Outcome(case, files=20, commit="def")], seed=3)
+    assert "N=1 SEED=3`, 1 at def\n" in shown
+    assert "| all | 1 | 1 | 20 | 0 | 0 |" in shown
+    assert "at abc: patterns.yaml is not as" in shown
 
 
 def test_outcomes_are_kept_and_only_those_of_the_same_cases_are_taken(tmp_path):
