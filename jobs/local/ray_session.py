@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import secrets
@@ -14,8 +15,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, TextIO
 
 from pada_ray.errors import PadaError, one_line
+from pada_ray.storage import is_disk_full
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 STDOUT, STDERR = 1, 2
 _ENDED_BY = 128  # plus the signal: the exit code of a process that a signal ended
@@ -63,7 +69,7 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[Interrupt]:
     with ExitStack() as outputs:
         terminal = STDERR
         if not verbose:
-            file = outputs.enter_context(open(log, "a", encoding="utf-8"))
+            file = outputs.enter_context(open_log(log))
             outputs.enter_context(redirect_stdout(file))
             outputs.enter_context(redirect_stderr(file))
             terminal = outputs.enter_context(stderr_to(file.fileno()))
@@ -85,6 +91,21 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[Interrupt]:
                 ray.shutdown()
             signal.signal(signal.SIGTERM, before)
             signal.signal(signal.SIGHUP, hang_up)
+
+
+def open_log(path: str) -> TextIO:
+    """Opens a file for appending that drops what its disk has no room for: a log must not end what it tells of."""
+    return io.TextIOWrapper(io.BufferedWriter(_LogFile(path, "a")), encoding="utf-8")
+
+
+class _LogFile(io.FileIO):
+    def write(self, data: ReadableBuffer) -> int:
+        try:
+            return super().write(data)
+        except OSError as e:
+            if not is_disk_full(e):
+                raise
+            return memoryview(data).nbytes
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from jobs.local.ray_session import NoCluster, keep_token
+from jobs.local.ray_session import NoCluster, keep_token, open_log
 
 
 @pytest.fixture
@@ -86,3 +86,12 @@ def test_raw_lines_of_ray_go_to_the_log_and_never_to_the_terminal(tmp_path, verb
     for line in RAYS_OWN:
         assert (line in done.stderr) == verbose
         assert (line in log.read_text()) == (not verbose)
+
+
+def test_a_log_on_a_full_disk_drops_what_has_no_room(tmp_path):
+    with open_log("/dev/full") as log:
+        print("what Ray prints " * 1000, file=log, flush=True)
+        print("and what is still to be written at the end", file=log)
+    with open_log(str(tmp_path / "log")) as log:
+        print("kept: ä", file=log)
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "kept: ä\n"
