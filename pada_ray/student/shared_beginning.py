@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -60,10 +61,11 @@ class SharedBeginning:
         """Tokens that are read once: some of each prompt is left, whose last token the first of the reply follows."""
         if not self._possible:
             return 0
-        ids, mask, labels = (inputs[name].tolist() for name in ("input_ids", "attention_mask", "labels"))
-        unpadded = next((i for i, column in enumerate(zip(*mask, strict=True)) if not all(column)), len(ids[0]))
-        unlearned = next(
-            (i for i, column in enumerate(zip(*labels, strict=True)) if set(column) != {IGNORED}), unpadded
-        )
-        shared = common_beginning([row[: min(unpadded, unlearned)] for row in ids])
-        return shared if (len(ids) - 1) * shared * _WORTH_A_PASS >= len(ids) * len(ids[0]) else 0
+        ids, labels = inputs["input_ids"], inputs["labels"]
+        same = (ids == ids[:1]).all(0)
+        only_read = ((labels == IGNORED) & inputs["attention_mask"].bool()).all(0)
+        # How many columns from the left, in one question to the device.
+        equal, prompt = torch.stack([same, only_read]).long().cumprod(1).sum(1).tolist()
+        shared = min(equal, prompt - 1)
+        worth = shared >= _WORTH_SHARING and (len(ids) - 1) * shared * _WORTH_A_PASS >= ids.numel()
+        return shared if worth else 0
