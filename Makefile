@@ -30,11 +30,11 @@ test: .venv/installed ## Everything that CI runs
 test-unit: .venv/installed ## Fast tests, without Ray
 	$(BIN)/python -m pytest tests/unit tests/bad_inputs tests/faults -m "not slow" -n 2
 
-test-integration: .venv/installed ## Tests on one small Ray cluster
-	$(BIN)/python -m pytest tests/integration -m "not slow"
+test-integration: .venv/installed ## Tests on a small Ray cluster, one for each of two test files at a time
+	$(BIN)/python -m pytest tests/integration -m "not slow" -n 2 --dist loadfile
 
 test-e2e: .venv/installed ## Tests with real commands and servers, killed and resumed; two test files at a time
-	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/e2e -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 N ?= 100
 SEED ?= 1

@@ -63,6 +63,16 @@ def heed_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are given the most time begin first, so that at the end no process waits for another's long one."""
+
+    def given(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("timeout")
+        return mark.args[0] if mark else 0
+
+    items.sort(key=given, reverse=True)
+
+
 class Started:
     """A `pada` process that can be watched and killed. All that it starts carries a mark in its environment."""
 

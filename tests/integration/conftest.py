@@ -1,4 +1,4 @@
-"""One small Ray for all tests of this folder."""
+"""One small Ray for all tests of this folder that one process runs."""
 
 from __future__ import annotations
 
