@@ -1,6 +1,7 @@
 """The config of a run. Of this project it imports only `errors`, so `runs/configs.py` checks the names of methods,
 datasets and backends."""
 
+from pada_ray.config.endpoints import EndpointConfig, Price, VllmServerConfig
 from pada_ray.config.loading import check_config, dump_config, lay_over, load_config, put, read_raw
 from pada_ray.config.models import (
     CHANGEABLE,
@@ -9,20 +10,17 @@ from pada_ray.config.models import (
     Config,
     DataConfig,
     DataGenerationConfig,
-    EndpointConfig,
     ErrorShare,
     EvaluationConfig,
     FineTuneConfig,
     Gap,
     GradingConfig,
     PatternAnalysisConfig,
-    Price,
     QualityControlConfig,
     Reviewed,
     SplitShares,
     StopCondition,
     StudentConfig,
-    VllmServerConfig,
 )
 from pada_ray.config.teacher import TeacherSettings
 

@@ -34,7 +34,7 @@ def first_config(proposal: Proposal, student: str, longest: int) -> str:
     check_named_by_data(proposal.task, None)
     data, reply = proposal.data(), get_task(proposal.task).max_new_tokens
     lines = [
-        f"# Written by pada init for {proposal.rows} rows. Every key: pada_ray/config/models.py.",
+        f"# Written by pada init for {proposal.rows} rows. Every key: docs/config.md.",
         f"name: {scalar(run_name(proposal.path))}",
         "data:",
         f"  file: {scalar(data['file'])}",
