@@ -25,7 +25,7 @@ _PACKAGES = (
     "ray", "torch", "transformers", "peft", "accelerate", "deepspeed", "sentence-transformers", "scikit-learn", "openai"
 )  # fmt: skip
 
-_OF_THE_CONFIG = {"data", "teacher endpoint", "judge endpoint", "student", "run"}
+_OF_THE_CONFIG = {"data", "teacher endpoint", "judge endpoint", "student", "samples", "run"}
 
 
 def doctor(

@@ -16,8 +16,9 @@ from pada_ray.runs.run_files import read_samples
 from pada_ray.runs.run_folder import has_begun
 from pada_ray.runs.state import FILE, read_state
 from pada_ray.runs.sweep import is_sweep
-from pada_ray.runs.time_left import Outlook
+from pada_ray.runs.time_left import Left, Outlook
 from pada_ray.storage import Folder
+from pada_ray.tasks import TASKS
 
 
 def status(run: RunOrSweep) -> None:
@@ -62,8 +63,10 @@ def _status_of_run(run: str, folder: Folder, console: Console) -> None:
         what = "" if state.status == "waiting for review" else "error: "
         console.print(printable(f"{what}{state.error}"))
     if now != "done":
-        outlook = Outlook(config, read_samples(folder, config.data.task))
-        left = outlook.left(state, ago if now == "running" else 0.0)
+        left = Left(None, None)
+        if config.data.task is None or config.data.task in TASKS:  # another one is code, perhaps a stranger's
+            outlook = Outlook(config, read_samples(folder, config.data.task))
+            left = outlook.left(state, ago if now == "running" else 0.0)
         console.print(describe(state, left))
     for name, scores in state.scores.items():
         accuracies = ", ".join(f"{split} {100 * score.accuracy:.1f}" for split, score in scores.items())

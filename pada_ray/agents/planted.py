@@ -4,6 +4,7 @@ of the wrong ones it passes tells what it is worth. Within a run they are called
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from pada_ray.tasks.code import Code
 
 RIGHT, WRONG = "right", "wrong"  # the batches of planted samples
 _NEAREST = 50  # samples looked at for one with another reply
-_TELLS = 0.4  # by how much the share of right ones that pass is above that of wrong ones
+_TELLS = Fraction(4, 10)  # by how much the share of right ones that pass is above that of wrong ones
 
 
 async def planted(
@@ -68,7 +69,7 @@ class Passed(NamedTuple):
         """Whether right ones pass clearly more often than wrong ones; so too where there is nothing to compare."""
         if not self.of_right or not self.of_wrong:
             return True
-        return self.right / self.of_right - self.wrong / self.of_wrong >= _TELLS
+        return Fraction(self.right, self.of_right) - Fraction(self.wrong, self.of_wrong) >= _TELLS
 
 
 def passed(assessed: Iterable[Candidate]) -> Passed:

@@ -81,7 +81,8 @@ class EndpointConfig(Section):
     """Most calls at a time. None: the limit is found likewise."""
     max_retries: int = Field(default=8, ge=0, le=10_000)
     """Retries of one call after a lost connection, a timeout, 408, 409, 429 or 5xx. The waits grow, or follow
-    Retry-After. While other calls succeed, a 429 counts as a tenth of a retry."""
+    Retry-After. While other calls succeed, a 429, 503 or 529 counts as a tenth of a
+    retry."""
     first_token_timeout: float = Field(default=600, gt=0, le=86_400)
     """Seconds until the first piece of a reply: a queue or a long prompt makes a server silent. A server that does not
     stream has this time for the whole reply."""

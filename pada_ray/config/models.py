@@ -322,7 +322,8 @@ class DataGenerationConfig(Section):
     batch_size: int = Field(default=10, ge=1, le=100_000)
     """Samples per LLM call: B of appendix A.5."""
     temperature: float = Field(default=0.7, ge=0, le=2)
-    """Sampling temperature of these calls; all others have 0. Both are the paper's."""
+    """Sampling temperature of these calls; all others have 0, except that several `votes` have 0.7. 0.7 and 0 are the
+    paper's."""
     error_share: ErrorShare = "error_rate"
     """Share of the branch of training errors in the new samples: a number (0 removes the branch); `error_rate`, train's
     error rate divided by the sum of train's and val's; `cluster`, as much as one more cluster. docs/error_share.md says
@@ -364,7 +365,8 @@ class QualityControlConfig(Section):
     worked_examples: int = Field(default=5, ge=0)
     """With `agreement`, how many of the nearest training examples it is shown for each question."""
     judge: bool = True
-    """Whether the judge rates samples. False leaves it at what `verify` finds, where its ratings are worth nothing."""
+    """Whether the judge rates samples. With false, `verify` alone decides what passes: use that where the judge's
+    ratings are worth nothing."""
     canaries: int = Field(default=20, ge=0, le=1000)
     """Training samples that quality control is given unawares before an iteration's new ones, half of them with a wrong
     reply: what it passes of them tells what it is worth. Only where the answer can't be computed; 0 leaves them out."""
@@ -372,7 +374,8 @@ class QualityControlConfig(Section):
     """Highest overlap of a new question with the one that it was made from, in what varies between questions (ROUGE-L,
     F1 over words); above it the new one is a duplicate. With 1 only equal questions are."""
     for_all_methods: bool = False
-    """Whether the methods that PaDA-Agent is compared with get its quality control too. They have none of their own."""
+    """Whether the other authors' methods get PaDA-Agent's quality control too. `blind`, `val_errors` and `similar`
+    always have it."""
 
     @property
     def computes(self) -> bool:

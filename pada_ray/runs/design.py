@@ -35,8 +35,9 @@ class Design(BaseModel):
     """The numbers of seeds at which the primary comparisons are looked at, rising. Without it there is one look, at all
     seeds of the grid."""
     detect: float | None = Field(default=None, gt=0)
-    """The difference, in points, that the last look is to show with 80% power. If the spread at the first look asks for
-    more seeds than the last look has, it has these, as far as the grid has seeds."""
+    """The difference, in points, that the last look is to show with 80% power. The spread at the first look
+    gives the number of seeds that this takes. If that is more than the last look has, the last look moves to that
+    number, at most to all seeds of the grid."""
 
     @property
     def method(self) -> str | None:

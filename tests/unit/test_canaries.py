@@ -10,7 +10,7 @@ from builders import RAW, math_sample, sample
 from stub_workers import StubWorkers
 from test_verification import SAID, TRAIN
 
-from pada_ray.agents.planted import RIGHT, WRONG
+from pada_ray.agents.planted import RIGHT, WRONG, Passed
 from pada_ray.agents.quotas import Augmentation
 from pada_ray.config import check_config
 from pada_ray.errors import LoopStuck
@@ -198,3 +198,8 @@ def test_what_is_planted_is_train_alone_and_drawn_anew_in_each_iteration(tmp_pat
     planted = [[c.id for c in folder.read_records(run_files.canaries(i), Candidate)] for i in (1, 2)]
     assert planted[0] != planted[1]
     assert all(name.startswith("train") for names in planted for name in names)
+
+
+@pytest.mark.parametrize(("right", "wrong", "tells"), [(7, 3, True), (6, 2, True), (5, 1, True), (6, 3, False)])
+def test_a_judge_tells_from_40_points_on(right, wrong, tells):
+    assert Passed(right, 10, wrong, 10).tells == tells
