@@ -115,7 +115,7 @@ class Started:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         agents = {p.pid for title in ("ray::RuntimeEnvAgent", "ray::DashboardAgent") for p in self.below(title)}
-        _, alive = psutil.wait_procs([p for p in self.below() if p.pid not in agents], timeout=30)
+        _, alive = psutil.wait_procs([p for p in self.below() if p.pid not in agents], timeout=90)
         assert not alive, f"left behind: {[p.name() for p in alive]}"
 
     def finish(self, timeout: float = 580) -> str:
