@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import PurePosixPath
@@ -96,8 +97,8 @@ def _checked(path: str, rows: Rows, columns: Columns | None) -> Columns:
 
 
 def cut(samples: Fields, shares: SplitShares, path: str) -> dict[Split, Fields]:
-    """One file's samples in train, val and test: by shares of the questions, each label in each part as often as in the
-    whole, where answers are labels. Samples with equal questions stay together.
+    """One file's samples in train, val and test: by shares of the questions, each answer that recurs in each part as
+    often as in the whole. Samples with equal questions stay together.
 
     Raises DataError if a part would be empty.
     """
@@ -139,13 +140,15 @@ def _by_question(samples: Fields) -> list[Fields]:
 
 
 def _spread(groups: Sequence[Fields], seed: int) -> list[Fields]:
-    """The groups in random order, those of a label at equal distances, so that any stretch has its share of each."""
+    """The groups in random order, those of an answer at equal distances, so that any stretch has its share of each.
+    Where answers are no labels, all that occur once count as one."""
     draw = generator_for(seed, "split")
-    strata: dict[str, list[Fields]] = {}
+    times = Counter(map(_answer, groups))
+    labels = len(times) <= max(2, _MOST_LABELS * len(groups))
+    strata: dict[str | None, list[Fields]] = {}
     for group in draw.sample(groups, len(groups)):
-        strata.setdefault(_answer(group), []).append(group)
-    if len(strata) > max(2, _MOST_LABELS * len(groups)):
-        return [group for stratum in strata.values() for group in stratum]
+        answer = _answer(group)
+        strata.setdefault(answer if labels or times[answer] > 1 else None, []).append(group)
     places: list[tuple[float, Fields]] = []
     for stratum in strata.values():
         start = draw.random()  # a label that is rarer than a part has questions falls into any of them

@@ -170,6 +170,42 @@ def test_no_question_is_on_two_sides_and_nothing_is_lost(items, val, test, seed)
     assert len(sides[1]) == round(val * questions)
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["not found"] * 120 + [f"span {i}" for i in range(180)],
+        ["not found"] * 90 + ["see above"] * 30 + [f"span {i}" for i in range(180)],
+        [f"label_{i % 77}" for i in range(300)],
+        [f"label_{i % 77}" for i in range(290)] + [f"rare_{i}" for i in range(10)],
+        [TEAMS[i % 3] for i in range(300)],
+    ],
+)
+@pytest.mark.parametrize("seed", range(8))
+def test_each_part_has_its_share_of_every_answer_that_recurs(answers, seed):
+    rows = [
+        (str(i), {"messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": answer}]})
+        for i, answer in enumerate(answers)
+    ]
+    whole = Counter(answers)
+    for members in cut(rows, SplitShares(val=0.15, test=0.15, seed=seed), "t").values():
+        counts = Counter(fields["messages"][-1]["content"] for _, fields in members)
+        due = {answer: times * len(members) / len(rows) for answer, times in whole.items() if times > 1}
+        assert {answer: counts[answer] for answer in due if abs(counts[answer] - due[answer]) > 1} == {}
+
+
+def test_questions_of_which_each_has_another_answer_are_cut_as_before():
+    rows = [
+        (str(i), {"messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}]})
+        for i in range(12)
+    ]
+    parts = cut(rows, SplitShares(val=0.25, test=0.25), "t")
+    assert {split: [where for where, _ in members] for split, members in parts.items()} == {
+        "train": ["7", "1", "11", "8", "3", "9"],
+        "val": ["6", "10", "5"],
+        "test": ["2", "0", "4"],
+    }
+
+
 def test_a_column_may_be_put_into_words(tmp_path):
     rows = [{"subject": f"No. {i}", "body": f"text {i}", "team": TEAMS[i % 3]} for i in range(60)]
     file = write(tmp_path / "t.csv", rows)
