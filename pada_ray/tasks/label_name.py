@@ -52,8 +52,11 @@ def label_in(reply: str, labels: Iterable[str]) -> str | None:
     if whole is not None:
         return whole
     lines = {names.whole(line) or names.whole(_bare(line)) for line in text.splitlines()} - {None}
-    found = lines or (set() if _RULED_OUT.search(text) else names.set_off(text))
-    return found.pop() if len(found) == 1 else None
+    found = lines or names.set_off(text)
+    label = found.pop() if len(found) == 1 else None
+    if label and not lines and _RULED_OUT.search(names.without(label, text)):
+        return None
+    return label
 
 
 def _bare(text: str) -> str:
@@ -83,6 +86,10 @@ class _Names:
         mentions = (found[0] for found in self._mention.finditer(text) if _is_set_off(found))
         # A pattern matches `İ` with `i`, and casefold makes something else of it.
         return {self._loose.get(_key(mention)) for mention in mentions} - {None}
+
+    def without(self, label: str, text: str) -> str:
+        """The text without its mentions of a label, which may itself be called `not relevant`."""
+        return self._mention.sub(lambda found: "" if self._loose.get(_key(found[0])) == label else found[0], text)
 
 
 def _is_set_off(found: re.Match[str]) -> bool:
