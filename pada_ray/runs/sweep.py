@@ -213,11 +213,20 @@ def _what_is_done(config: Config) -> dict[str, Any]:
 
 def _combinations(grid: Grid | list[Grid]) -> Iterator[tuple[dict[str, Label], dict[str, Any]]]:
     """(coordinates, values by config key) of every cell, the first axis turning slowest."""
-    for one in grid if isinstance(grid, list) else [grid]:
-        axes = [[(axis, *place) for place in _places(axis, values)] for axis, values in one.items()]
-        for chosen in itertools.product(*axes):
-            coordinates = {axis.rpartition(".")[2]: label for axis, label, _ in chosen}
-            yield coordinates, {key: value for _, _, values in chosen for key, value in values.items()}
+    grids = grid if isinstance(grid, list) else [grid]
+    keys = {axis for one in grids for axis in one if "." in axis}
+    for one in grids:
+        names = [_called(axis, keys | one.keys()) for axis in one]
+        for chosen in itertools.product(*(_places(axis, values) for axis, values in one.items())):
+            coordinates = {name: label for name, (label, _) in zip(names, chosen, strict=True)}
+            yield coordinates, {key: value for _, values in chosen for key, value in values.items()}
+
+
+def _called(axis: str, others: set[str]) -> str:
+    """The last part of an axis' name; all of it where the part means something else, or another axis has it too."""
+    last = axis.rpartition(".")[2]
+    shared = any(other != axis and other.rpartition(".")[2] == last for other in others)
+    return axis if shared or last in (METHOD, SEED) else last
 
 
 def _places(axis: str, values: Axis) -> list[tuple[Label, dict[str, Any]]]:

@@ -51,6 +51,41 @@ def test_several_grids_follow_each_other(tmp_path):
     assert [c.name for c in sweep.cells] == ["regime-300", "regime-600", "regime-1000_method-llm2llm"]
 
 
+@pytest.mark.parametrize(
+    ("grid", "first", "last"),
+    [
+        (
+            {"method": ["vanilla", "pada"], "data.split.seed": [0, 1]},
+            "method-vanilla_data.split.seed-0",
+            {"method": "pada", "data.split.seed": 1},
+        ),
+        ({"seed": [0, 1], "data.split.seed": [0, 1]}, "seed-0_data.split.seed-0", {"seed": 1, "data.split.seed": 1}),
+        (
+            {"pattern_analysis.enabled": [True, False], "quality_control.enabled": [True, False]},
+            "pattern_analysis.enabled-True_quality_control.enabled-True",
+            {"pattern_analysis.enabled": False, "quality_control.enabled": False},
+        ),
+        (
+            [{"pattern_analysis.enabled": [False]}, {"quality_control.enabled": [False]}],
+            "pattern_analysis.enabled-False",
+            {"quality_control.enabled": False},
+        ),
+        (
+            {"enabled": {"all": {}}, "quality_control.enabled": [True, False]},
+            "enabled-all_quality_control.enabled-True",
+            {"enabled": "all", "quality_control.enabled": False},
+        ),
+        ([{"regime": {300: {"data.regime": 300}}}, {"data.regime": [600]}], "regime-300", {"regime": 600}),
+    ],
+)
+def test_an_axis_whose_last_part_means_something_else_goes_by_its_whole_name(tmp_path, grid, first, last):
+    sweep = load(tmp_path, grid, data={"file": "t.csv"})
+    assert sweep.cells[0].name == first
+    assert sweep.cells[-1].coordinates == last
+    assert chosen(sweep, [f"{axis}={label}" for axis, label in last.items()]) == [sweep.cells[-1]]
+    assert sweep.seeds == ([0, 1] if "seed" in last else [None])
+
+
 def test_an_override_holds_for_every_cell_that_does_not_say_otherwise(tmp_path):
     sweep = load(tmp_path, {"seed": [1, 2]}, "iterations=1", "parallel=3")
     assert {c.config.iterations for c in sweep.cells} == {1}
