@@ -80,7 +80,8 @@ class ExtractiveQA(Task):
         answer = sample.reference.strip()
         if not answer:
             return Check("wrong", "the reply is empty")
-        if not is_span(answer, passage_of(sample.question)):
+        earlier = (message.content for message in sample.prompt[:-1])  # where a conversation may have its passage
+        if not any(is_span(answer, text) for text in (passage_of(sample.question), *earlier)):
             return Check("wrong", "the answer is not a span of the passage")
         return Check("unknown", "the answer is a span of the passage")
 

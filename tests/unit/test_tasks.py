@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pada_ray.errors import ConfigError, DataError
-from pada_ray.records import Sample
+from pada_ray.records import Message, Sample
 from pada_ray.tasks import TASKS, Check, Knowledge, Task, get_task
 from pada_ray.tasks.equations import equations, evaluate
 from pada_ray.tasks.extractive_qa import normalise, passage_of
@@ -384,6 +384,25 @@ def test_passage():
 )
 def test_extractive_check(reply, verdict):
     assert get_task("extractive_qa").check(sample("extractive_qa", PASSAGE, reply)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [("system", "Answer with a span of this text. In 1870, Tesla moved to Karlovac.")],
+        [("user", "In 1870, Tesla moved to Karlovac."), ("assistant", "What do you want to know?")],
+    ],
+)
+@pytest.mark.parametrize(("reply", "verdict"), [("Karlovac", "unknown"), ("Zagreb", "wrong")])
+def test_the_passage_may_stand_in_an_earlier_message(before, reply, verdict):
+    turns = [*before, ("user", "Where did he move?"), ("assistant", reply)]
+    item = Sample(
+        id="s",
+        messages=[Message(role=role, content=content) for role, content in turns],
+        task="extractive_qa",
+        answer=[reply],
+    )
+    assert get_task("extractive_qa").check(item).verdict == verdict
 
 
 def test_extractive_fails_takes_the_best_of_the_accepted_answers():
