@@ -85,10 +85,14 @@ def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = 
         Message(role=seed_message.role, content=trimmed(m.content))
         for seed_message, m in zip(seed.messages, candidate.messages, strict=True)
     ]
-    answer = get_task(seed.task, knowledge).answer_of(messages) or candidate.answer
+    task = get_task(seed.task, knowledge)
+    answer = task.answer_of(messages) or candidate.answer
     if not answer:
         raise ValueError("No answer can be read from the reply, or the tests are missing.")
-    if seed.reference == seed.answer and isinstance(answer, str):
+    bare = seed.reference == seed.answer or (
+        task.is_bare(seed.reference) and not task.is_bare(messages[-1].content)  # a bare one keeps its spaces
+    )
+    if bare and isinstance(answer, str):
         messages[-1] = Message(role="assistant", content=answer)
     meta = {"seed": candidate.seed_id, "strategy": candidate.strategy_name}
     return Sample(id=candidate.id, messages=messages, task=seed.task, answer=answer, meta=meta)

@@ -90,6 +90,10 @@ class Task(ABC):
             ValueError: the reply has not the form of an answer, and why.
         """
 
+    def is_bare(self, reply: str) -> bool:
+        """Whether a reply is known to be an answer and nothing else, however `answer_of` would write it."""
+        return False
+
     @abstractmethod
     def check(self, sample: Sample) -> Check:
         """Checks the sample's own reference reply by computing or executing it."""

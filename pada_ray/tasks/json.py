@@ -19,7 +19,7 @@ from pada_ray.errors import DataError
 from pada_ray.records import Message, Mistake, Sample
 from pada_ray.tasks.base import NOTHING, Check, Task, one_answer
 from pada_ray.tasks.json_schema import learned, outline, problem
-from pada_ray.tasks.json_value import canonical, counted, fields, json_in, same
+from pada_ray.tasks.json_value import canonical, counted, fields, json_in, same, strict
 from pada_ray.tasks.knowledge import Knowledge
 from pada_ray.tasks.normalisation import NORMALISATIONS
 
@@ -75,6 +75,14 @@ class Json(Task):
             return json.dumps(json_in(messages[-1].content), ensure_ascii=False)
         except ValueError as err:
             raise ValueError(f"The reply must be one JSON value: {err}.") from err
+
+    def is_bare(self, reply: str) -> bool:
+        """Whether all of the reply is one JSON value, whatever its spaces."""
+        try:
+            strict(reply)
+        except ValueError:
+            return False
+        return True
 
     def check(self, sample: Sample) -> Check:
         try:

@@ -30,15 +30,15 @@ def json_in(reply: str) -> Any:
     if _depth(reply) > _DEEPEST:
         raise ValueError("nested too deeply")
     with contextlib.suppress(ValueError):
-        return _strict(reply)  # a string in it may hold anything, such as `</think>`
+        return strict(reply)  # a string in it may hold anything, such as `</think>`
     text = own_words(reply).strip()
     try:
-        return _strict(text)
+        return strict(text)
     except ValueError as err:
         whole = err
     fenced = [block for block in _FENCED.findall(text) if block.strip()]
     try:
-        found = [_strict(block) for block in fenced] if fenced else list(_values(text))
+        found = [strict(block) for block in fenced] if fenced else list(_values(text))
     except ValueError as err:
         raise ValueError(f"not well-formed JSON ({err})") from err
     distinct = {canonical(value): value for value in found}
@@ -105,7 +105,8 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _strict(text: str) -> Any:
+def strict(text: str) -> Any:
+    """The JSON value that the text is, up to white space around it. Raises ValueError if it is none."""
     return _whole_characters(_decoder().decode(text.strip()))
 
 

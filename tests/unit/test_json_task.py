@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pada_ray.agents.brief import brief_on
 from pada_ray.agents.leak_guard import LeakGuard
-from pada_ray.agents.screening import Screen
+from pada_ray.agents.screening import Screen, as_sample
 from pada_ray.config import QualityControlConfig
 from pada_ray.data.given import given_knowledge
 from pada_ray.data.splits import load_splits
@@ -308,6 +308,28 @@ def test_the_screen_knows_the_task():
     assert unknown.rejected == "wrong" and "mood" in unknown.feedback
     elsewhere = screened("Play Zoe on Rado now", json.dumps(call("Play", artist="Bo", service="Rado")))
     assert elsewhere.rejected == "wrong" and "copied" in elsewhere.feedback
+
+
+SPACED = {"as json.dumps": {}, "compact": {"separators": (",", ":")}, "indented": {"indent": 2}}
+
+
+@pytest.mark.parametrize("form", SPACED)
+def test_a_new_sample_is_bare_json_as_its_seed_whatever_the_spaces_of_that(form):
+    task, value, found = get_task("json"), call("find", n="0"), call("find", n="1")
+    seed = json_sample(json.dumps(value, **SPACED[form]))
+    seed = seed.model_copy(update={"answer": task.answer_of(seed.messages)})  # as in a file without answers
+    bare = json.dumps(found, **SPACED[form])
+    for reply in (bare, f"Here it is:\n```json\n{bare}\n```", f"```\n{bare}\n```"):
+        made = as_sample(candidate(batch(1), question="Find 1", reply=reply), seed)
+        assert made.reference == (bare if reply == bare else json.dumps(found))
+        assert json.loads(made.reference) == json.loads(made.answer) == found
+        assert not task.fails(made.reference, made)
+
+
+def test_a_new_sample_keeps_what_its_seed_has_around_the_json():
+    seed = sample("json", "Find 0", 'Here: {"n":"0"}', '{"n": "0"}')
+    made = as_sample(candidate(batch(1), question="Find 1", reply='Here: {"n":"1"}'), seed)
+    assert made.reference == 'Here: {"n":"1"}'
 
 
 def test_tools_without_names_are_refused():
