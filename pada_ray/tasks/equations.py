@@ -25,6 +25,8 @@ _TOKEN = rf"(?:\$?{PLAIN}(?!\d|\.\d)%?|\*\*|\*(?!\*)|[-+/^()])"
 _AT_END = re.compile(rf"(?<![\w.,]){_TOKEN}(?:[ \t]*{_TOKEN})*[ \t]*$")
 _AT_START = re.compile(rf"[ \t]*{_TOKEN}(?:[ \t]*{_TOKEN})*")
 
+_CHANGE = re.compile(rf"^(.*?[\d)%]\s*)([-+])\s*({PLAIN})%")
+
 # Next to these, what looks like an equation may be only part of one.
 _SCALE = r"dozens?|hundred|thousand|million|billion|percent"
 _DOUBT_BEFORE = re.compile(
@@ -99,13 +101,21 @@ def _close(left: Fraction, right: Fraction, left_text: str, right_text: str) -> 
 
 def _equal(left: str, right: str) -> bool:
     """Whether two expressions are equal in some reading of their percent signs, of `60 / 3/4` (the slash
-    without spaces may bind first), and of `3 + 4 = 7 + 2 = 9` (the right side may end at 7)."""
-    lefts = {left, re.sub(rf"(?<=/ )({PLAIN}/{PLAIN})", r"(\1)", left)}
-    for text, p, q in product(lefts, ("", "/100"), ("", "/100")):
-        a, b = evaluate(text, p), evaluate(right, q)
+    without spaces may bind first), of `80 - 25%` (which may be 60), and of `3 + 4 = 7 + 2 = 9` (the right side may end
+    at 7)."""
+    lefts = {left, re.sub(rf"(?<=/ )({PLAIN}/{PLAIN})", r"(\1)", left), _changed(left)}
+    for one, other, p, q in product(lefts, {right, _changed(right)}, ("", "/100"), ("", "/100")):
+        a, b = evaluate(one, p), evaluate(other, q)
         if a is not None and b is not None and (_close(a, b, left, right) or _close(b, a, right, left)):
             return True
     return evaluate(left) == evaluate(re.sub(r"(?<=\d)\s*[-+*/].*$", "", right))
+
+
+def _changed(expression: str) -> str:
+    """Each `A - 25%` as `A * (1 - 25/100)`; A is all that stands before it, up to its bracket."""
+    while (found := _CHANGE.match(expression)) is not None:
+        expression = f"({found[1]})*(1{found[2]}{found[3]}/100){expression[found.end() :]}"
+    return expression
 
 
 def _balanced_end(text: str) -> str:
