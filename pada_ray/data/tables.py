@@ -89,7 +89,23 @@ def _delimited(path: str, data: bytes) -> Rows:
     except pandas.errors.ParserWarning:
         told = f"rows have more cells than the header; put each cell that holds {separator!r} in quotes"
         raise DataError(f"{path}: {told}") from None
-    return _numbered(path, table.rename(columns=str.strip).to_dict("records"))
+    rows = _numbered(path, table.rename(columns=str.strip).to_dict("records"))
+    _check_quotes(rows, data.decode("utf-8-sig"), separator)
+    return rows
+
+
+def _check_quotes(rows: Rows, text: str, separator: str) -> None:
+    """Raises DataError where a quotation mark that begins a cell and does not close it has made one cell of rows."""
+    position = 0
+    for where, row in rows:
+        for cell in row.values():
+            if isinstance(cell, str) and "\n" in cell and separator in cell:
+                quoted = '"' + cell.replace('"', '""') + '"'  # as it stands in the text if its quotes close
+                found = text.find(quoted, position)
+                if found < 0:
+                    told = "a quotation mark opens a cell and does not close it"
+                    raise DataError(f"{where}: {told}; put the cell in quotes, and write each mark in it twice")
+                position = found + len(quoted)
 
 
 def _json(path: str, data: bytes) -> Rows:

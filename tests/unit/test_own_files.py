@@ -93,6 +93,14 @@ def test_cells_stay_texts_and_semicolons_separate(tmp_path):
         ("t.csv", b"a,b\n1,2,3\n1,2,3\n", r"t\.csv: .* more cells than the header; .* quotes"),
         ("t.csv", b"a;b\n1;2;3\n1;2;\n", r"t\.csv: .* more cells than the header; .* quotes"),
         ("t.tsv", b"a\tb\n1\t2\t3\n1\t2\n", r"t\.tsv: .* more cells than the header; .* quotes"),
+        (
+            "t.tsv",
+            b'a\tb\n1\t2\n"x\t3\ny\t4\n"z\t5\nu\t6\n',
+            r"t\.tsv: row 2: a quotation mark .* does not close it; put",
+        ),
+        ("t.tsv", b'a\tb\nx\t"3\ny\t4\nz\t"5\nu\t6\n', r"t\.tsv: row 1: a quotation mark .* does not close it; put"),
+        ("t.csv", b'a,b\n"x,3\r\ny,4\r\n"z,5\r\n', r"t\.csv: row 1: a quotation mark .* does not close it; put"),
+        ("t.csv", b'a;b\n"p; q\nr";1\n"x;3\n"z;5\n', r"t\.csv: row 2: a quotation mark .* does not close it; put"),
         ("t.csv", b"a,b\n\xff\xfe,1\n", r"t\.csv: not UTF-8"),
         ("t.csv", b"a,b\n", r"t\.csv: no rows in it"),
         ("t.jsonl", b'{"a": 1}\n[1]\n', r"t\.jsonl:2: not a JSON object"),
@@ -105,6 +113,19 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path, name, content, sai
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=said):
         read_rows(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+def test_a_cell_may_hold_separators_lines_and_quotes(tmp_path, separator, line_end):
+    text = f'"Go"{separator}{line_end}she "said{separator}{separator}"'
+    rows = [{"text": text, "label": f"a{i}"} for i in range(3)] + [{"text": "x", "label": text}]
+    path = tmp_path / ("t.tsv" if separator == "\t" else "t.csv")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.DictWriter(file, ["text", "label"], delimiter=separator, lineterminator=line_end)
+        lines.writeheader()
+        lines.writerows(rows)
+    assert [row for _, row in read_rows(str(path))] == rows
 
 
 def test_separators_at_the_end_of_each_row_hold_nothing(tmp_path):
