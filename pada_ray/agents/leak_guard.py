@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pada_ray.data.frame import Frame
 from pada_ray.data.samples import question_key
-from pada_ray.data.text_key import tokens
+from pada_ray.data.text_key import text_key
 from pada_ray.records import LeakHit, Message, Pattern, Sample, Strategy
 from pada_ray.tasks.json import Json
 from pada_ray.tasks.json_value import fields, json_in
@@ -41,6 +41,8 @@ _TINY = 3  # a question of so few words is protected only against being repeated
 
 # Signs right before and after a run that quote or set off what they enclose.
 _SET_OFF = "()[]{}<>*|~"
+_NO_SIGN = re.compile(r"[\w\s]")
+_ATTACHED = 20  # signs in front of a run, and behind it, most; a text may have many runs and lines of many signs
 
 
 class Hit(NamedTuple):
@@ -57,7 +59,6 @@ class _Place(NamedTuple):
 
 
 Run = tuple[str, ...]
-Signed = tuple[str, ...]  # a run's words with their signs
 
 
 def _words(text: str) -> list[str]:
@@ -88,11 +89,12 @@ def _rarest_words(runs: Iterable[Run]) -> set[str]:
     return {min(run, key=known.__getitem__) for run in runs}
 
 
-def _signed(text: str, start: int, end: int) -> Signed:
-    """What stands from `start` to `end`, with its signs and those attached to it: `C#` is another text than `C`."""
-    attached = [re.search(r"[^\w\s]*$", text[:start]), re.match(r"[^\w\s]*", text[end:])]
-    before, after = (["".join(tokens(f"{found[0]}x")).strip("x" + _SET_OFF)] if found else [] for found in attached)
-    return (*before, *tokens(text[start:end]), *after)
+def _signed(text: str, start: int, end: int) -> str:
+    """The `text_key` of what stands from `start` to `end` and the signs attached to it: `C#` is another text than `C`.
+    What they mean depends on where they stand: `!` ends a sentence, and in front of a word it is a negation."""
+    before = _NO_SIGN.split(text[max(0, start - _ATTACHED) : start])[-1]
+    after = _NO_SIGN.split(text[end : end + _ATTACHED])[0]
+    return text_key(text[start - len(before) : end + len(after)]).strip(f" {_SET_OFF}")
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -141,7 +143,7 @@ class LeakGuard:
     ) -> None:
         self._frame = frame or Frame()
         self._owners: dict[int, dict[Run, str]] = {words: {}}  # length of a run -> run -> sample id
-        self._signed: dict[Run, dict[Signed, str]] = {}  # of the shorter runs: run -> with its signs -> sample id
+        self._signed: dict[Run, dict[str, str]] = {}  # of the shorter runs: run -> with its signs -> sample id
         self._questions: dict[str, Hit] = {}
         for sample in held_out:
             self._protect(sample, words)

@@ -4,6 +4,7 @@ import json
 import random
 import re
 import string
+import time
 import unicodedata
 
 import builders
@@ -88,6 +89,26 @@ def test_short_questions_that_differ_in_signs_are_two_questions(held_out, other)
 def test_a_short_question_is_found_however_it_is_set_off(quoted):
     text = quoted.format("Is it true that p & q?")
     assert [hit.sample_id for hit in LeakGuard([sample("v1", "Is it true that p & q?")], []).hits(text)] == ["v1"]
+
+
+@pytest.mark.parametrize("around", ["{}", "Hello! {} Then ask for help.", "Hello. {}\nYes.", "---\n{}", "Hm:\n===\n{}"])
+@pytest.mark.parametrize("end", ["", ".", "!", "?", "?!", "!!", "...", '!"'])
+@pytest.mark.parametrize("held_out", ["I lost my card yesterday!", "When will my card arrive?", "Card lost?"])
+def test_a_short_question_is_found_whatever_ends_it_and_stands_in_front(held_out, end, around):
+    text = around.format(held_out[:-1] + end)
+    guard = LeakGuard([sample("v1", held_out)], [])
+    if around == "{}" or len(held_out.split()) > 3:
+        assert [hit.sample_id for hit in guard.hits(text)] == ["v1"]
+        assert guard.hits(guard.redact(text)[0]) == []
+    assert guard.leaks(sample("s", held_out[:-1] + end))
+
+
+def test_many_signs_round_many_short_questions_take_no_long():
+    guard = LeakGuard([sample("v1", "I lost my card yesterday!")], [])
+    text = f"{'.' * 20_000} I lost my card yesterday. " * 50
+    started = time.perf_counter()
+    assert len(guard.hits(text)) == 50
+    assert time.perf_counter() - started < 10
 
 
 def test_short_replies_are_not_protected():
