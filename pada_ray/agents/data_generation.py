@@ -10,6 +10,7 @@ from typing import Any
 from pada_ray.agents.asking import Asking
 from pada_ray.agents.collapse import has_collapsed, smaller
 from pada_ray.config import DataGenerationConfig
+from pada_ray.data.frame import Varying
 from pada_ray.llm.ask import ask_each, tokens_of
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.reply_schemas import (
@@ -22,7 +23,7 @@ from pada_ray.llm.reply_schemas import (
 )
 from pada_ray.prompts import Prompts
 from pada_ray.randomness import number_for
-from pada_ray.records import Attempt, Batch, Candidate, Sample, Seed, WrittenMessage
+from pada_ray.records import Attempt, Batch, Candidate, Message, Sample, Seed, WrittenMessage
 from pada_ray.tasks import choices_of, get_task
 
 _WRAPPING_TOKENS = 60  # of the JSON round one new sample
@@ -56,18 +57,20 @@ class DataGenerationAgent:
         ]
         return [candidate for part in await asyncio.gather(*calls) for candidate in part]
 
-    def _varying(self, candidate: Candidate) -> str:
-        question = candidate.messages[-2].content if len(candidate.messages) > 1 else ""
-        return self._brief.frame.taken_off(question)
+    def _varying(self, messages: Sequence[Message | WrittenMessage]) -> Varying:
+        return self._brief.frame.varying(messages) if len(messages) > 1 else Varying("", "")
 
     def _has_collapsed(self, batch: Batch, found: Sequence[Candidate]) -> bool:
         """Whether most drafts are one text, or the text of their seed."""
         if len(found) < 3:
             return False
-        seeds = {seed.sample.id: self._brief.frame.taken_off(seed.sample.question) for seed in batch.seeds}
-        questions = {c.id: self._varying(c) for c in found}
-        copies = sum(questions[c.id].split() == seeds[c.seed_id].split() for c in found)
-        return copies > len(found) / 2 or has_collapsed(list(questions.values()))
+        seeds = {seed.sample.id: self._varying(seed.sample.messages) for seed in batch.seeds}
+        drafts = [self._varying(c.messages) for c in found]
+        copies = sum(
+            draft.conversation.split() == seeds[c.seed_id].conversation.split()
+            for draft, c in zip(drafts, found, strict=True)
+        )
+        return copies > len(found) / 2 or all(has_collapsed(texts) for texts in zip(*drafts, strict=True))
 
     async def in_one_call(self, batch: Batch, call: str) -> list[Candidate]:
         """What one call gives, be it all alike. `call` tells it from others of the run."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from rapidfuzz.distance import Indel
 
+from pada_ray.data.frame import Frame, Varying
 from pada_ray.data.samples import question_key
 from pada_ray.records import Sample
 
@@ -16,60 +17,60 @@ class KnownQuestions:
     """The questions of `samples`, and of `known`, to tell new ones from repetitions."""
 
     def __init__(self, samples: Iterable[Sample] = (), known: KnownQuestions | None = None):
-        self._by_key = {question_key(s): s.question for s in samples}
+        self._by_key = {question_key(s): Frame().varying(s.messages) for s in samples}
         self._known = known
         self._index: _WordIndex | None = None  # made when overlaps are first asked for, which few methods do
 
     def add(self, sample: Sample, max_overlap: float) -> bool:
         """Whether the sample's question is new; then it counts as known from now on.
 
-        With `max_overlap` below 1 it is not new either when its ROUGE-L (F1 over words) with a known one is higher.
+        With `max_overlap` below 1 it is not new either when its `conversation_overlap` with a known one is higher.
         """
-        key = question_key(sample)
-        if self._knows(key, sample.question, max_overlap):
+        key, asked = question_key(sample), Frame().varying(sample.messages)
+        if self._knows(key, asked, max_overlap):
             return False
-        self._count(key, sample.question)
+        self._count(key, asked)
         return True
 
     def update(self, other: KnownQuestions) -> None:
         """Counts the other's own questions as known too."""
-        for key, question in other._by_key.items():
-            self._count(key, question)
+        for key, asked in other._by_key.items():
+            self._count(key, asked)
 
-    def _count(self, key: str, question: str) -> None:
-        self._by_key[key] = question
+    def _count(self, key: str, asked: Varying) -> None:
+        self._by_key[key] = asked
         if self._index is not None:
-            self._index.add(question)
+            self._index.add(asked)
 
-    def _knows(self, key: str, question: str, max_overlap: float) -> bool:
-        if key in self._by_key or (max_overlap < 1 and self._overlaps(question, max_overlap)):
+    def _knows(self, key: str, asked: Varying, max_overlap: float) -> bool:
+        if key in self._by_key or (max_overlap < 1 and self._overlaps(asked, max_overlap)):
             return True
-        return self._known is not None and self._known._knows(key, question, max_overlap)
+        return self._known is not None and self._known._knows(key, asked, max_overlap)
 
-    def _overlaps(self, question: str, most: float) -> bool:
+    def _overlaps(self, asked: Varying, most: float) -> bool:
         if self._index is None:
             self._index = _WordIndex()
             for known in self._by_key.values():
                 self._index.add(known)
-        return self._index.overlaps(question, most)
+        return self._index.overlaps(asked, most)
 
 
 class _WordIndex:
     """Questions by their words, so that a new one is compared only with those that can overlap with it enough."""
 
     def __init__(self) -> None:
-        self._questions: list[str] = []
+        self._questions: list[Varying] = []
         self._with_word: defaultdict[str, list[int]] = defaultdict(list)
 
-    def add(self, question: str) -> None:
-        for word in set(_words(question)):
+    def add(self, asked: Varying) -> None:
+        for word in set(_words(asked.conversation)):
             self._with_word[word].append(len(self._questions))
-        self._questions.append(question)
+        self._questions.append(asked)
 
-    def overlaps(self, question: str, most: float) -> bool:
-        """Whether the ROUGE-L with some question is above `most`, which is 0 to 1."""
-        words = _words(question)
-        return any(_rouge_l(words, _words(self._questions[i])) > most for i in self._near(words, most))
+    def overlaps(self, asked: Varying, most: float) -> bool:
+        """Whether the overlap with some question is above `most`, which is 0 to 1."""
+        near = self._near(_words(asked.conversation), most)
+        return any(conversation_overlap(asked, self._questions[i]) > most for i in near)
 
     def _near(self, words: list[str], most: float) -> list[int]:
         """The questions that share enough of a text's rarest words to overlap with it by more than `most`.
@@ -88,15 +89,17 @@ class _WordIndex:
         return [i for i, words_shared in shared.items() if words_shared >= least]
 
 
-def overlap(question: str, other: str) -> float:
+def overlap(text: str, other: str) -> float:
     """Their ROUGE-L (F1 over words), 0 to 1."""
-    return _rouge_l(_words(question), _words(other))
-
-
-def _rouge_l(words: list[str], others: list[str]) -> float:
     # On words, one minus the normalised insertions and deletions is twice the longest common subsequence over the sum
     # of the lengths, which is ROUGE-L's F1.
-    return Indel.normalized_similarity(words, others)
+    return Indel.normalized_similarity(_words(text), _words(other))
+
+
+def conversation_overlap(asked: Varying, other: Varying) -> float:
+    """The lesser of the overlaps of the last questions and of all that the users say: conversations that end with
+    `Yes, please.` are no copies of each other, nor are different questions on one long text."""
+    return min(map(overlap, asked, other))
 
 
 def _words(question: str) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from pada_ray.agents.brief import Brief
-from pada_ray.agents.known_questions import overlap
+from pada_ray.agents.known_questions import conversation_overlap
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.config import QualityControlConfig
 from pada_ray.data.samples import question_key
@@ -66,8 +66,8 @@ class Screen:
         return checked(candidate, sample, self.brief.knowledge) if verify else candidate
 
     def _overlap(self, sample: Sample, seed: Sample) -> float:
-        """Of the questions, in what varies."""
-        return overlap(self.brief.frame.taken_off(sample.question), self.brief.frame.taken_off(seed.question))
+        varying = self.brief.frame.varying
+        return conversation_overlap(varying(sample.messages), varying(seed.messages))
 
 
 def as_sample(candidate: Candidate, seed: Sample, knowledge: Knowledge | None = None) -> Sample:

@@ -11,12 +11,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from pada_ray.records import Message, Record, Sample
+from pada_ray.records import Message, Record, Sample, WrittenMessage
 
 _ENOUGH = 10  # samples that show a frame; what fewer share may be chance
 _BEGINS = re.compile(r"\n+|[.!?:。！？：]\s+")  # a place behind which what varies may begin
 _ENDS = re.compile(r"\n|(?<=[.!?。！？])\s")  # and one before which it may end
+
+
+class Varying(NamedTuple):
+    """What varies in what a user says. In a single turn both are the same."""
+
+    question: str  # the last message, without the frame
+    conversation: str  # the messages before it, and that
 
 
 class Frame(Record):
@@ -33,6 +41,12 @@ class Frame(Record):
         """What varies in a question; all of it where it is not in the frame."""
         inside = question[len(self.before) : len(question) - len(self.after)]
         return inside.strip() if question == f"{self.before}{inside}{self.after}" and inside.strip() else question
+
+    def varying(self, messages: Sequence[Message | WrittenMessage]) -> Varying:
+        """Of a conversation that ends with a question and its reply."""
+        *earlier, last, _ = messages
+        question = self.taken_off(last.content)
+        return Varying(question, "\n".join([*(m.content for m in earlier if m.role == "user"), question]))
 
     def put_on(self, text: str) -> str:
         """The question with this text in it. A frame that stands there already is not put on twice."""

@@ -32,6 +32,12 @@ def math_sample(name: str, question: str = "", a: int = 2, b: int = 3) -> Sample
     return sample("math", question, f"{a} + {b} = {a + b}. Answer: {a + b}", str(a + b), name)
 
 
+def conversation(name: str, *turns: str) -> Sample:
+    """What user and assistant say, one after the other, and the reply to the last turn."""
+    asked = [Message(role=("user", "assistant")[i % 2], content=turn) for i, turn in enumerate(turns)]
+    return Sample(id=name, messages=[*asked, Message(role="assistant", content="Answer: 5")], task="math", answer="5")
+
+
 def math_run(path: object, train: int = 8, val: int = 4, test: int = 4) -> Folder:
     """The folder of a run with so many samples of each split. Their ids begin with t, v and x."""
     folder = Folder(str(path))

@@ -1,7 +1,8 @@
 import asyncio
 from dataclasses import replace
 
-from builders import ASKING, ScriptedLlm, batch, math_sample, sample, strategy
+import pytest
+from builders import ASKING, ScriptedLlm, batch, conversation, math_sample, sample, strategy
 
 from pada_ray.agents.brief import Brief
 from pada_ray.agents.data_generation import DataGenerationAgent
@@ -174,6 +175,37 @@ def test_a_call_with_a_longer_conversation_goes_by_messages():
     found, prompt = generate_framed(reply, of_seeds(framed("Ana"), long))
     assert '"question"' not in prompt and prompt.count('"messages": [') == 2
     assert [c.messages[0].content for c in found] == ["q1", "q2"]
+
+
+CONVERSATIONS = [("My card is lost.", "Send one?"), ("Rent a car?", "A small one?"), ("It rains.", "Inside, then?")]
+
+
+@pytest.mark.parametrize(
+    ("written", "calls"),
+    [
+        ([("Where is it?", "Here?"), ("Can I pay by phone?", "Shall I show you?"), ("A room for two.", "Now?")], 1),
+        ([("Where is it?", "Here?")] * 3, 4),
+        (CONVERSATIONS, 4),
+    ],
+)
+def test_conversations_that_end_alike_are_no_copies(written, calls):
+    ended = [conversation(f"c{i}", *turns, "Yes, please.") for i, turns in enumerate(CONVERSATIONS)]
+    reply = {
+        f"example-{i}": {"messages": [m.model_dump() for m in conversation("n", *turns, "Yes, please.").messages]}
+        for i, turns in enumerate(written, start=1)
+    }
+    llm = ScriptedLlm(reply)
+    assert len(generate(llm, of_seeds(*ended))) == 3
+    assert len(llm.requests) == calls
+
+
+def test_conversations_on_one_text_are_no_copies():
+    text = "many words " * 100
+    seeds = [conversation(f"c{i}", text, "Yes?", f"question {i}") for i in range(3)]
+    asked = [conversation("n", text, "Yes?", question) for question in ("who comes", "what for", "when did they")]
+    reply = {f"example-{i}": {"messages": [m.model_dump() for m in c.messages]} for i, c in enumerate(asked, start=1)}
+    llm = ScriptedLlm(reply)
+    assert len(generate(llm, of_seeds(*seeds))) == 3 and len(llm.requests) == 1
 
 
 def test_a_system_message_that_all_have_is_put_back():

@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from builders import math_sample
+from builders import conversation, math_sample
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
@@ -49,6 +49,16 @@ def test_what_is_known_elsewhere_or_added_from_there_counts():
     assert group.add(math_sample("c", "six seven eight nine"), max_overlap=0.7)
     known.update(group)
     assert not known.add(math_sample("d", "six seven eight ten"), max_overlap=0.7)
+
+
+def test_conversations_repeat_each_other_in_all_that_the_user_says():
+    known = KnownQuestions([conversation("a", "I lost my card.", "Shall we send a new one?", "Yes, please.")])
+    assert known.add(conversation("b", "Is there a room for two?", "Shall I book it?", "Yes, please."), 0.95)
+    assert not known.add(conversation("c", "Is there a room for two?", "Now?", "yes, please."), 0.95)
+    text = "many words " * 100
+    assert known.add(conversation("d", text, "Yes?", "Who comes?"), 0.95)
+    assert known.add(conversation("e", text, "Yes?", "What for?"), 0.95)
+    assert not known.add(conversation("f", f"So {text}", "Yes?", "What for?"), 0.95)
 
 
 @given(

@@ -1,13 +1,13 @@
 import asyncio
 
 import pytest
-from builders import ASKING, ScriptedLlm, batch, candidate, math_sample, strategy
+from builders import ASKING, ScriptedLlm, batch, candidate, conversation, math_sample, strategy
 
 from pada_ray.agents.leak_guard import LeakGuard
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.screening import Screen
 from pada_ray.config import QualityControlConfig
-from pada_ray.records import Candidate, Ratings, WrittenMessage
+from pada_ray.records import Attempt, Candidate, Ratings, Seed, WrittenMessage
 
 HELD_OUT = math_sample(
     "val-1", question="On Sunday the old captain counted nine grey gulls and eleven white ones at sea."
@@ -127,6 +127,23 @@ def test_a_copy_of_a_training_question_is_a_duplicate():
     copy = of.seeds[0].sample.question.upper() + "!"
     (found,) = assess(ScriptedLlm(ratings((10, 10, 10))), of, [candidate(of, question=copy)])
     assert found.rejected == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("turns", "rejected"),
+    [
+        (("The screen of my phone broke.", "Shall we mend it?", "Yes, please."), None),
+        (("I lost my card on the way home today.", "What now?", "What does it cost in all?"), None),
+        (("I lost my card on the way home now.", "A new one?", "Yes, please."), "duplicate"),
+    ],
+)
+def test_a_conversation_repeats_its_example_in_all_that_the_user_says(turns, rejected):
+    seed = conversation("c", "I lost my card on the way home today.", "Shall we send a new one?", "Yes, please.")
+    of = batch(1).model_copy(update={"attempts": [Attempt(draft="d", seed=Seed(sample=seed))]})
+    messages = [WrittenMessage(role=m.role, content=m.content) for m in conversation("n", *turns).messages]
+    written = candidate(of).model_copy(update={"messages": messages})
+    (found,) = assess(ScriptedLlm(ratings((10, 10), adherence=False)), of, [written], max_overlap=0.8)
+    assert found.rejected == rejected
 
 
 @pytest.mark.parametrize(
