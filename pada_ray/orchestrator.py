@@ -438,7 +438,7 @@ class Orchestrator:
         clusters = self._folder.read_yaml(run_files.clusters(iteration))
         analyses = self._folder.read_records(run_files.analyses(iteration), Analysis)
         asked = [a.question for a in analyses if clusters.get(a.sample_id) == strategy.cluster]
-        questions = [self._brief.frame.taken_off(s.question) for s in self._train]
+        questions = [self._brief.frame.varying(s.messages).conversation for s in self._train]
         found = await self._workers.pattern_analysis.nearest(asked, questions, _NEAREST)
         return [Seed(sample=self._train[i]) for i in sorted({i for positions in found for i in positions})]
 

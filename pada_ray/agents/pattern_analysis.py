@@ -129,7 +129,7 @@ class PatternAnalysisAgent:
                 sample_id=named[name].sample.id,
                 error_cause=analysis.error_cause,
                 scenario_category=analysis.scenario_category,
-                question=self._brief.frame.taken_off(named[name].sample.question),
+                question=self._brief.frame.varying(named[name].sample.messages).conversation,
                 facts=known[name],
                 mistakes=self._mistakes(named[name].sample, known[name]),
                 call=call,
@@ -151,9 +151,11 @@ class PatternAnalysisAgent:
         return self._task(sample).mistakes(sample, facts) if facts else []
 
     def _shown(self, name: str, failure: Failure, facts: dict[str, str]) -> dict[str, object]:
+        # The leak guard protects no system message of val, and what is shown may come back in a pattern.
+        turns = [message for message in failure.sample.messages if message.role != "system"]
         return {
             "sample_idx": name,
-            "question": self._brief.frame.taken_off(failure.sample.question),
+            **self._brief.asked(turns),
             "response": failure.reply,
             "ground_truth": failure.sample.reference,
             **({"facts": facts} if facts else {}),

@@ -28,7 +28,8 @@ def analyse_failures(prompt: Prompt, settings: TeacherSettings, key: str) -> dic
     analyses = {}
     for name, failure in prompt.named_entries("failures").items():
         rng = random.Random(f"diagnose {key} {content_hash(failure)}")
-        question, response, truth = (str(failure.get(name, "")) for name in ("question", "response", "ground_truth"))
+        question = forms.question_of(forms.messages_of(failure))
+        response, truth = (str(failure.get(name, "")) for name in ("response", "ground_truth"))
         problem = domain.read(question)
         if problem:
             cause, scenario = demo_cause(question, response, truth), SCENARIO_OF_KIND[problem.kind]

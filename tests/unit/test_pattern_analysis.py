@@ -2,12 +2,13 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from builders import ASKING, ScriptedLlm, math_sample, sample
+from builders import ASKING, ScriptedLlm, conversation, math_sample, sample
 
 from pada_ray.agents.brief import Brief, brief_on
 from pada_ray.agents.pattern_analysis import PatternAnalysisAgent, commonest
 from pada_ray.config import PatternAnalysisConfig
-from pada_ray.records import Analysis, Failure, Mistake, MistakeCount, Pattern
+from pada_ray.data.frame import Frame
+from pada_ray.records import Analysis, Failure, Message, Mistake, MistakeCount, Pattern
 from pada_ray.tasks import Knowledge
 
 
@@ -180,6 +181,31 @@ def test_what_is_known_of_a_failure_is_shown_kept_and_clustered():
     assert "one of these 3 labels: card_arrival, card_linking, top_up" in prompt
     assert '"question": "Message 0 of the bank"' in prompt and prompt.count("Which intent") == 1
     assert found.text == "Message 0 of the bank\nexpected card_arrival; given card_linking\nsums: cause 1"
+
+
+def after_system(sample):
+    return sample.model_copy(update={"messages": [Message(role="system", content="Be kind."), *sample.messages]})
+
+
+def test_a_conversation_is_shown_and_clustered_with_its_earlier_turns():
+    talk = after_system(conversation("v", "My card is lost.", "Send a new one?", "Yes, please."))
+    (found,), prompt = analysed([Failure(sample=talk, reply="No.")], Brief())
+    assert '"content": "My card is lost."' in prompt and '"content": "Send a new one?"' in prompt
+    assert 'Each has the "question", or the "messages" of a conversation that ends with it' in prompt
+    assert found.question == "My card is lost.\nYes, please."
+    # The leak guard protects no system message, and what stands in this prompt may come back in a pattern.
+    assert "Be kind." not in prompt and prompt.count("Answer: 5") == 1
+
+
+@pytest.mark.parametrize("system", [None, "Be kind.", "Be brief."])
+@pytest.mark.parametrize("with_system", [False, True])
+def test_a_single_turn_is_shown_as_its_question_whatever_its_system_message(system, with_system):
+    asked = math_sample("v")
+    failed = Failure(sample=after_system(asked) if with_system else asked, reply="6")
+    (found,), prompt = analysed([failed], Brief(frame=Frame(system=system)))
+    shown = f'"sample_idx": "failure-1", "question": "{asked.question}", "response": "6",'
+    assert shown in " ".join(prompt.split()) and '"messages"' not in prompt
+    assert found.question == asked.question
 
 
 def test_of_a_sample_that_is_right_but_hard_no_facts_are_known():

@@ -152,6 +152,15 @@ def test_error_analysis_quotes_no_eight_words_of_a_question():
         assert not runs & {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
 
 
+def test_of_a_conversation_the_last_question_is_analysed():
+    wrong = failure("reversed_more")
+    wrong["response"] = with_operator(wrong["ground_truth"], "+")
+    turns = [("user", "Hello!"), ("assistant", "What is it?"), ("user", wrong.pop("question"))]
+    (found,) = analyse([{"messages": [{"role": r, "content": c} for r, c in turns], **wrong}])
+    assert topics_in(found["error_cause"], CAUSES)[0].name == "signal word"
+    assert topics_in(found["scenario_category"], SCENARIOS)[0].name == "comparison"
+
+
 def test_error_analysis_misreads_at_the_stated_rate():
     failures = [failure("reversed_more", "4 + 3 = 8. Answer: 8") for _ in range(400)]
     settings = TeacherSettings(misread_rate=0.2)
