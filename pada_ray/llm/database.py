@@ -8,9 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pada_ray.storage import telling_a_full_disk
+from pada_ray.errors import PadaError, StorageError, one_line
+from pada_ray.storage import disk_full, free_bytes, is_disk_full, telling_a_full_disk
 
 PATIENCE = 60  # seconds to wait while another process holds the file
+_SHARED_MEMORY = 32768  # bytes of the file that SQLite lays beside an open one
+_FAILED = "disk I/O error"
+_HELD = "another process holds it"
+_NO_ACCESS = "this user must be able to open it, and to write to it and to its folder"
+# By SQLite's words, since Python 3.10 does not tell its codes.
+_REFUSALS = {
+    _FAILED: "see whether its disk, or a quota there, is full, or the disk fails",
+    "unable to open database": _NO_ACCESS,
+    "attempt to write a readonly database": _NO_ACCESS,
+    "database is locked": _HELD,
+    "database table is locked": _HELD,
+}
 
 
 def open_database(path: str) -> sqlite3.Connection:
@@ -45,3 +58,23 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     with telling_a_full_disk(db.execute("PRAGMA database_list").fetchone()[2]), db:
         db.execute("BEGIN IMMEDIATE")
         yield
+
+
+@contextmanager
+def telling_refusals(path: str) -> Iterator[None]:
+    """What the system refuses in the block becomes StorageError, or DiskFull, with the file. SQLite's errors about what
+    a file holds pass; the types of its errors do not tell the two apart."""
+    try:
+        yield
+    except PadaError:
+        raise
+    except OSError as e:
+        raise disk_full(path) if is_disk_full(e) else StorageError(f"{path}: {e.strerror or one_line(e)}") from None
+    except sqlite3.Error as e:
+        told = str(e)
+        if is_disk_full(e) or (told == _FAILED and free_bytes(path) < _SHARED_MEMORY):
+            raise disk_full(path) from None
+        advice = next((advice for words, advice in _REFUSALS.items() if told.startswith(words)), None)
+        if advice is None:
+            raise
+        raise StorageError(f"{path}: {told}; {advice}") from None

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pada_ray.errors import DamagedFile
+from pada_ray.llm.database import telling_refusals
 
 CHECKSUM = "checksum"  # column of a row; NULL in rows of version 0.1
 _ROWS = {
@@ -35,14 +36,14 @@ def add_checksum(db: sqlite3.Connection, table: str) -> None:
 
 def check_replies(file: str, run: str, paid_calls: int) -> None:
     """Raises DamagedFile if the file of a run that has made `paid_calls` calls holds fewer, if a row is not what was
-    stored, or if SQLite cannot read it."""
+    stored, or if SQLite cannot read it; StorageError if the system does not let it."""
     if not paid_calls and not Path(file).exists():
         return
     way_out = f"`pada resume {run} --from STAGE` goes on without it and asks again, which is paid for"
     try:
         if not Path(file).exists():
             raise DamagedFile(f"{file}: damaged: it is missing; restore it, or {way_out}")
-        with closing(_read_only(file)) as db:
+        with telling_refusals(file), closing(_read_only(file)) as db:
             if next(_damaged(db), None):
                 raise DamagedFile(f"{file}: damaged: a stored reply is not what was written; {way_out}")
             begun = db.execute("PRAGMA table_info(paid_calls)").fetchone()  # a file that was emptied has no tables
@@ -55,19 +56,21 @@ def check_replies(file: str, run: str, paid_calls: int) -> None:
 
 def drop_damaged(file: str) -> int:
     """Removes the damaged rows, or a file that SQLite cannot read. Returns how many replies are lost with it, as far as
-    they can be counted."""
+    they can be counted. Raises StorageError, and leaves the file, if the system does not let SQLite read or change it.
+    """
     if not Path(file).exists():
         return 0
     try:
-        with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        with telling_refusals(file), closing(sqlite3.connect(file, isolation_level=None)) as db:
             damaged = list(_damaged(db))
             for table, row in damaged:
                 db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
             return sum(table == "replies" for table, _ in damaged)
     except sqlite3.Error:
-        for part in ("", "-wal", "-shm"):
-            if Path(file + part).exists():
-                Path(file + part).rename(f"{file}{part}.damaged")
+        with telling_refusals(file):
+            for part in ("", "-wal", "-shm"):
+                if Path(file + part).exists():
+                    Path(file + part).rename(f"{file}{part}.damaged")
         return 0
 
 

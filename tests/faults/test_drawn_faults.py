@@ -3,6 +3,7 @@ part is `make faults`; a few of its cases are slow tests here."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from pada_ray.config.teacher import TeacherSettings
 from pada_ray.errors import DiskFull
 from pada_ray.llm.database import open_database, transaction
 from pada_ray.llm.reply_cache import ReplyCache
-from pada_ray.llm.stored_rows import check_replies
+from pada_ray.llm.stored_rows import check_replies, drop_damaged
 from pada_ray.storage import Folder, check_free
 from pada_ray.teacher.process import start_teacher
 
@@ -94,6 +96,24 @@ def test_replies_on_a_full_disk(full):
         while True:
             with transaction(db):
                 db.execute("INSERT INTO replies VALUES (hex(randomblob(8)), '', hex(randomblob(20000)), 0, NULL)")
+
+
+def test_the_replies_of_an_ended_run_on_a_full_disk_are_not_called_damaged(full):
+    file = full / "replies.sqlite"
+    with closing(open_database(str(file))) as db:
+        ReplyCache(db)
+    fill(full)
+    before = file.read_bytes()
+    for read in (lambda: check_replies(str(file), "run", 0), lambda: drop_damaged(str(file))):
+        with pytest.raises(DiskFull, match=r"replies\.sqlite: No space left on device"):
+            read()
+    assert file.read_bytes() == before
+
+
+def fill(disk):
+    with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
 
 
 def test_a_seed_draws_the_same_cases_of_every_kind():

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import resource
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 import typer
@@ -21,7 +23,7 @@ from jobs.show import show
 from jobs.status import status
 from pada_ray.config import check_config
 from pada_ray.data.splits import read_data
-from pada_ray.errors import ConfigError, DamagedFile
+from pada_ray.errors import ConfigError, DamagedFile, StorageError
 from pada_ray.llm.account import Account
 from pada_ray.llm.chat import ChatReply, Completion, Usage
 from pada_ray.llm.database import open_database
@@ -461,6 +463,49 @@ def test_replies_that_are_lost_are_named(replies, run, how, capsys):
     drop_damaged(str(replies))
     rewind(Folder(str(run)), "iteration-1: error analysis")
     check_replies(str(replies), str(run), 0)
+
+
+@contextmanager
+def no_room_for_a_file():
+    """As a quota that is used up: SQLite cannot make the files that it lays beside an open one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def not_to_be_opened(replies):
+    """As on a disk that is read-only."""
+    in_the_way = Path(f"{replies}-wal")
+    in_the_way.mkdir()
+    try:
+        yield
+    finally:
+        in_the_way.rmdir()
+
+
+@pytest.mark.parametrize("refused", ["disk I/O error; see whether its disk, or a quota", "unable to open database"])
+def test_replies_that_the_system_does_not_let_be_read_are_not_called_damaged(replies, run, refused):
+    before = replies.read_bytes()
+    with no_room_for_a_file() if "quota" in refused else not_to_be_opened(replies):
+        with pytest.raises(StorageError, match=rf"^{replies}: {refused}") as e:
+            check_replies(str(replies), str(run), 40)
+        assert not isinstance(e.value, DamagedFile)
+        with pytest.raises(StorageError, match=rf"^{replies}: {refused}"):
+            drop_damaged(str(replies))
+    assert replies.read_bytes() == before
+    assert not list(run.glob("*.damaged"))
+    check_replies(str(replies), str(run), 40)
+
+
+def test_damaged_replies_that_cannot_be_put_aside_are_named(replies):
+    damage(replies, "truncated")
+    Path(f"{replies}.damaged").mkdir()
+    with pytest.raises(StorageError, match=rf"^{replies}: Is a directory$"):
+        drop_damaged(str(replies))
 
 
 def test_a_flipped_bit_of_a_reply_is_never_used(replies, run):
