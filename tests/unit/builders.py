@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
+from contextlib import contextmanager
 
 from pada_ray.agents.asking import Asking
 from pada_ray.config import FineTuneConfig, StudentConfig, check_config
@@ -157,3 +159,14 @@ def small_config(**keys):
         "llm": {"teacher": endpoint, "judge": endpoint},
     }
     return check_config(raw | keys, "test")
+
+
+@contextmanager
+def no_room_for_a_file():
+    """As a quota that is used up: no file grows beyond a KiB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from builders import chat_request
+from builders import chat_request, no_room_for_a_file
 from stub_workers import StubWorkers
 
 from jobs.command import command
@@ -463,17 +462,6 @@ def test_replies_that_are_lost_are_named(replies, run, how, capsys):
     drop_damaged(str(replies))
     rewind(Folder(str(run)), "iteration-1: error analysis")
     check_replies(str(replies), str(run), 0)
-
-
-@contextmanager
-def no_room_for_a_file():
-    """As a quota that is used up: SQLite cannot make the files that it lays beside an open one."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @contextmanager

@@ -3,18 +3,26 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
+from pathlib import Path
 
 import pytest
 from builders import chat_request as request
+from builders import no_room_for_a_file
 
 from pada_ray.config import EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
+from pada_ray.errors import StorageError
+from pada_ray.llm import database
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.chat import ChatReply, Completion
 from pada_ray.llm.database import open_database, transaction
+from pada_ray.llm.dialect import Dialect
 from pada_ray.llm.reply_cache import ReplyCache, request_key
+from pada_ray.llm.reply_transfer import take_along
 
 ENDPOINT = EndpointConfig(base_url="offline", model="m")
+TABLES = (ReplyCache, Account, partial(Dialect, ENDPOINT))
 
 
 def completion(prompt_tokens=7, completion_tokens=2):
@@ -43,6 +51,58 @@ def test_a_new_file_that_another_process_is_about_to_write_is_waited_for(tmp_pat
     letting_go.start()
     assert open_database(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
     letting_go.join()
+
+
+def test_a_file_that_cannot_be_opened_is_told_at_once(tmp_path):
+    path = str(tmp_path / "replies.sqlite")
+    Path(path).mkdir()
+    with pytest.raises(StorageError, match=rf"^{path}: unable to open database file; this user must be able to"):
+        open_database(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/file/replies.sqlite: File exists$"):
+        open_database(f"{tmp_path}/file/replies.sqlite")
+
+
+def test_a_file_that_another_process_keeps_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    path = str(tmp_path / "replies.sqlite")
+    db, other = open_database(path), open_database(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match=rf"^{path}: database is locked; another process holds it$"), transaction(db):
+        pass
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        *TABLES,
+        lambda db: Account(db).share("run", "teacher", "p", "key"),
+        lambda db: Dialect(ENDPOINT, db).learn({"seed": 1}, "seed is not supported", None),
+        lambda db: ReplyCache(db).put("key", request(), ChatReply(text="hello", cut_off=False)),
+    ],
+    ids=["replies", "account", "dialect", "share", "learn", "put"],
+)
+def test_whatever_has_no_room_is_told_with_the_file(tmp_path, write):
+    path = str(tmp_path / "replies.sqlite")
+    db = open_database(path)
+    if not isinstance(write, type | partial):  # these make their tables
+        for table in TABLES:
+            table(db)
+    with no_room_for_a_file(), pytest.raises(StorageError, match=rf"^{path}: disk I/O error; see whether its disk"):
+        write(db)
+
+
+def test_replies_without_room_are_not_taken_along(tmp_path):
+    old, new = str(tmp_path / "old.sqlite"), str(tmp_path / "new.sqlite")
+    for path in (old, new):
+        ReplyCache(db := open_database(path)).put(path, request(), ChatReply(text="hello", cut_off=False))
+        Account(db)
+        db.close()
+    with no_room_for_a_file(), pytest.raises(StorageError, match=rf"^{old}: disk I/O error"):
+        take_along(old, new)
+    Path(f"{new}-wal").mkdir()
+    with pytest.raises(StorageError, match=rf"^{new}: unable to open database file"):
+        take_along(old, new)
 
 
 def test_equal_requests_have_one_key_whatever_they_are_for():
