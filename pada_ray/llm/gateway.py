@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pada_ray.config import Budget, EndpointConfig
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.errors import EndpointDown, EndpointError, UnreadableReply
+from pada_ray.errors import EndpointDown, EndpointError, StorageError, UnreadableReply
 from pada_ray.llm.account import Account, Cost, money
 from pada_ray.llm.budget import BudgetKeeper
 from pada_ray.llm.call_watch import Both, Watcher, unwatched
@@ -26,7 +26,7 @@ from pada_ray.llm.token_estimate import TokenEstimate, most_of_prompt
 from pada_ray.llm.waiting import Waiting, WaitingCalls
 from pada_ray.printable import printable
 from pada_ray.records import Message
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, check_free
 
 PROBE = ChatRequest(
     messages=[Message(role="user", content="Say ok.")],
@@ -43,6 +43,7 @@ PROBE = ChatRequest(
 )
 """What an endpoint is asked before anything is spent: in the form of all calls, but short."""
 _MOST_NAMES = 5
+_ROOM = 8_000_000  # bytes free on the cache's disk without which nothing is bought: the replies under way fit
 
 
 class Probed(NamedTuple):
@@ -74,6 +75,7 @@ class LlmGateway:
     ):
         self._config = endpoint
         self._offline = offline
+        self._cache = cache
         self._db = open_database(cache)
         self._replies = ReplyCache(self._db)
         self._account = Account(self._db)
@@ -85,6 +87,7 @@ class LlmGateway:
         self._watcher = watcher
         self._waiting = WaitingCalls()
         self._ending: Counter[str] = Counter()  # runs whose calls are ended
+        self._unstored: dict[str, StorageError] = {}  # by run, until it ends: why a reply was lost
         self._in_flight: dict[str, asyncio.Task[ChatReply]] = {}
         self._run_paying: dict[str, str] = {}  # for each call in flight
         self._open: defaultdict[tuple[str, str], OpenCalls] = defaultdict(OpenCalls)  # by run and role
@@ -94,8 +97,9 @@ class LlmGateway:
 
         Raises EndpointError when the endpoint refuses or keeps failing, and EndpointDown when it has been down for
         longer than it has patience for, both with the way to go on; UnreadableReply when it answers the run in this
-        role but refuses this prompt for its length or content, or when it refuses what its model writes; and
-        BudgetReached when the run has spent its budget and none of its calls is in flight.
+        role but refuses this prompt for its length or content, or when it refuses what its model writes; BudgetReached
+        when the run has spent its budget and none of its calls is in flight; and StorageError when the reply cannot be
+        stored, or would not be because the disk is full or the run has lost another.
         """
         try:
             with self._open[payer.run, role].one():
@@ -156,6 +160,7 @@ class LlmGateway:
                 await asyncio.wait(calls)
         finally:
             self._ending[run] -= 1
+            self._unstored.pop(run, None)
             self._calls.go_on(run)
 
     async def under_way(self, run: str) -> int:
@@ -205,7 +210,10 @@ class LlmGateway:
             if not task.cancelled():
                 task.exception()  # marks it as seen, since the caller may have gone
 
-        def affordable() -> bool:  # the endpoint may turn out to need more room while the call waits for its turn
+        def affordable() -> bool:  # asked when the call's turn has come, since all this may change while it waits
+            if lost := self._unstored.get(payer.run):
+                raise lost
+            check_free(self._cache, _ROOM)
             return payer.budget == Budget() or self._most(request).tokens <= most.tokens
 
         self._in_flight[key] = asyncio.create_task(self._call(key, request, payer.run, role, affordable))
@@ -224,7 +232,11 @@ class LlmGateway:
         finally:
             self._waiting.end(waiting)
         watch.paid(completion.prompt_tokens, completion.completion_tokens)
-        await self._store(key, request, run, role, completion)
+        try:
+            await self._store(key, request, run, role, completion)
+        except StorageError as e:
+            self._unstored[run] = e
+            raise
         return completion.reply
 
     async def _store(self, key: str, request: ChatRequest, run: str, role: str, completion: Completion) -> None:

@@ -7,12 +7,21 @@ import sqlite3
 
 import pytest
 from aiohttp import web
-from builders import chat_request
+from builders import chat_request, no_room_for_a_file
 from stub_endpoint import Stream, StubEndpoint, completion, failure, finished
 
+from pada_ray import storage
 from pada_ray.config import Budget, EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
-from pada_ray.errors import BudgetReached, ConfigError, EndpointDown, EndpointError, UnreadableReply
+from pada_ray.errors import (
+    BudgetReached,
+    ConfigError,
+    DiskFull,
+    EndpointDown,
+    EndpointError,
+    StorageError,
+    UnreadableReply,
+)
 from pada_ray.llm import endpoint
 from pada_ray.llm.chat import ChatReply, Payer
 from pada_ray.llm.client import GatewayLlm
@@ -579,6 +588,39 @@ def test_a_run_that_ends_stops_none_of_the_runs_that_wait_for_the_same_reply(tmp
     assert isinstance(mine, EndpointError)
     assert [getattr(reply, "text", reply) for reply in theirs] == ["hello"] * others
     assert server.asked == ["busy", "same"]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_a_run_that_has_lost_a_reply_buys_no_more(tmp_path, at_once):
+    async def use(gateway):
+        with no_room_for_a_file():
+            asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(20)]
+            ends = await asyncio.gather(*asked, return_exceptions=True)
+            with pytest.raises(StorageError):
+                await gateway.chat(question("later"), ONE, "teacher")
+        other = await gateway.chat(question("of another run"), OTHER, "teacher")
+        await gateway.finish(ONE.run)
+        return ends, other, await ask_one(gateway)
+
+    server, (ends, other, after) = run(tmp_path, lambda body, n: completion(), use, max_in_flight=at_once)
+    assert all(isinstance(end, StorageError) and cache_in(tmp_path) in str(end) for end in ends)
+    assert server.asked == [*map(str, range(at_once)), "of another run", "hi"]
+    assert other.text == after.text == "hello"
+
+
+def test_nothing_is_bought_on_a_full_disk(tmp_path, monkeypatch):
+    async def use(gateway):
+        asked = [asyncio.create_task(gateway.chat(question(str(i)), ONE, "teacher")) for i in range(5)]
+        await asyncio.sleep(0.01)
+        monkeypatch.setattr(storage, "free_bytes", lambda path: 1_000_000)
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        monkeypatch.undo()
+        return ends, await ask_one(gateway)
+
+    server, ((first, *others), after) = run(tmp_path, lambda body, n: completion(), use, max_in_flight=1)
+    assert first.text == after.text == "hello"
+    assert all(isinstance(end, DiskFull) and "8.0 MB are needed" in str(end) for end in others)
+    assert server.asked == ["0", "hi"]
 
 
 def test_calls_that_wait_and_are_made_again_are_told(tmp_path):
