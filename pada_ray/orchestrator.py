@@ -6,6 +6,7 @@ A plain class. The agents, and the functions that need the cluster, are handed i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +25,7 @@ from pada_ray.agents.quotas import Augmentation, AugmentationFiles, Augmentation
 from pada_ray.agents.screening import Screen
 from pada_ray.agents.verification import WorkedExamples, only_a_model_can_tell
 from pada_ray.config import Config, Reviewed
-from pada_ray.errors import BudgetReached, one_line, root_cause
+from pada_ray.errors import BudgetReached, StorageError, one_line, root_cause
 from pada_ray.llm.chat import Llm
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.waiting import LongWaits, Waiting
@@ -141,7 +142,9 @@ class Orchestrator:
         llms = [llm for llm in (self._workers.account, self._workers.judge) if isinstance(llm, GatewayLlm)]
         waiting = [found for llm in llms if (found := await llm.waiting())]
         for long in self._long_waits.due(waiting):
-            self._stages.tell("calls waiting", **long.model_dump())
+            # Who asks watches other runs too, and the state's next write tells of a disk that refuses.
+            with contextlib.suppress(StorageError):
+                self._stages.tell("calls waiting", **long.model_dump())
         told = self._progress if self._progress and self._progress.stage == state.stage else None
         return state, self._stages.stage_began, told, waiting
 

@@ -8,11 +8,12 @@ from builders import RAW, math_run
 from stub_workers import StubWorkers
 
 from pada_ray.config import check_config
-from pada_ray.errors import BudgetReached, EndpointDown
+from pada_ray.errors import BudgetReached, DiskFull, EndpointDown
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.llm.waiting import Waiting
 from pada_ray.orchestrator import Orchestrator
 from pada_ray.runs.event_log import FILE, EventLog, read_events
+from pada_ray.runs.stages import StageKeeper
 from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
@@ -151,17 +152,29 @@ def test_a_run_that_the_user_stops_says_so_and_goes_on(folder):
     assert run(folder, StubWorkers()).status == "done"
 
 
+class Waits(GatewayLlm):
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    async def waiting(self):
+        return Waiting(role="teacher", calls=4, seconds=self.seconds, retried=2, reason="timeout")
+
+    async def usage(self):
+        return []
+
+
+def test_a_status_is_given_though_the_log_has_no_room(folder, monkeypatch):
+    orchestrator = Orchestrator(CONFIG, folder.url, StubWorkers().workers()._replace(account=Waits(70)))
+
+    def full(*_, **__):
+        raise DiskFull("events.jsonl: No space left on device")
+
+    monkeypatch.setattr(StageKeeper, "tell", full)
+    *_, waiting = asyncio.run(orchestrator.status())
+    assert [w.seconds for w in waiting] == [70]
+
+
 def test_long_waits_for_an_endpoint_are_put_on_record(folder):
-    class Waits(GatewayLlm):
-        def __init__(self, seconds):
-            self.seconds = seconds
-
-        async def waiting(self):
-            return Waiting(role="teacher", calls=4, seconds=self.seconds, retried=2, reason="timeout")
-
-        async def usage(self):
-            return []
-
     async def main():
         llm = Waits(30)
         stub = StubWorkers()
