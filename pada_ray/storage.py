@@ -27,6 +27,17 @@ R = TypeVar("R", bound=Record)
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_IN_WORDS = (
+    "No space left on device",
+    "os error 28",
+    "database or disk is full",
+    "No usable temporary directory found",
+)
+_OTHER_LIMITS = {
+    errno.EDQUOT: "a quota is used up",
+    errno.EFBIG: "files may not be as large (`ulimit -f`)",
+    errno.ENOENT: "none of them has room, or can be written to",  # of tempfile
+}
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # of this package, by the URL's protocol
 
 
@@ -175,7 +186,7 @@ class Folder:
                 if not isinstance(e, OSError) or isinstance(e, FileNotFoundError):
                     raise
                 if is_disk_full(e):
-                    raise disk_full(where) from None
+                    raise disk_full(where, e=e) from None
                 raise StorageError(f"{where}: {e.strerror or one_line(e)}") from None
             if isinstance(e, FileNotFoundError):
                 raise StorageError(f"{where}: no such file, or no such bucket") from None
@@ -208,17 +219,23 @@ def _open(url: str, protocol: str, is_object_store: bool) -> tuple[Any, str]:
 
 def is_disk_full(e: BaseException) -> bool:
     """Whether an error says that a disk, or a quota, has no room. Libraries wrap the system's in their own, or tell it
-    in words: safetensors, torch and SQLite."""
+    in words: safetensors, torch, SQLite and tempfile."""
     if isinstance(e, OSError) and e.errno in _FULL:
         return True
-    return any(words in str(e) for words in ("No space left on device", "os error 28", "database or disk is full"))
+    return any(words in str(e) for words in _FULL_IN_WORDS)
 
 
-def disk_full(path: str, needed: int | None = None) -> DiskFull:
-    """The error of a disk, or a quota, on which a file does not fit. `needed`: bytes, where that is known."""
+def disk_full(path: str, needed: int | None = None, e: BaseException | None = None) -> DiskFull:
+    """The error of a disk, or a quota, on which a file does not fit. `needed`: bytes, where that is known. `e`: what
+    was raised. Where it names a file, that is where room is needed, which may be on another disk than `path`."""
+    told, reason = os.strerror(errno.ENOSPC), None
+    if isinstance(e, OSError) and e.strerror:
+        told, reason = e.strerror, _OTHER_LIMITS.get(e.errno or 0)
+        if isinstance(e.filename, str):
+            path = re.sub(r"\.[0-9a-f]{32}\.tmp$", "", e.filename)  # of `write_bytes`
     wanted = "" if needed is None else f", and {needed / 1e6:,.1f} MB are needed"
     return DiskFull(
-        f"{path}: {os.strerror(errno.ENOSPC)}: {free_bytes(path) / 1e6:,.1f} MB are free on its disk{wanted}; make "
+        f"{path}: {told}: {reason or f'{free_bytes(path) / 1e6:,.1f} MB are free on its disk'}{wanted}; make "
         "room there, then go on with `pada resume`: what is finished is kept"
     )
 
@@ -236,14 +253,15 @@ def free_bytes(path: str) -> int:
 
 
 @contextlib.contextmanager
-def telling_a_full_disk(path: str) -> Iterator[None]:
-    """What a library raises in the block because the disk of `path` is full becomes DiskFull."""
+def telling_a_full_disk(*folders: str) -> Iterator[None]:
+    """What a library raises in the block because a disk is full becomes DiskFull. If it names no file, it is on the
+    fullest disk of these folders."""
     try:
         yield
     except Exception as e:
         if isinstance(e, PadaError) or not is_disk_full(e):
             raise
-        raise disk_full(path) from None
+        raise disk_full(min((f for f in folders if Folder(f).is_local), key=free_bytes), e=e) from None
 
 
 def _parse_lines(data: bytes, kind: type[R], where: str) -> Iterator[R]:

@@ -80,7 +80,9 @@ def telling_refusals(path: str) -> Iterator[None]:
     except PadaError:
         raise
     except OSError as e:
-        raise disk_full(path) if is_disk_full(e) else StorageError(f"{path}: {e.strerror or one_line(e)}") from None
+        raise (
+            disk_full(path, e=e) if is_disk_full(e) else StorageError(f"{path}: {e.strerror or one_line(e)}")
+        ) from None
     except sqlite3.Error as e:
         told = str(e)
         if is_disk_full(e) or (told == _FAILED and free_bytes(path) < _SHARED_MEMORY):

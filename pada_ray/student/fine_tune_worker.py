@@ -82,7 +82,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
             ),
         )
         last = _checkpoint_of_ray_train() if own is None else own.folder()
-        with last as checkpoint, telling_a_full_disk(output), _in_one_dtype(model, arguments):
+        with last as checkpoint, telling_a_full_disk(output, job.run), _in_one_dtype(model, arguments):
             trainer.train(resume_from_checkpoint=checkpoint)
         student.assert_adapter_acts(model, fitting[0].input_ids)
 

@@ -8,9 +8,10 @@ import pytest
 from builders import math_sample
 from moto.server import ThreadedMotoServer
 
-from pada_ray.errors import ConfigError, StorageError
+from pada_ray import storage
+from pada_ray.errors import ConfigError, DiskFull, StorageError
 from pada_ray.records import Sample
-from pada_ray.storage import Folder
+from pada_ray.storage import Folder, telling_a_full_disk
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,45 @@ def test_a_disk_that_refuses_is_told_and_keeps_no_half_of_a_file(tmp_path, monke
     with pytest.raises(StorageError, match=rf"^{tmp_path}/c: No space left on device: .* MB are free"):
         Folder(str(tmp_path)).write_text("c", "text")
     assert Folder(str(tmp_path)).names() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("e", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), r"/run: No space left on device: [\d,.]+ MB are free on"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), "/tmp/x: No space left on device: .* MB are free"),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/run/y"), "/run/y: Disk quota exceeded: a quota is used up"),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "/run: Disk quota exceeded: a quota is used up; make room"),
+        (OSError(errno.EFBIG, os.strerror(errno.EFBIG), 3), "/run: File too large: files may not be as large"),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"),
+            r"/run: No usable temporary directory found in \['/tmp', '/var/tmp'\]: none of them has room",
+        ),
+        (
+            RuntimeError("SafetensorError: No space left on device (os error 28)"),
+            "/run: No space left on device: .* MB",
+        ),
+    ],
+)
+def test_what_is_full_is_what_the_error_names(e, said):
+    with pytest.raises(DiskFull, match=f"^{said}"), telling_a_full_disk("/run"):
+        raise e
+
+
+def test_an_error_that_names_no_file_is_told_of_the_fullest_disk(monkeypatch):
+    monkeypatch.setattr(storage, "free_bytes", lambda path: {"/tmp/output": 9_000_000, "/run": 500_000}[path])
+    for folders in (("/tmp/output", "/run"), ("/run", "/tmp/output", "memory://run")):
+        with pytest.raises(DiskFull, match=r"^/run: No space left on device: 0\.5 MB"), telling_a_full_disk(*folders):
+            raise RuntimeError("No space left on device")
+
+
+def test_a_quota_is_told_with_the_file_and_not_with_the_one_that_it_is_written_through(tmp_path, monkeypatch):
+    def refused(self, data):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    with pytest.raises(DiskFull, match=rf"^{tmp_path}/c: Disk quota exceeded: a quota is used up; make room"):
+        Folder(str(tmp_path)).write_text("c", "text")
 
 
 def test_a_copy_goes_from_any_store_to_any(folder, tmp_path):
