@@ -235,8 +235,7 @@ def disk_full(path: str, needed: int | None = None, e: BaseException | None = No
             path = re.sub(r"\.[0-9a-f]{32}\.tmp$", "", e.filename)  # of `write_bytes`
     wanted = "" if needed is None else f", and {needed / 1e6:,.1f} MB are needed"
     return DiskFull(
-        f"{path}: {told}: {reason or f'{free_bytes(path) / 1e6:,.1f} MB are free on its disk'}{wanted}; make "
-        "room there, then go on with `pada resume`: what is finished is kept"
+        f"{path}: {told}: {reason or f'{free_bytes(path) / 1e6:,.1f} MB are free on its disk'}{wanted}; make room there"
     )
 
 

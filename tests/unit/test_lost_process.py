@@ -19,6 +19,7 @@ from pada_ray.config import dump_config
 from pada_ray.errors import ConfigError, StorageError, lost_process, root_cause
 from pada_ray.runs.event_log import read_events
 from pada_ray.runs.state import read_state
+from pada_ray.storage import disk_full
 
 ACTOR = bytes(16)
 # As Ray 2.60 words them.
@@ -92,6 +93,12 @@ def test_a_lost_process_is_told_with_what_to_do(e):
     assert all(part in said for part in ADVICE)
     assert said.endswith("; logs in /logs; continue with `pada resume runs/a`")
     assert "\n" not in said
+
+
+def test_a_full_disk_is_told_with_the_command_to_go_on_with():
+    told = str(disk_full("/runs/a/state.json"))
+    assert told.endswith(" MB are free on its disk; make room there")  # commands without a run tell it too
+    assert line_of(in_task(disk_full("/runs/a/state.json"))) == f"{told}; continue with `pada resume runs/a`"
 
 
 @pytest.mark.parametrize("e", FOR_MEMORY, ids=lambda e: type(e).__name__)
