@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from jobs.output import unfailing
 from pada_ray.errors import PadaError
 from pada_ray.printable import printable
 
@@ -31,9 +32,10 @@ def command(function: F) -> F:
         except PadaError as e:
             said = printable(" ".join(str(e).split()))
             if e.exit_code == 0:  # nothing is wrong
-                Console(soft_wrap=True, highlight=False, markup=False).print(said)
+                Console(file=unfailing(sys.stdout), soft_wrap=True, highlight=False, markup=False).print(said)
                 raise typer.Exit(0) from None
-            Console(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", said))
+            told = Text.assemble(("error:", "bold red"), " ", said)
+            Console(file=unfailing(sys.stderr), soft_wrap=True).print(told)
             raise typer.Exit(e.exit_code) from None
 
     return wrapped

@@ -14,6 +14,7 @@ from jobs.local.checks import check
 from jobs.local.ray_session import check_cluster
 from jobs.local.run_folder import lasting, lay_out
 from jobs.local.runner import RunFailed, drive_all
+from jobs.output import unfailing
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
 from jobs.remote.submission import Address, options, run_as_job
@@ -56,7 +57,7 @@ def sweep(
 
     Example: pada sweep configs/demo_table.yaml --only regime=300 --set parallel=4
     """
-    console = Console(file=sys.stdout)
+    console = Console(file=unfailing(sys.stdout))
     loaded = load_sweep(file, set_ or [], lasting)
     listed = loaded.cells if address is not None else up_to(loaded, _seeds_at(loaded, look))
     cells = [cell for cell in chosen(loaded, only or []) if cell in listed]

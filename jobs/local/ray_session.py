@@ -58,12 +58,13 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[Interrupt]:
     interrupt = Interrupt()
 
     def end(signal_number: int, frame: FrameType | None) -> None:
+        first, interrupt.signal = not interrupt.signal, signal_number
         if signal_number == signal.SIGHUP:
             _forget_terminal(terminal)
-        elif not interrupt.signal:
-            # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
-            os.write(terminal, f"error: {stopped}\n".encode())
-        interrupt.signal = signal_number
+        elif first:
+            with suppress(OSError):  # standard error may be on a full disk
+                # At once: the sender waits a few seconds and then kills, perhaps before the block has ended.
+                os.write(terminal, f"error: {stopped}\n".encode())
         raise KeyboardInterrupt  # any other exception would get lost in Ray's calls
 
     with ExitStack() as outputs:

@@ -19,6 +19,7 @@ from jobs.local.progress import Progress
 from jobs.local.ray_session import Interrupt, connected, log_folder
 from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
+from jobs.output import unfailing
 from pada_ray.config import Config, StopCondition
 from pada_ray.errors import LoopStuck, PadaError, lost_process, one_line, root_cause
 from pada_ray.llm.stored_rows import check_replies
@@ -45,7 +46,7 @@ class RunFailed(PadaError, RuntimeError):
 def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
     """Takes the run in folder `run` to its end and prints what came of it. Raises RunFailed, or the PadaError that
     stopped it."""
-    console, folder = Console(file=sys.stdout), Folder(run)
+    console, folder = Console(file=unfailing(sys.stdout)), Folder(run)
     asked = _to_ask_about(read_config(folder)) if console.is_terminal and sys.stdin.isatty() else set()
     failures = drive_all([run], 1, verbose, console, probing=probing, asked=asked)
     while (stuck := _asked_about(failures.get(folder.url), asked)) and _goes_on(failures[folder.url]):
@@ -170,7 +171,7 @@ def _conduct(
                 for run, cast in casts.items():
                     with contextlib.suppress(ray.exceptions.RayActorError):  # it is coming back
                         progress.show(run, *ray.get(cast.orchestrator.status.remote()))
-    except KeyboardInterrupt:
+    except BaseException:
         stop(list(casts.values()), progress)
         raise
     finally:
@@ -184,7 +185,7 @@ def _stopping_also(config: Config, conditions: Collection[StopCondition]) -> Con
 
 
 def stop(casts: Sequence[Cast], progress: Progress) -> None:
-    """Ends runs that the user stops. Their calls at the endpoints are paid for, so they are waited for."""
+    """Ends runs before their ends. Their calls at the endpoints are paid for, so they are waited for."""
     for cast in casts:
         cast.interrupt()
     progress.stopping(sum(cast.under_way() for cast in casts))

@@ -42,7 +42,7 @@ class AtWork:
             self.terminal, inner = pty.openpty()
             options |= {"stdin": inner, "stdout": inner, "stderr": inner, "start_new_session": True}
         else:
-            options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(self.log), str(waits)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -72,6 +72,13 @@ def test_the_first_signal_ends_the_work_and_what_is_under_way_is_waited_for(tmp_
     assert ended == code or (number == signal.SIGINT and ended == -signal.SIGINT)
     told = "error: stopped; continue with `pada resume runs/demo`\n"
     assert (told in work.process.stderr.read()) == (number == signal.SIGTERM)  # others see it from the command
+
+
+def test_a_signal_waits_for_what_is_under_way_with_standard_error_on_a_full_disk(tmp_path):
+    with open("/dev/full", "w") as full:
+        work = AtWork(tmp_path, waits=0.3, stderr=full)
+        work.process.send_signal(signal.SIGTERM)
+        assert work.ends() == (143, ["waiting", "waited", "shut down"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["INT", "TERM", "HUP"])
