@@ -69,9 +69,8 @@ def evaluate(
     source = None if adapter is None else _adapter(adapter)
     target = new_folder(config.model_copy(update={"name": f"{config.name}-evaluation"}))
     job = _lay_out(config, samples, knowledge, source, target)
-    log = Path(cache_file(config, target.url)).with_name("evaluation.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with connected(verbose, str(log), "stopped; the same command starts again from the beginning"):
+    log = str(Path(cache_file(config, target.url)).with_name("evaluation.log"))
+    with connected(verbose, log, "stopped; the same command starts again from the beginning"):
         check_shared_disk({target.url: config})
         check_room([need_of_evaluation(config.evaluation)])
         from pada_ray.student.evaluation import evaluate as predict

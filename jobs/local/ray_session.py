@@ -17,8 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-from pada_ray.errors import PadaError, one_line
-from pada_ray.storage import is_disk_full
+from pada_ray.errors import PadaError, StorageError, one_line
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -53,7 +52,7 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[Interrupt]:
     Only a Console that got its file before the block still prints to the terminal. SIGTERM, which `ray job stop` sends,
     and SIGHUP, which a terminal sends that closes, end the block as Ctrl-C does, by KeyboardInterrupt, and then exit
     with 128 and the signal; SIGTERM prints `stopped` before. What catches the first KeyboardInterrupt to tidy up gets
-    another one when the user presses Ctrl-C again. Raises NoCluster.
+    another one when the user presses Ctrl-C again. Raises NoCluster, and StorageError for a log that cannot be opened.
     """
     interrupt = Interrupt()
 
@@ -95,17 +94,21 @@ def connected(verbose: bool, log: str, stopped: str) -> Iterator[Interrupt]:
 
 
 def open_log(path: str) -> TextIO:
-    """Opens a file for appending that drops what its disk has no room for: a log must not end what it tells of."""
-    return io.TextIOWrapper(io.BufferedWriter(_LogFile(path, "a")), encoding="utf-8")
+    """Opens a file for appending, in a folder that is made, which drops what its disk does not take: a log must not end
+    what it tells of. Raises StorageError where there can be no such file."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = _LogFile(path, "a")
+    except OSError as e:
+        raise StorageError(f"{e.filename or path}: {e.strerror}; with --verbose no log is written") from None
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding="utf-8")
 
 
 class _LogFile(io.FileIO):
     def write(self, data: ReadableBuffer) -> int:
         try:
             return super().write(data)
-        except OSError as e:
-            if not is_disk_full(e):
-                raise
+        except OSError:
             return memoryview(data).nbytes
 
 

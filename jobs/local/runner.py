@@ -94,7 +94,6 @@ def drive_all(
         _check_replies(run, config)
     first, config = next(iter(configs.items()))
     log = str(Path(cache_file(config, first)).with_name("driver.log"))
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(console, configs)
     how = f"`pada resume {first}`" if len(configs) == 1 else "the same `pada sweep`"
     stopped = f"stopped; continue with {how}"

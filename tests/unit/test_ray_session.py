@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from jobs.local.ray_session import NoCluster, keep_token, open_log
+from pada_ray.errors import StorageError
 
 
 @pytest.fixture
@@ -92,6 +94,23 @@ def test_a_log_on_a_full_disk_drops_what_has_no_room(tmp_path):
     with open_log("/dev/full") as log:
         print("what Ray prints " * 1000, file=log, flush=True)
         print("and what is still to be written at the end", file=log)
-    with open_log(str(tmp_path / "log")) as log:
+    kept = tmp_path / "a folder" / "of its own" / "log"
+    with open_log(str(kept)) as log:
         print("kept: ä", file=log)
-    assert (tmp_path / "log").read_text(encoding="utf-8") == "kept: ä\n"
+    assert kept.read_text(encoding="utf-8") == "kept: ä\n"
+
+
+def test_a_log_on_a_disk_that_fails_drops_what_is_not_taken():
+    device, inner = pty.openpty()
+    with open_log(os.ttyname(inner)) as log:
+        print("what Ray prints", file=log, flush=True)
+        os.close(device)  # from now on a write is an I/O error
+        print("and what is still to be written at the end", file=log, flush=True)
+    os.close(inner)
+
+
+@pytest.mark.parametrize(("log", "named"), [("file/driver.log", "file"), ("file/deep/driver.log", "file"), (".", ".")])
+def test_a_log_that_there_cannot_be_is_told_with_what_to_do(tmp_path, log, named):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=rf"^{tmp_path / named}.*: .*; with --verbose no log is written$"):
+        open_log(str(tmp_path / log))
