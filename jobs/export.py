@@ -13,8 +13,8 @@ from rich.console import Console
 from jobs.command import main
 from jobs.local.run_folder import lasting
 from jobs.resume import Run
-from pada_ray.errors import ConfigError
-from pada_ray.storage import Folder
+from pada_ray.errors import ConfigError, PadaError, StorageError, one_line
+from pada_ray.storage import Folder, is_disk_full
 
 GGUF_TYPES = ("Q8_0", "F16", "BF16", "F32")
 
@@ -68,18 +68,30 @@ def export(
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"model: {chosen.model} of {run}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that a reader sees all of it or nothing.
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+    with _new_beside(target) as folder:
         half = Path(folder) / "export"
-        half.mkdir()
-        write_export(chosen, Wanted(merged, gguf, ollama), half, console.print)
+        try:
+            half.mkdir()
+            write_export(chosen, Wanted(merged, gguf, ollama), half, console.print)
+        except Exception as e:  # safetensors and pyarrow wrap the system's
+            if isinstance(e, PadaError) or not is_disk_full(e):
+                raise
+            raise StorageError(f"--to {to}: {one_line(e)}; make room there, or give another place") from None
         half.rename(target)
     console.print(f"export: {to}")
     if hub is not None:
         from pada_ray.export.hub import upload
 
         console.print(f"hub: {upload(to, hub)}")
+
+
+def _new_beside(target: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside the target, so that a reader sees all of it or nothing. Raises StorageError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
+    except OSError as e:
+        raise StorageError(f"--to {target}: {e.strerror}; give another place") from None
 
 
 def _check_gguf(kind: str, model: str) -> None:

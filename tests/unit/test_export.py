@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -320,3 +322,30 @@ def test_the_data_are_a_dataset(run, tmp_path):
     assert pada("export", run.url, "--to", tmp_path / "out").exit_code == 0
     found = datasets.load_dataset(str(tmp_path / "out" / "data"), split="train", cache_dir=str(tmp_path / "cache"))
     assert (found.num_rows, found.column_names) == (11, list(COLUMNS))
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_an_export_without_room_is_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, e):
+    def write_export(chosen, wanted, target, say):
+        (target / "half.safetensors").write_bytes(bytes(100))
+        raise e
+
+    monkeypatch.setattr("pada_ray.export.export.write_export", write_export)
+    to = tmp_path / "exports" / "out"
+    result = pada("export", run.url, "--to", to)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: --to {to}: {e}; make room there, or give another place\n"
+    assert list(to.parent.iterdir()) == []
+
+
+def test_an_export_where_nothing_can_be_written_is_one_line(run, tmp_path):
+    (tmp_path / "file").touch()
+    result = pada("export", run.url, "--to", tmp_path / "file" / "deep" / "out")
+    assert (result.exit_code, "deep/out: Not a directory; give another place\n" in result.stderr) == (2, True)
