@@ -84,10 +84,11 @@ def evaluate(
                 f"the evaluation stopped: {lost}; logs in {log_folder()}; the same command starts again from the "
                 "beginning"
             ) from None
-    target.write_records(PREDICTIONS, predictions)
     scores = scores_of(predictions)
     for name in samples:
         console.print(f"{name}: {describe(scores[name])}")
+    # Last, since the disk may have no room for them.
+    target.write_records(PREDICTIONS, predictions)
     console.print(f"predictions: {target.at(PREDICTIONS)}")
 
 
