@@ -13,7 +13,7 @@ from jobs.command import main
 from jobs.local.checks import check
 from jobs.local.ray_session import check_cluster
 from jobs.local.run_folder import lasting, lay_out
-from jobs.local.runner import RunFailed, drive_all
+from jobs.local.runner import NotBegun, RunFailed, drive_all
 from jobs.output import unfailing
 from jobs.remote.job_files import check_files, inside
 from jobs.remote.package import read_package
@@ -110,12 +110,13 @@ def _seeds_by_the_power_rule(loaded: Sweep) -> dict[str, int]:
 
 
 def _as_one(problems: list[PadaError], runs: int) -> PadaError:
-    """One error for a sweep of `runs` runs, some of which failed or are paused."""
-    failed = [e for e in problems if not isinstance(e, PAUSES)]
-    paused = len(problems) - len(failed)
+    """One error for a sweep of `runs` runs, some of which failed, are paused or were not begun."""
+    failed = [e for e in problems if not isinstance(e, (*PAUSES, NotBegun))]
+    paused = sum(isinstance(e, PAUSES) for e in problems)
+    not_begun = len(problems) - len(failed) - paused
     if not failed:
         return type(problems[0])(f"{paused} of {runs} runs are paused, the others are done; the first: {problems[0]}")
-    also = f", {paused} are paused" if paused else ""
+    also = f", {paused} are paused" * bool(paused) + f", {not_begun} were not begun" * bool(not_begun)
     return RunFailed(
         f"{len(failed)} of {runs} runs failed{also}, the others are done; the first: {failed[0]}; "
         "the same command retries the failed ones"

@@ -21,7 +21,7 @@ from jobs.local.run_folder import cache_copy, cache_file
 from jobs.local.shared_disk import check_shared_disk
 from jobs.output import unfailing
 from pada_ray.config import Config, StopCondition
-from pada_ray.errors import LoopStuck, PadaError, lost_process, one_line, root_cause
+from pada_ray.errors import DiskFull, LoopStuck, PadaError, lost_process, one_line, root_cause
 from pada_ray.llm.stored_rows import check_replies
 from pada_ray.report import print_ending
 from pada_ray.runs.conditions import ASKED
@@ -41,6 +41,10 @@ class RunFailed(PadaError, RuntimeError):
     """A run that failed: why, where its logs are, how to continue."""
 
     exit_code = 1
+
+
+class NotBegun(DiskFull):
+    """A run whose turn came after the disk was full."""
 
 
 def drive(run: str, verbose: bool, *, probing: bool = True) -> RunState:
@@ -84,9 +88,9 @@ def drive_all(
     asked: Collection[StopCondition] = (),
 ) -> dict[str, PadaError]:
     """Takes runs to their ends, `parallel` at a time. A run that fails is reported, and the others go on. They also
-    stop at the conditions in `asked`, which a person is asked about.
+    stop at the conditions in `asked`, which a person is asked about. On a full disk no other run is begun.
 
-    Returns what stopped those that failed, by their folders.
+    Returns what stopped those that failed, by their folders; NotBegun for those that were not begun.
     """
     configs = {Folder(run).url: _stopping_also(read_config(Folder(run)), asked) for run in runs}
     for run, config in configs.items():
@@ -140,6 +144,9 @@ def _conduct(
             progress.warn(run, read_state(Folder(run)))
         if e is not None:
             failures[run] = _explained(e, run)
+        if isinstance(failures.get(run), DiskFull):
+            failures.update({later: NotBegun(f"{later}: not begun, since the disk is full") for later in waiting})
+            waiting.clear()
         casts.pop(run).close()
         progress.ended(run, failures.get(run))
 

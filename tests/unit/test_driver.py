@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -14,8 +16,9 @@ from rich.console import Console
 from jobs.local import runner
 from jobs.local.progress import Progress
 from jobs.local.ray_session import Interrupt
+from jobs.local.runner import NotBegun
 from jobs.output import unfailing
-from pada_ray.errors import DiskFull
+from pada_ray.errors import DiskFull, PadaError
 from pada_ray.runs.state import RunState
 from pada_ray.storage import disk_full
 
@@ -105,6 +108,22 @@ def test_whatever_ends_the_loop_has_the_calls_of_all_runs_waited_for(driver, e):
     with pytest.raises(type(e)):
         driver.drive(3, Console(quiet=True))
     assert driver.did[3:] == [f"{run} interrupted" for run in RUNS] + [f"{run} closed" for run in RUNS]
+
+
+@pytest.mark.parametrize("e", [disk_full("/tmp"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))])
+def test_no_run_is_begun_on_a_full_disk(driver, e):
+    driver.ends = {"runs/a": raised(e), "runs/b": lambda: None, "runs/c": lambda: None}
+    failures = driver.drive(1, Console(quiet=True))
+    assert driver.did == ["runs/a begun", "runs/a closed"]
+    assert {run: type(failure) for run, failure in failures.items()} == dict(
+        zip(RUNS, (DiskFull, NotBegun, NotBegun), strict=True)
+    )
+
+
+def test_what_fails_for_another_reason_holds_up_no_other_run(driver):
+    driver.ends = {"runs/a": raised(PadaError("a mistake")), "runs/b": lambda: None, "runs/c": lambda: None}
+    assert list(driver.drive(1, Console(quiet=True))) == ["runs/a"]
+    assert [did for did in driver.did if "begun" in did] == [f"{run} begun" for run in RUNS]
 
 
 def test_what_a_run_prints_is_dropped_where_it_has_no_room(monkeypatch, full):

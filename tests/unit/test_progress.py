@@ -12,13 +12,14 @@ from rich.console import Console
 from jobs import sweep
 from jobs.local import runner
 from jobs.local.progress import Progress, describe
-from jobs.local.runner import RunFailed, stop
+from jobs.local.runner import NotBegun, RunFailed, stop
 from pada_ray.config import check_config
 from pada_ray.errors import BudgetReached, EndpointDown, EndpointError, PadaError, StorageError
 from pada_ray.llm.chat import Usage
 from pada_ray.llm.waiting import Waiting
 from pada_ray.runs.state import FinishedStage, RunState
 from pada_ray.runs.time_left import Left
+from pada_ray.storage import disk_full
 from pada_ray.student.progress import StageProgress, StageTeller
 
 RAW = {
@@ -71,6 +72,14 @@ def test_a_sweep_with_a_failed_run_has_failed(told):
     ended = told(PAUSED, FAILED)
     assert isinstance(ended, RunFailed)
     assert "1 of 5 runs failed, 1 are paused, the others are done; the first: http://x (m) is down" in str(ended)
+
+
+def test_a_sweep_on_a_full_disk_says_how_many_runs_were_not_begun(told):
+    full = disk_full("runs/a")
+    said = str(told(PAUSED, full, NotBegun("runs/b: not begun"), NotBegun("runs/c: not begun")))
+    assert said.startswith(
+        f"1 of 5 runs failed, 1 are paused, 2 were not begun, the others are done; the first: {full}; the same command"
+    )
 
 
 @pytest.fixture
