@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -50,9 +51,12 @@ def convert(
     parts: dict[str, list[Sample]] = {target: samples}
     if shares is not None:
         parts = {f"{target}/{name}.jsonl": members for name, members in cut(samples, shares, seed).items()}
-    for file, members in parts.items():
-        folder, name = _place(file)
-        folder.write_text(name, "".join(as_line(s) + "\n" for s in members))
+    with ExitStack() as written:  # all files or none
+        for file, members in parts.items():
+            folder, name = _place(file)
+            folder.write_text(name, "".join(as_line(s) + "\n" for s in members))
+            written.callback(folder.remove, name)
+        written.pop_all()
     _print(conversion, {file: len(members) for file, members in parts.items()})
 
 

@@ -49,6 +49,7 @@ def init(file: File, to: To = None, student: Student = DEFAULT_STUDENT) -> None:
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as e:
+        target.unlink(missing_ok=True)  # the half of it that had room
         raise ConfigError(f"{target}: cannot be written: {e.strerror}") from None
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(text, end="")

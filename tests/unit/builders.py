@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pada_ray.agents.asking import Asking
@@ -162,10 +162,10 @@ def small_config(**keys):
 
 
 @contextmanager
-def no_room_for_a_file():
-    """As a quota that is used up: no file grows beyond a KiB."""
+def room_for(size: int) -> Iterator[None]:
+    """While a file has room for `size` bytes, as on a full disk: what is written beyond them fails."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from builders import sample, samples_in
+from builders import room_for, sample, samples_in
 from typer.testing import CliRunner
 
 from jobs.command import command
@@ -265,6 +265,17 @@ def test_the_command_says_what_it_did(tmp_path):
     assert lines[7].startswith('after: {"id":"in-1","messages":[{"role":"user","content":"Add 0.')
     splits = load_splits(*(str(tmp_path / "data" / f"{split}.jsonl") for split in ("train", "val", "test")))
     assert {split: len(members) for split, members in splits.items()} == {"train": 16, "val": 2, "test": 2}
+
+
+def test_splits_without_room_for_all_leave_none(tmp_path):
+    file = written(tmp_path, *[{**ALPACA, "instruction": f"Add {i}."} for i in range(40)])
+    command = (file, tmp_path / "data", "--split", "0.1/0.8/0.1")
+    with room_for(2000):  # enough for train, too little for val
+        code, said = pada_convert(*command)
+    assert (code, said.count("\n"), "val.jsonl: No space left on device" in said) == (2, 1, True)
+    assert list((tmp_path / "data").iterdir()) == []
+    assert pada_convert(*command)[0] == 0
+    assert (tmp_path / "data" / "train.jsonl").stat().st_size < 2000
 
 
 def test_the_command_writes_one_file(tmp_path):

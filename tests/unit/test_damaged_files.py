@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from builders import chat_request, no_room_for_a_file
+from builders import chat_request, room_for
 from stub_workers import StubWorkers
 
 from jobs.command import command
@@ -478,7 +478,7 @@ def not_to_be_opened(replies):
 @pytest.mark.parametrize("refused", ["disk I/O error; see whether its disk, or a quota", "unable to open database"])
 def test_replies_that_the_system_does_not_let_be_read_are_not_called_damaged(replies, run, refused):
     before = replies.read_bytes()
-    with no_room_for_a_file() if "quota" in refused else not_to_be_opened(replies):
+    with room_for(1024) if "quota" in refused else not_to_be_opened(replies):
         with pytest.raises(StorageError, match=rf"^{replies}: {refused}") as e:
             check_replies(str(replies), str(run), 40)
         assert not isinstance(e.value, DamagedFile)

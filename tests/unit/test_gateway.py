@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 from aiohttp import web
-from builders import chat_request, no_room_for_a_file
+from builders import chat_request, room_for
 from stub_endpoint import Stream, StubEndpoint, completion, failure, finished
 
 from pada_ray import storage
@@ -593,7 +593,7 @@ def test_a_run_that_ends_stops_none_of_the_runs_that_wait_for_the_same_reply(tmp
 @pytest.mark.parametrize("at_once", [1, 2, 5])
 def test_a_run_that_has_lost_a_reply_buys_no_more(tmp_path, at_once):
     async def use(gateway):
-        with no_room_for_a_file():
+        with room_for(1024):
             asked = [gateway.chat(question(str(i)), ONE, "teacher") for i in range(20)]
             ends = await asyncio.gather(*asked, return_exceptions=True)
             with pytest.raises(StorageError):

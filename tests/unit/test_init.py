@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+from builders import room_for
 from typer.testing import CliRunner
 
 from jobs.cli import app
@@ -166,3 +167,11 @@ def test_too_few_rows_are_told_before_a_config_is_written(here):
     write(here / "a.jsonl", rows("label")[:3])
     assert "too few questions (3) for data.split" in init("a.jsonl").stderr
     assert not (here / "a.yaml").exists()
+
+
+def test_a_config_without_room_is_not_left_half(here):
+    write(here / "a.jsonl", rows("label"))
+    with room_for(100):
+        found = init("a.jsonl")
+    assert (found.exit_code, found.stderr) == (2, "error: a.yaml: cannot be written: File too large\n")
+    assert init("a.jsonl").exit_code == 0

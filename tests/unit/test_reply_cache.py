@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import chat_request as request
-from builders import no_room_for_a_file
+from builders import room_for
 
 from pada_ray.config import EndpointConfig, Price
 from pada_ray.config.teacher import TeacherSettings
@@ -88,7 +88,7 @@ def test_whatever_has_no_room_is_told_with_the_file(tmp_path, write):
     if not isinstance(write, type | partial):  # these make their tables
         for table in TABLES:
             table(db)
-    with no_room_for_a_file(), pytest.raises(StorageError, match=rf"^{path}: disk I/O error; see whether its disk"):
+    with room_for(1024), pytest.raises(StorageError, match=rf"^{path}: disk I/O error; see whether its disk"):
         write(db)
 
 
@@ -98,7 +98,7 @@ def test_replies_without_room_are_not_taken_along(tmp_path):
         ReplyCache(db := open_database(path)).put(path, request(), ChatReply(text="hello", cut_off=False))
         Account(db)
         db.close()
-    with no_room_for_a_file(), pytest.raises(StorageError, match=rf"^{old}: disk I/O error"):
+    with room_for(1024), pytest.raises(StorageError, match=rf"^{old}: disk I/O error"):
         take_along(old, new)
     Path(f"{new}-wal").mkdir()
     with pytest.raises(StorageError, match=rf"^{new}: unable to open database file"):
