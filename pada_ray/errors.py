@@ -4,6 +4,8 @@ They keep a standard-library base and take only positional strings, because they
 processes.
 """
 
+import re
+
 
 class PadaError(Exception):
     """An error that the user can fix. The command line prints it as one line and exits with `exit_code`."""
@@ -69,9 +71,15 @@ class UnreadableReply(ValueError):
     and never ends a run: the caller counts it and continues."""
 
 
+_FRAMES = re.compile(r'(?s).*\n  File "[^\n]*\n(?:    [^\n]*\n)*')  # of a traceback, up to the error itself
+
+
 def one_line(e: BaseException, most: int = 600) -> str:
     """An error's message as one line of at most `most` characters; its type if it has no message."""
-    return " ".join(str(e).split())[:most] or type(e).__name__
+    told = str(e)
+    if getattr(e, "actor_init_failed", False):
+        told = _FRAMES.sub("", told)  # of the error in the constructor Ray keeps only its traceback, as text
+    return " ".join(told.split())[:most] or type(e).__name__
 
 
 _LOST_WORKER = "health_check_failure"  # of Ray Train

@@ -1,7 +1,10 @@
 """What the user reads when Ray has lost a process of a run: that it was lost, why if Ray says so, and what to do."""
 
 import contextlib
+import errno
+import os
 import pickle
+import traceback
 
 import pytest
 from builders import math_run, small_config
@@ -16,7 +19,7 @@ from jobs.evaluate import evaluate
 from jobs.local import runner
 from jobs.local.runner import RunFailed
 from pada_ray.config import dump_config
-from pada_ray.errors import ConfigError, StorageError, lost_process, root_cause
+from pada_ray.errors import ConfigError, DiskFull, StorageError, lost_process, root_cause
 from pada_ray.runs.event_log import read_events
 from pada_ray.runs.state import read_state
 from pada_ray.storage import disk_full
@@ -120,6 +123,49 @@ def test_and_only_there(e):
 def test_another_error_is_told_as_it_is(e):
     assert lost_process(e) is None
     assert line_of(e).startswith(f"the run stopped: {type(e).__name__}: ")
+
+
+def in_constructor(e):
+    """As Ray tells an error of an actor's constructor, with so many frames that the line has room for none."""
+
+    def construct(frames):
+        if not frames:
+            raise e
+        construct(frames - 1)
+
+    try:
+        try:
+            raise KeyError("what came before")
+        except KeyError:
+            construct(40)
+    except type(e):
+        told = f"\x1b[36mray::LlmGateway.__init__()\x1b[39m (pid=1, ip=127.0.0.1)\n{traceback.format_exc()}"
+    return exceptions.ActorDiedError(exceptions.RayTaskError("__init__", told, e, "ray::LlmGateway", 1, "127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("e", "told"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/home/replies"),
+            "PermissionError: [Errno 13] Permission denied: '/home",
+        ),
+        (StorageError("s3://x: refused"), "pada_ray.errors.StorageError: s3://x: refused; logs"),
+        (
+            OSError("cannot be loaded:\n    no weights\n\nSee the manual."),
+            "OSError: cannot be loaded: no weights See the",
+        ),
+    ],
+)
+def test_an_error_in_an_actors_constructor_is_told_with_its_reason(e, told):
+    died_so = in_constructor(e)
+    for passed_on in (died_so, pickle.loads(pickle.dumps(died_so)), in_task(died_so)):
+        assert line_of(passed_on).startswith(f"the run stopped: ActorDiedError: {told}")
+
+
+def test_an_actor_whose_constructor_has_no_room_is_on_a_full_disk():
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert isinstance(runner._explained(in_constructor(full), "."), DiskFull)
 
 
 def test_what_ray_cannot_pickle_is_told_in_its_own_words():
