@@ -203,10 +203,10 @@ def _explained(e: BaseException, run: str) -> PadaError:
     """The PadaError at the root of what Ray raised, or a RunFailed that tells the root in a line. Each names the
     command to go on with."""
     root = root_cause(e)
+    if is_disk_full(root) and not isinstance(root, PadaError):
+        root = disk_full(run, e=root)
     if isinstance(root, PadaError):
         told = str(root)
         return root if "`pada resume " in told else type(root)(f"{told}; continue with `pada resume {run}`")
-    if is_disk_full(root):
-        return disk_full(run)
     told = lost_process(root) or f"{type(root).__name__}: {one_line(root)}"
     return RunFailed(f"the run stopped: {told}; logs in {log_folder()}; continue with `pada resume {run}`")

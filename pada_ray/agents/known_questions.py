@@ -99,7 +99,8 @@ def overlap(text: str, other: str) -> float:
 def conversation_overlap(asked: Varying, other: Varying) -> float:
     """The lesser of the overlaps of the last questions and of all that the users say: conversations that end with
     `Yes, please.` are no copies of each other, nor are different questions on one long text."""
-    return min(map(overlap, asked, other))
+    pairs = {*zip(asked, other, strict=True)}  # one in a single turn
+    return min(overlap(one, another) for one, another in pairs)
 
 
 def _words(question: str) -> list[str]:
