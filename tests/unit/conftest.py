@@ -1,8 +1,13 @@
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pada_ray.storage import Folder
+
+# On a busy machine one drawn example may take long.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

@@ -167,7 +167,7 @@ def test_a_cut_is_the_same_for_every_seed_of_a_run_and_other_for_its_own(tmp_pat
     assert tests[0] == tests[1] != tests[2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=12, max_size=80),
     st.floats(0.1, 0.4),

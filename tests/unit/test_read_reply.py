@@ -335,7 +335,7 @@ SCRAPS = [
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(SCRAPS), max_size=30).map("".join))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TEXTS, st.booleans())
 @example("[" * 5000 + "</think>", False)
 @example('{"a":1 /*' * 5000, True)
@@ -366,7 +366,7 @@ VALUES_OF_ANY_KIND = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.sampled_from(ENTRY_TYPES), st.dictionaries(st.sampled_from(KEYS), VALUES_OF_ANY_KIND))
 @example(TurnWithAnswerReply, {"messages": [{"role": ["user"], "content": "x"}]})
 @example(TurnWithAnswerReply, {"messages": [{"role": {"a": 1}}]})
@@ -394,7 +394,7 @@ VALUES = st.floats(1, 10, allow_nan=False).map(lambda value: round(value, 2))
 DRAFTS = st.sampled_from(["<think>{}</think>", "{}</think>", "[THINK]a {} b[/THINK]", "Perhaps {}? No.\n", "<think>{}"])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(DRAFTS, VALUES), max_size=4), VALUES, st.booleans(), st.data())
 def test_no_rating_but_the_final_one_is_ever_read(drafts, final, cut_off, data):
     before = "".join(form.format(json.dumps({"reply-1": {"feedback": "f", "rating": v}})) for form, v in drafts)

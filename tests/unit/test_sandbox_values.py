@@ -76,7 +76,7 @@ def shape(value: object) -> object:
     return kind, str(value) if kind in (decimal.Decimal, range) else value
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(VALUES)
 def test_a_value_is_passed_on_with_its_type_and_every_bit(value):
     assert shape(passed_on(value)) == shape(value)
