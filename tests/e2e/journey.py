@@ -156,8 +156,7 @@ def _empty_environment(work: Path) -> dict[str, str]:
     shutil.copy(ROOT / "constraints.txt", work)
     own = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "PYTHON"))}
     path = f"{work / 'venv' / 'bin'}:{own['PATH']}"
-    own |= {"PATH": path, "VIRTUAL_ENV": str(work / "venv"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
-    return own | {"PIP_NO_COMPILE": "1"}  # a module is compiled when it is loaded, and most never are
+    return own | {"PATH": path, "VIRTUAL_ENV": str(work / "venv"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
 
 
 def build_wheel(target: Path) -> str:
