@@ -128,7 +128,7 @@ def products_alone(work: Work, encoder: ChatEncoder) -> Say:
         full = len(read) // ROW * ROW
         for rows in (*torch.tensor(read[:full]).view(-1, ROW).split(work.batch_size), torch.tensor([read[full:]])):
             if rows.numel():
-                student.model(input_ids=rows, logits_to_keep=1)
+                student.model(input_ids=rows, logits_to_keep=torch.tensor([-1]))
         replies = [_tokens(encoder, known[name], work.max_new_tokens) for _, name in by_length]
         for start in range(0, len(replies), work.batch_size):
             batch = replies[start : start + work.batch_size]

@@ -50,6 +50,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
     from pada_ray.student.chat_encoder import encode_all, load_encoder, nothing_to_train_on
     from pada_ray.student.dropout import with_fast_dropout
     from pada_ray.student.micro_batches import micro_batches
+    from pada_ray.student.packed import with_packed_weights
     from pada_ray.student.progress import teller_of
     from pada_ray.student.trainer import Report, Trainer
 
@@ -67,7 +68,7 @@ def train_on_worker(config: dict[str, Any]) -> None:
         # These come before the model, which ZeRO-3 splits among the workers while it is loaded.
         arguments = _arguments(job, output, batches, workers, rank)
         transformers.set_seed(job.seed)
-        model = with_fast_dropout(_with_adapter(job, student.load_model(job.student)))
+        model = with_packed_weights(with_fast_dropout(_with_adapter(job, student.load_model(job.student))))
         _check_room(model, output, job.run)
         trainer = Trainer(
             model,

@@ -17,6 +17,7 @@ from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
 from pada_ray.student.chat_encoder import IGNORED, Encoded, Reply, load_encoder, model_location
 from pada_ray.student.generation import greedy
+from pada_ray.student.packed import with_packed_weights
 
 
 def device() -> torch.device:
@@ -94,6 +95,7 @@ class Student:
             assert_adapter_acts(self.model, self.encoder.prompt([Message(role="user", content="Who are you?")]))
             if merged and settings.quantization is None:  # 4 bits do not hold the sum
                 self.model = self.model.merge_and_unload()
+        self.model = with_packed_weights(self.model.requires_grad_(False))
 
     def replies(
         self, prompts: Sequence[Sequence[Message]], max_new_tokens: int, batch_size: int, stop: Sequence[str] = ()

@@ -62,6 +62,17 @@ def test_every_row_is_as_by_transformers_alone(name, shared, request):
     assert [len(tokens) for tokens in said][1] <= 5
 
 
+def test_the_last_layer_never_multiplies_a_view(demo):
+    # torch would copy its weights for each row: in bfloat16 seconds, and gigabytes, for a batch.
+    given = []
+    hook = demo.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    greedy(demo, prompts_that_begin_alike(demo.config.vocab_size, 40), [3] * 5, ended, 0)
+    hook.remove()
+    passes = [x for x in given if len(x) == 5]
+    assert len(passes) == 3
+    assert all(x.is_contiguous() for x in passes)
+
+
 def test_a_recurrent_model_is_left_to_transformers(recurrent):
     prompts = prompts_that_begin_alike(64, 0)[:1]
     assert greedy(recurrent, prompts, [6], ended, 0) == [by_transformers(recurrent, prompts[0], 6)]
