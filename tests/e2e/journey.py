@@ -1,10 +1,11 @@
 """Replays docs/tutorial.md in an empty environment, from a wheel, with the offline teacher: `make journey`.
 
-    python tests/e2e/journey.py [--student FOLDER] [--samples N] [--server LLAMA_SERVER] [--keep FOLDER]
+    python tests/e2e/journey.py [--student FOLDER] [--samples N] [--server LLAMA_SERVER] [--keep FOLDER] [--reuse]
 
 The commands are those of the page, in its order. Only this differs: the wheel stands for the clone; `--student` is
 the model for `pada init`, and without it the demo student is taken, for which there is no GGUF; the clustering needs
-no Hub; `--samples` makes the run smaller. With `--server`, or llama-server on the PATH, the GGUF file answers one
+no Hub; `--samples` makes the runs smaller; with `--reuse` pip finds the other packages where they are installed
+already, and so installs the wheel alone. With `--server`, or llama-server on the PATH, the GGUF file answers one
 question.
 """
 
@@ -20,6 +21,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -32,6 +34,7 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 EXAMPLE = "examples/tickets.csv"
 TEAMS = {"billing", "delivery", "returns", "account"}
 _PATIENCE_S = 3600.0
+_SMALLER = " --set iterations=1 --set data.regime={0} --set data.eval_samples={0}"
 _WITHOUT_A_HUB = "--set pattern_analysis.embedding=tfidf"
 
 
@@ -41,6 +44,7 @@ class Journey(NamedTuple):
     wheel: str
     student: str
     samples: int | None = None
+    reuse: bool = False  # of the packages that are installed beside what runs this
 
     @property
     def is_real(self) -> bool:
@@ -59,10 +63,10 @@ def typed(line: str, journey: Journey) -> str:
         return line.replace("'.[gguf]'", shlex.quote(f"{journey.wheel}[gguf]"))
     if line.startswith("pada init"):
         return f"{line} --student {shlex.quote(journey.student)}"
-    if line.startswith("pada run") and "--rehearse" not in line:
+    if line.startswith("pada run"):
         fewer = journey.samples
-        smaller = "" if fewer is None else f" --set data.regime={fewer} --set data.eval_samples={fewer}"
-        return f"{line} {_WITHOUT_A_HUB}{smaller}"
+        smaller = "" if fewer is None else _SMALLER.format(fewer)
+        return f"{line}{smaller}" if "--rehearse" in line else f"{line} {_WITHOUT_A_HUB}{smaller}"
     if line.startswith("pada export") and not journey.is_real:
         return line.replace(" --gguf Q8_0", "")
     return line
@@ -70,7 +74,7 @@ def typed(line: str, journey: Journey) -> str:
 
 def replay(journey: Journey, work: Path, server: str | None) -> None:
     """Types every command in `work`. Raises AssertionError at the first that fails, or whose result is not there."""
-    environment = _empty_environment(work)
+    environment = _empty_environment(work, journey.reuse)
     answers_from_the_file = journey.is_real and server is not None
     serve = ""
     for line in commands(TUTORIAL.read_text(encoding="utf-8"), journey):
@@ -148,9 +152,17 @@ def _running(line: str, work: Path, environment: dict[str, str]) -> Iterator[sub
         process.wait(30)
 
 
-def _empty_environment(work: Path) -> dict[str, str]:
+def _empty_environment(work: Path, reuse: bool) -> dict[str, str]:
     """A new environment of Python in `work`, where also the file of the tutorial and its constraints lie."""
     subprocess.run([sys.executable, "-m", "venv", work / "venv"], check=True)
+    if reuse:
+        # Links, in a folder outside the environment, where pip reads and never writes.
+        (work / "reused").mkdir()
+        for package in Path(sysconfig.get_path("purelib")).iterdir():
+            if "pada_ray" not in package.name:
+                (work / "reused" / package.name).symlink_to(package)
+        (site,) = (work / "venv").glob("lib/python*/site-packages")
+        (site / "reused.pth").write_text(str(work / "reused"))
     (work / "examples").mkdir()
     shutil.copy(ROOT / EXAMPLE, work / EXAMPLE)
     shutil.copy(ROOT / "constraints.txt", work)
@@ -175,15 +187,16 @@ def build_wheel(target: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--student", default="demo", help="folder of a small model; default: the demo student")
-    parser.add_argument("--samples", type=int, help="training samples of the run; default: all")
+    parser.add_argument("--samples", type=int, help="training samples, for one iteration; default: all")
     parser.add_argument("--server", default=shutil.which("llama-server"), help="llama.cpp's llama-server")
     parser.add_argument("--keep", type=Path, help="a new folder for all of it; default: one that is deleted")
+    parser.add_argument("--reuse", action="store_true", help="take the packages that are installed here already")
     given = parser.parse_args()
     student = given.student if given.student == "demo" else str(Path(given.student).resolve(strict=True))
     with tempfile.TemporaryDirectory() as temporary:
         work = given.keep or Path(temporary) / "journey"
         work.mkdir(parents=True)
-        journey = Journey(build_wheel(work), student, given.samples)
+        journey = Journey(build_wheel(work), student, given.samples, given.reuse)
         replay(journey, work.resolve(), given.server)
     print("journey: every command of docs/tutorial.md did what it says")
 

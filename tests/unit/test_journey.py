@@ -52,7 +52,9 @@ def test_with_a_real_student_it_types_what_the_page_shows(journey):
 
 def test_without_one_there_is_no_gguf_and_samples_make_it_small(journey):
     typed = journey.commands(page(), journey.Journey("/w.whl", "demo", 16))
-    assert typed[3].endswith("--set data.regime=16 --set data.eval_samples=16")
+    smaller = " --set iterations=1 --set data.regime=16 --set data.eval_samples=16"
+    assert typed[2] == f"pada run tickets.yaml --rehearse{smaller}"
+    assert typed[3] == f"pada run tickets.yaml --set pattern_analysis.embedding=tfidf{smaller}"
     assert typed[5] == "pada export runs/tickets --to tickets-model"
 
 
