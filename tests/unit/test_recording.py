@@ -25,7 +25,8 @@ from pada_ray.runs.state import read_state
 from pada_ray.storage import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDED = ROOT / "benchmarks/results/real_smoke_banking77.tar.xz"
+SMOKE = ROOT / "benchmarks/results/real_smoke"
+RECORDED = SMOKE / "real-smoke-banking77.tar.xz"
 
 
 @pytest.fixture
@@ -37,8 +38,9 @@ def embedding(monkeypatch):
     return str(Path(found.origin).parent / "model")
 
 
-def test_it_comes_to_the_same_training_sets(embedding):
-    assert asyncio.run(replay(RECORDED, embedding)) == []
+@pytest.mark.parametrize("archive", sorted(SMOKE.glob("*.tar.xz")), ids=lambda path: path.name)
+def test_it_comes_to_the_same_training_sets(embedding, archive):
+    assert asyncio.run(replay(archive, embedding)) == []
 
 
 def test_a_reply_that_is_not_recorded_ends_it(embedding, tmp_path):
@@ -81,6 +83,10 @@ def test_of_a_shared_cache_each_run_keeps_the_replies_that_it_got(tmp_path):
     keys = {name: [json.loads(line)["key"] for line in kept[name].read_text(REPLIES).splitlines()] for name in kept}
     assert keys == {"blind": ["both", "only blind's"], "pada": ["both", "only pada's"]}
     assert kept["pada"].read_text("iteration-1/patterns.yaml") == pada.read_text("iteration-1/patterns.yaml")
+
+    assert pack(pada.url, tmp_path / "alone") == 1  # a run, and not a sweep
+    (alone,) = (tmp_path / "alone").iterdir()
+    assert alone.read_bytes() == (tmp_path / "kept/pada.tar.xz").read_bytes()
 
 
 def unpacked(archive: Path, to: Path) -> Folder:
