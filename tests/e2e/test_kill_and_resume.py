@@ -53,8 +53,10 @@ def test_killed_in_every_stage(tmp_path, uninterrupted, stages):
             if stage == "iteration-1: data generation":
                 before = len(read_access_log(log))
                 started.wait_until(lambda n=before: len(read_access_log(log)) >= n + 3, "three replies")
-            elif "fine-tuning" in stage or "evaluation" in stage:
-                time.sleep(4)
+            elif "fine-tuning" in stage:
+                started.wait_until(lambda: any(run.glob("checkpoints/*/last.yaml")), "an epoch")
+            elif "evaluation" in stage:
+                time.sleep(1)
             began = time.time()
             started.kill()
             kills.append((began - UNCERTAIN, time.time()))
