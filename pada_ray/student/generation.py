@@ -43,8 +43,8 @@ def greedy(
     mask = torch.cat([mask.new_ones(len(prompts), shared), mask], dim=1)
     places = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
     present = rows
-    # As a number it would have torch multiply a view of all tokens. In bfloat16 on a CPU that takes a copy of the last
-    # layer's weights for each row.
+    # As a number it would have torch multiply a view of all tokens. Where the last layer's weights are frozen, as with
+    # an adapter, torch copies them for each row to do so.
     last = torch.tensor([-1], device=model.device)
     while True:
         out = model(input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, logits_to_keep=last)

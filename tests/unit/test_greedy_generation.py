@@ -63,7 +63,7 @@ def test_every_row_is_as_by_transformers_alone(name, shared, request):
 
 
 def test_the_last_layer_never_multiplies_a_view(demo):
-    # torch would copy its weights for each row: in bfloat16 seconds, and gigabytes, for a batch.
+    # torch would copy its weights, where they are frozen, for each row: in bfloat16 gigabytes for a batch.
     given = []
     hook = demo.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
     greedy(demo, prompts_that_begin_alike(demo.config.vocab_size, 40), [3] * 5, ended, 0)

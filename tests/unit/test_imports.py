@@ -95,20 +95,20 @@ def test_what_lies_flat_belongs_to_no_room():
     assert {path.stem for path in inside if path.is_file()} == FLAT
 
 
-def names(requirements: list[str]) -> set[str]:
+def required(requirements: list[str]) -> set[str]:
     """The packages in a list of requirements, written as pip compares them."""
     return {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line)[0]).lower() for line in requirements}
 
 
 def test_every_package_that_is_imported_is_declared():
-    declared = names([line for line in importlib.metadata.requires("pada-ray") if not re.search(r"\bdev\b", line)])
+    declared = required([line for line in importlib.metadata.requires("pada-ray") if not re.search(r"\bdev\b", line)])
     # Inside the sandbox the modules of its program are imported by their own names.
     ours = {*PACKAGES, "tests", *(name.rpartition(".")[2] for name in modules())}
     imports = {name.partition(".")[0] for file in modules().values() for name in imported(file)}
     distributions = importlib.metadata.packages_distributions()
     others = imports - ours - sys.stdlib_module_names
     assert "torch" in others
-    assert {name for name in others if not names(distributions.get(name, [name])) & declared} == set()
+    assert {name for name in others if not required(distributions.get(name, [name])) & declared} == set()
 
 
 def loaded_by(code: str, *names: str) -> set[str]:
