@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-smoke-slow real-table real-replay demo-real bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-smoke-slow real-table real-replay demo-real demo-real-orders bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -101,9 +101,13 @@ real-table: real-models ## PaDA-Agent beside other methods with real models, fir
 	$(SERVE) $(BIN)/pada sweep configs/real/table.yaml
 	$(BIN)/pada report runs/real-table
 
-demo-real: real-student ## Train a real student on samples that a real teacher wrote, without key or teacher, under 45 minutes
+demo-real: DEMO_REAL = $(foreach method,vanilla blind pada,--only method=$(method)) --only seed=11
+demo-real demo-real-orders: real-student
+demo-real: ## Train a real student on samples that a real teacher wrote, without key or teacher, under 45 minutes
+demo-real-orders: ## The same in several orders, beside as many steps on the old samples: hours; it resumes
+demo-real demo-real-orders:
 	$(BIN)/python -m benchmarks.real.demo benchmarks/results/real_table --to runs/demo-real-data
-	$(BIN)/pada sweep configs/real/demo.yaml
+	$(BIN)/pada sweep configs/real/demo.yaml $(DEMO_REAL)
 	$(BIN)/pada report runs/demo-real
 
 real-replay: .venv/installed ## Take a recorded run's agents through what its models said, to the same training sets
