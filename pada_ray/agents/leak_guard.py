@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
+from pada_ray.agents.held_out_answers import HeldOutAnswers
+from pada_ray.agents.words import WORD, Run, rarest_words, run_length, runs_of, words_of
 from pada_ray.data.frame import Frame
 from pada_ray.data.samples import question_key
 from pada_ray.data.text_key import text_key
@@ -23,21 +23,9 @@ from pada_ray.records import LeakHit, Message, Pattern, Sample, Strategy
 from pada_ray.tasks.json import Json
 from pada_ray.tasks.json_value import fields, json_in
 
-# Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Han): a character counts as a word.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_MARKS = "".join(c for c in map(chr, range(0x300, 0x20000)) if unicodedata.category(c) in ("Mn", "Mc"))
-# Signs without width: soft hyphens, joiners, directions, variants. One text may have them and its copy not.
-_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff"
-_WORD = re.compile(rf"(?:[^\W_{_UNSPACED}]+[{_MARKS}{_UNSEEN}]*)+|[{_UNSPACED}][{_MARKS}{_UNSEEN}]*")
-_IS_UNSEEN = re.compile(f"[{_UNSEEN}]")
-# What `_WORD` and lower() make of ASCII, in a table. That is some thirty times as fast.
-_ASCII = str.maketrans({c: c.lower() if c.isalnum() else " " for c in map(chr, range(128))})
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_CHARACTERS = 1.6  # of an average Chinese word
 _SENTENCE = re.compile(r"\S.*?(?:[.!?][\"')\]]*(?=\s)|[。！？।]+|(?=\n)|\Z)\s*", re.DOTALL)
 _FEW = 10_000  # so few runs of a length are looked for only in texts that have the rarest word of one
 _TINY = 3  # a question of so few words is protected only against being repeated as a whole text
-
 
 # Signs right before and after a run that quote or set off what they enclose.
 _SET_OFF = "()[]{}<>*|~"
@@ -56,37 +44,6 @@ class _Place(NamedTuple):
     hit: Hit
     start: int  # characters
     end: int
-
-
-Run = tuple[str, ...]
-
-
-def _words(text: str) -> list[str]:
-    if text.isascii():
-        return text.translate(_ASCII).split()
-    # Put into one encoding after they are found, so that each is still the word that stands there in the text.
-    found = unicodedata.normalize("NFC", _IS_UNSEEN.sub("", " ".join(_WORD.findall(text))))
-    # Lower-casing a whole text may change where its words end.
-    return [word.lower() for word in found.split()]
-
-
-def _length(found: list[str], words: int) -> int:
-    """How long a run is in a text of these words."""
-    if "".join(found).isascii():
-        return words
-    unspaced = sum(_IS_UNSPACED.match(word) is not None for word in found)
-    return round(words * _CHARACTERS) if 2 * unspaced > len(found) else words
-
-
-def _runs(words: list[str], length: int) -> Iterator[Run]:
-    return zip(*(words[i:] for i in range(length)), strict=False)
-
-
-def _rarest_words(runs: Iterable[Run]) -> set[str]:
-    """A word of each run, the one that the fewest runs have. A text without these words has none of the runs."""
-    runs = list(runs)
-    known = Counter(word for run in runs for word in run)
-    return {min(run, key=known.__getitem__) for run in runs}
 
 
 def _signed(text: str, start: int, end: int) -> str:
@@ -131,8 +88,8 @@ class LeakGuard:
     word, a run is 1.6 times as long.
 
     A shorter paragraph of a user message is protected as a whole, where its signs are the same too (`p & q` is another
-    question than `p | q`); shorter ones of replies, and system messages, are not. The words of the `frame` that all
-    questions share do not count.
+    question than `p | q`); system messages are not, and shorter answers only in what a strategy says. The words of the
+    `frame` that all questions share do not count.
 
     Eight words by default: on GSM8K they hit 3% of unrelated train items and 98% of held-out questions with
     every number changed, where six hit 18% and nearly 100%, and thirteen 0% and 77%.
@@ -145,6 +102,8 @@ class LeakGuard:
         self._owners: dict[int, dict[Run, str]] = {words: {}}  # length of a run -> run -> sample id
         self._signed: dict[Run, dict[str, str]] = {}  # of the shorter runs: run -> with its signs -> sample id
         self._questions: dict[str, Hit] = {}
+        held_out = list(held_out)
+        self._answers = HeldOutAnswers(held_out, words)
         for sample in held_out:
             self._protect(sample, words)
         self._release(public)
@@ -154,15 +113,15 @@ class LeakGuard:
         for message in sample.messages:
             for paragraph in _protected(sample, message, self._varying(message)):
                 # Interned, a word is held once, whatever the number of runs and samples.
-                found = [sys.intern(word) for word in _words(paragraph)]
-                most = _length(found, words)
+                found = [sys.intern(word) for word in words_of(paragraph)]
+                most = run_length(found, words)
                 if len(found) >= most or (found and message.role == "user"):
                     length = min(len(found), most)
                     owners = self._owners.setdefault(length, {})
-                    for run in _runs(found, length):
+                    for run in runs_of(found, length):
                         owners.setdefault(run, sample.id)
                     if len(found) < most:
-                        bounds = [match.span() for match in _WORD.finditer(paragraph)]
+                        bounds = [match.span() for match in WORD.finditer(paragraph)]
                         signed = _signed(paragraph, bounds[0][0], bounds[-1][1])
                         self._signed.setdefault(tuple(found), {}).setdefault(signed, sample.id)
 
@@ -173,12 +132,13 @@ class LeakGuard:
         """Forgets the runs that stand in a public sample too."""
         few = {length: owners for length, owners in self._owners.items() if len(owners) <= _FEW}
         many = {length: owners for length, owners in self._owners.items() if len(owners) > _FEW}
-        telling = {word for owners in few.values() for word in _rarest_words(owners)}
+        telling = {word for owners in few.values() for word in rarest_words(owners)}
         for sample in public:
             for text in (text for m in sample.messages for text in (m.content, *_unescaped(sample, m))):
-                found = _words(text)
+                found = words_of(text)
+                self._answers.release(found)
                 for length, owners in (many if telling.isdisjoint(found) else self._owners).items():
-                    for run in owners.keys() & _runs(found, length):
+                    for run in owners.keys() & runs_of(found, length):
                         self._release_run(run, text)
                         if not self._signed.get(run):
                             del owners[run]
@@ -186,19 +146,21 @@ class LeakGuard:
     def _release_run(self, run: Run, text: str) -> None:
         """Forgets the ways in which a shorter run is written in `text`."""
         if run in self._signed:
-            bounds = [match.span() for match in _WORD.finditer(text)]
-            for i, other in enumerate(_runs(_words(text), len(run))):
+            bounds = [match.span() for match in WORD.finditer(text)]
+            for i, other in enumerate(runs_of(words_of(text), len(run))):
                 if other == run:
                     self._signed[run].pop(_signed(text, bounds[i][0], bounds[i + len(run) - 1][1]), None)
 
     def _places(self, text: str) -> list[_Place]:
-        words = _words(text)
+        words = words_of(text)
         places = []
         for length, owners in self._owners.items():
-            if (length <= _TINY and len(words) != length) or owners.keys().isdisjoint(_runs(words, length)):
+            if (length <= _TINY and len(words) != length) or owners.keys().isdisjoint(runs_of(words, length)):
                 continue
-            bounds = [match.span() for match in _WORD.finditer(text)]
-            owned = ((self._owner(run, text, bounds[i : i + length]), i) for i, run in enumerate(_runs(words, length)))
+            bounds = [match.span() for match in WORD.finditer(text)]
+            owned = (
+                (self._owner(run, text, bounds[i : i + length]), i) for i, run in enumerate(runs_of(words, length))
+            )
             for owner, group in groupby(owned, key=lambda pair: pair[0]):
                 if owner is not None:
                     starts = [i for _, i in group]
@@ -229,18 +191,22 @@ class LeakGuard:
         return dict.fromkeys([varying, *_paragraphs(varying), *_unescaped(sample, message)])
 
     def redact(self, text: str) -> tuple[str, list[Hit]]:
-        """The text without the sentences that hold a hit, and the hits. What is returned has none."""
+        """The text without the sentences that hold a hit and with short answers masked, and the hits. What is returned
+        has none."""
         found: list[Hit] = []
-        # Leaving a sentence out brings others together, so one look is not enough.
-        while places := self._places(text):
-            found += [place.hit for place in places]
+        # Leaving something out brings other words together, so one look is not enough.
+        while True:
+            text, masked = self._answers.masked(text)
+            places = self._places(text)
+            found += [*(Hit(*each) for each in masked), *(place.hit for place in places)]
+            if not places:
+                return text, found
             kept = [
                 sentence[0]
                 for sentence in _SENTENCE.finditer(text)
                 if not any(place.start < sentence.end() and sentence.start() < place.end for place in places)
             ]
             text = "".join(kept).strip()
-        return text, found
 
 
 def redact_pattern(guard: LeakGuard, pattern: Pattern) -> tuple[Pattern, list[LeakHit]]:

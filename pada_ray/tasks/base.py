@@ -66,6 +66,10 @@ class Task(ABC):
         """Most tokens of a reply."""
         return self.knowledge.reply_limit or self.max_new_tokens
 
+    def own_texts(self, sample: Sample) -> list[str]:
+        """What the answer has of this sample's own text. Labels, options and names of functions are nobody's own."""
+        return []
+
     @abstractmethod
     def read(self, reply: str) -> str | None:
         """The answer in a reply, None if there is none."""

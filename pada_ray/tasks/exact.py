@@ -21,6 +21,9 @@ class Exact(Task):
     name = "exact"
     max_new_tokens = 512
 
+    def own_texts(self, sample: Sample) -> list[str]:
+        return _accepted(sample)
+
     def read(self, reply: str) -> str | None:
         """The reply without its thoughts and the white space around it."""
         return final_part(reply).strip() or None

@@ -50,6 +50,9 @@ class ExtractiveQA(Task):
     name = "extractive_qa"
     max_new_tokens = 64
 
+    def own_texts(self, sample: Sample) -> list[str]:
+        return _accepted(sample)
+
     def read(self, reply: str) -> str | None:
         """The first line that is not blank, without a label `Answer:` before it."""
         lines = _LABEL.sub("", own_words(reply)).strip().splitlines()

@@ -54,6 +54,9 @@ class Json(Task):
         but = f" but those of {', '.join(composed)}" if composed else ""
         return f"{told}\nAll values{but} are copied from the question."
 
+    def own_texts(self, sample: Sample) -> list[str]:
+        return [value for _, value in fields(expected(sample)) if isinstance(value, str)]
+
     def read(self, reply: str) -> str | None:
         """The value of `json_in`, on one line with sorted keys."""
         try:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pada_ray.agents import leak_guard
+from pada_ray.agents import leak_guard, words
 from pada_ray.agents.leak_guard import Hit, LeakGuard
 from pada_ray.records import Message, Sample
 
@@ -197,18 +197,16 @@ def test_what_redaction_returns_has_no_hit(text):
 
 SCRIPTS = string.printable + "éßİıΣς٣५¾½²_\u00a0\u2028ﬁ" + "राम के" + "小明三。か\u3099" + "ไทย" + "e\u0301ก\u0e31"
 SCRIPTS += "\u1112\u1161\u11ab각क\u093c\u0958" + "\u00ad\u200b\u200d\u200f\u2060\ufe0f\ufeff"
-A_WORD = re.compile(
-    rf"[{leak_guard._UNSPACED}][{leak_guard._MARKS}]*|(?:[^\W_{leak_guard._UNSPACED}][{leak_guard._MARKS}]*)+"
-)
+A_WORD = re.compile(rf"[{words._UNSPACED}][{words._MARKS}]*|(?:[^\W_{words._UNSPACED}][{words._MARKS}]*)+")
 
 
 @given(st.one_of(st.text(string.printable), st.text(SCRIPTS), st.text()))
 @example("".join(map(chr, range(128))))
 def test_the_table_for_ascii_and_the_pattern_read_the_words_of_the_definition(text):
-    seen = unicodedata.normalize("NFC", re.sub(f"[{leak_guard._UNSEEN}]", "", text))
+    seen = unicodedata.normalize("NFC", re.sub(f"[{words._UNSEEN}]", "", text))
     plain = [word.lower() for word in A_WORD.findall(seen)]
-    assert leak_guard._words(text) == plain
-    assert len(leak_guard._WORD.findall(text)) == len(plain)  # so that each word has its place in the text
+    assert words.words_of(text) == plain
+    assert len(words.WORD.findall(text)) == len(plain)  # so that each word has its place in the text
 
 
 def protected(held_out, public, words):
@@ -287,3 +285,47 @@ def test_json_is_read_without_its_escapes(note, written):
 
 def test_a_short_question_is_no_leak_as_a_value():
     assert LeakGuard([sample("v1", "play jazz")], []).leaks(noted("s", "play jazz", "play jazz")) == []
+
+
+def film(name: str, title: str) -> Sample:
+    reply = json.dumps({"name": "FindFilm", "arguments": {"title": title, "kind": "silent film", "seats": "two"}})
+    return builders.sample("json", f"Two seats for the silent film {title}", reply, reply, name)
+
+
+WHO = "Passage: Ada Lovelace wrote it. Question: Who?"
+SHORT_ANSWERS = [
+    (film("v1", "The Bride"), "the bride"),
+    (builders.sample("extractive_qa", WHO, "Ada Lovelace", ["Ada Lovelace"], "v1"), "ada lovelace"),
+    (builders.sample("exact", "Capital of Burkina?", "Ouaga dougou", "Ouaga dougou", "v1"), "ouaga dougou"),
+]
+
+
+@pytest.mark.parametrize(("held_out", "answer"), SHORT_ANSWERS)
+def test_a_short_answer_is_masked_in_what_a_strategy_says(held_out, answer):
+    guard = LeakGuard([held_out], [film("p", "Jaws")])
+    text = f'Ask for silent film titles such as "{answer.title()}", for two seats. {answer} is short.'
+    assert guard.redact(text) == (
+        'Ask for silent film titles such as "…", for two seats. … is short.',
+        [Hit("v1", answer)] * 2,
+    )
+    assert guard.redact(f"unlike {answer}s") == (f"unlike {answer}s", [])
+    assert not guard.leaks(builders.sample("exact", f"What of {answer}?", answer, answer, "s"))  # by chance, no copy
+    with_it = LeakGuard([held_out], [builders.sample("math", f"{answer} has 3 figs and eats 2.", "#### 1", "1", "p")])
+    assert with_it.redact(text)[0].endswith(f"{answer} is short.")  # train has it too
+
+
+def test_of_answers_within_each_other_the_longest_is_masked_and_none_comes_about_by_it():
+    guard = LeakGuard(
+        [film("v1", "The Bride of Moor"), film("v2", "The Bride"), film("v3", "Old Moor")], [film("p", "X")]
+    )
+    assert guard.redact("see the bride of Moor, old The bride moor") == (
+        "see …, …",
+        [Hit("v1", "the bride of moor"), Hit("v2", "the bride"), Hit("v3", "old moor")],
+    )
+
+
+def test_a_label_and_an_option_are_no_held_out_text():
+    labels = builders.sample("label", "Where is it?", "card arrival", "card arrival", "v1")
+    option = builders.sample("multiple_choice", "Which?\nA. blue whale\nB. an ox", "A. blue whale", "A", "v2")
+    text = "Ask where it is: card arrival, blue whale."
+    assert LeakGuard([labels, option], []).redact(text) == (text, [])

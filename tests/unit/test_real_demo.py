@@ -53,7 +53,8 @@ def test_the_settings_are_those_of_the_runs_that_were_recorded():
 
 
 def test_more_steps_takes_as_many_on_the_samples_without_new_ones():
-    first = {str(cell.coordinates["method"]): cell.config for cell in load_sweep("configs/real/demo.yaml", []).cells[:4]}
+    cells = load_sweep("configs/real/demo.yaml", []).cells
+    first = {str(cell.coordinates["method"]): cell.config for cell in cells if cell.coordinates["seed"] == 11}
     assert first["more_steps"].data == first["vanilla"].data
     for method in ("pada", "blind"):
         assert first["more_steps"].fine_tune.epochs * SIZES["vanilla"] == first[method].fine_tune.epochs * SIZES[method]
