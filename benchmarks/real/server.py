@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -63,6 +64,17 @@ def _wait_for(server: subprocess.Popen[bytes], port: int, log: str) -> None:
         time.sleep(0.5)
 
 
+def _run(command: list[str]) -> int:
+    """Its exit code. When this program is stopped, so is the command, and it may end in its own way."""
+    running = subprocess.Popen(command)
+    try:
+        return running.wait()
+    finally:
+        if running.poll() is None:
+            running.terminate()
+            running.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gguf", type=Path)
@@ -70,9 +82,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--while", nargs=argparse.REMAINDER, dest="command", help="serve until this command has ended")
     given = parser.parse_args()
+    # Otherwise SIGTERM would end this program alone, and leave the server and the command behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with serving(given.gguf, given.port, given.threads) as url:
         if given.command:
-            raise SystemExit(subprocess.run(given.command).returncode)
+            raise SystemExit(_run(given.command))
         print(f"{url} serves {given.gguf.name}; Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
