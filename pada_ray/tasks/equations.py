@@ -26,6 +26,7 @@ _AT_END = re.compile(rf"(?<![\w.,]){_TOKEN}(?:[ \t]*{_TOKEN})*[ \t]*$")
 _AT_START = re.compile(rf"[ \t]*{_TOKEN}(?:[ \t]*{_TOKEN})*")
 
 _CHANGE = re.compile(rf"^(.*?[\d)%]\s*)([-+])\s*({PLAIN})%")
+_CHANGE_OF_ONE = re.compile(rf"({PLAIN})\s*([-+])\s*({PLAIN})%")
 
 # Next to these, what looks like an equation may be only part of one.
 _SCALE = r"dozens?|hundred|thousand|million|billion|percent"
@@ -103,19 +104,21 @@ def _equal(left: str, right: str) -> bool:
     """Whether two expressions are equal in some reading of their percent signs, of `60 / 3/4` (the slash
     without spaces may bind first), of `80 - 25%` (which may be 60), and of `3 + 4 = 7 + 2 = 9` (the right side may end
     at 7)."""
-    lefts = {left, re.sub(rf"(?<=/ )({PLAIN}/{PLAIN})", r"(\1)", left), _changed(left)}
-    for one, other, p, q in product(lefts, {right, _changed(right)}, ("", "/100"), ("", "/100")):
+    lefts = {left, re.sub(rf"(?<=/ )({PLAIN}/{PLAIN})", r"(\1)", left), *_changed(left)}
+    for one, other, p, q in product(lefts, {right, *_changed(right)}, ("", "/100"), ("", "/100")):
         a, b = evaluate(one, p), evaluate(other, q)
         if a is not None and b is not None and (_close(a, b, left, right) or _close(b, a, right, left)):
             return True
     return evaluate(left) == evaluate(re.sub(r"(?<=\d)\s*[-+*/].*$", "", right))
 
 
-def _changed(expression: str) -> str:
-    """Each `A - 25%` as `A * (1 - 25/100)`; A is all that stands before it, up to its bracket."""
+def _changed(expression: str) -> tuple[str, str]:
+    """Each `A - 25%` as `A * (1 - 25/100)`, where A is all that stands before it, up to its bracket; and where A is the
+    one number before it."""
+    of_one = _CHANGE_OF_ONE.sub(r"\1*(1\2\3/100)", expression)
     while (found := _CHANGE.match(expression)) is not None:
         expression = f"({found[1]})*(1{found[2]}{found[3]}/100){expression[found.end() :]}"
-    return expression
+    return expression, of_one
 
 
 def _balanced_end(text: str) -> str:
