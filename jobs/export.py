@@ -13,8 +13,8 @@ from rich.console import Console
 from jobs.command import main
 from jobs.local.run_folder import lasting
 from jobs.resume import Run
-from pada_ray.errors import ConfigError, PadaError, StorageError, one_line
-from pada_ray.storage import Folder, is_disk_full
+from pada_ray.errors import ConfigError, PadaError, StorageError
+from pada_ray.storage import Folder, telling_a_full_disk
 
 GGUF_TYPES = ("Q8_0", "F16", "BF16", "F32")
 
@@ -71,12 +71,13 @@ def export(
     with _new_beside(target) as folder:
         half = Path(folder) / "export"
         try:
-            half.mkdir()
-            write_export(chosen, Wanted(merged, gguf, ollama), half, console.print)
-        except Exception as e:  # safetensors and pyarrow wrap the system's
-            if isinstance(e, PadaError) or not is_disk_full(e):
+            with telling_a_full_disk(folder):
+                half.mkdir()
+                write_export(chosen, Wanted(merged, gguf, ollama), half, console.print)
+        except OSError as e:
+            if isinstance(e, PadaError) or e.errno is None:  # transformers raises OSErrors of its own
                 raise
-            raise StorageError(f"--to {to}: {one_line(e)}; make room there, or give another place") from None
+            raise StorageError(f"{e.filename or f'--to {to}'}: {e.strerror}") from None
         half.rename(target)
     console.print(f"export: {to}")
     if hub is not None:
