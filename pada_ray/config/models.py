@@ -217,7 +217,7 @@ class FineTuneConfig(Section):
     """DeepSpeed instead of DDP: `zero1`, `zero2`, `zero3` or `zero3_offload` of `deepspeed_configs`, a JSON file of
     your own, or its keys."""
     gradient_checkpointing: bool = False
-    """Whether activations are computed again instead of kept: less memory, some 30% more time."""
+    """Whether activations are computed again instead of kept: less memory, more time."""
     cpus_per_worker: Cpus = "auto"
     """CPUs that each worker reserves. `auto`: 1; a single worker without a GPU gets all of the machine, of which runs
     at the same time get a share each."""

@@ -3,15 +3,18 @@
 import json
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import builders
 import pytest
 import torch
 import yaml
 
 from pada_ray.config import Config, check_config, dump_config
 from pada_ray.config.deepspeed import SHIPPED
-from pada_ray.errors import ConfigError
+from pada_ray.errors import ConfigError, DiskFull
+from pada_ray.runs.run_folder import RunFolder
 from pada_ray.student import fine_tune as module
 from pada_ray.student.fine_tune_worker import FineTuneJob, train_on_worker, warmup_steps
 
@@ -144,22 +147,37 @@ def on_a_worker(monkeypatch):
         monkeypatch.setitem(sys.modules, stub.__name__, stub)
 
 
-@pytest.mark.usefixtures("on_a_worker")
-def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch, tmp_path):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    wrong = config(student={"model": "demo", "dtype": "bfloat16"}, deepspeed="zero2")
-    job = FineTuneJob(
-        run=str(tmp_path),
+def job(run: Path, **fine_tune) -> dict[str, object]:
+    """What one worker is given for a fine-tuning in a run."""
+    checked = config(**fine_tune)
+    described = FineTuneJob(
+        run=str(run),
         training_set="train.jsonl",
         adapter="adapter",
         previous_adapter=None,
         name="job",
-        student=wrong.student,
-        settings=wrong.fine_tune,
+        student=checked.student,
+        settings=checked.fine_tune,
         seed=0,
     )
+    return {"job": described.model_dump_json(), "alone": False}
+
+
+@pytest.mark.usefixtures("on_a_worker")
+def test_bfloat16_with_deepspeed_on_a_cpu_is_an_error_of_the_config(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    wrong = job(tmp_path, student={"model": "demo", "dtype": "bfloat16"}, deepspeed="zero2")
     with pytest.raises(ConfigError, match=r"student\.dtype: bfloat16 with fine_tune\.deepspeed needs a GPU"):
-        train_on_worker({"job": job.model_dump_json(), "alone": False})
+        train_on_worker(wrong)
+
+
+@pytest.mark.usefixtures("on_a_worker")
+def test_a_fine_tuning_without_room_for_a_checkpoint_is_not_begun(monkeypatch, tmp_path):
+    RunFolder(str(tmp_path)).write_records("train.jsonl", [builders.math_sample("a")])
+    monkeypatch.setattr("pada_ray.storage.free_bytes", lambda path: 1000)
+    with pytest.raises(DiskFull, match=r"and \S+ MB are needed; make room there"):
+        train_on_worker(job(tmp_path, student={"model": "demo", "dtype": "float32"}))
+    assert [file.name for file in tmp_path.iterdir() if not file.name.startswith(".")] == ["train.jsonl"]
 
 
 @pytest.mark.parametrize("names", [["v", "q"], ["q", "v"]])
