@@ -262,6 +262,9 @@ class EvaluationConfig(Section):
     workers: FewestAndMost = (1, 1)
     """Workers that generate at the same time: `2`, or `[1, 4]` for one to four, as the cluster has room. Predictions do
     not depend on the number."""
+    constrained_decoding: bool = False
+    """Whether the student can reply with nothing but a label, in task `label`: of the next tokens only those are taken
+    that go on to one. Set it if your application does the same. Not with `vllm`."""
     merge_adapter: bool = True
     """Whether the adapter's weights are added to the model's in memory, which is faster. In bfloat16 the sum is
     rounded, so that long replies differ; accuracy does so within noise."""
@@ -274,6 +277,8 @@ class EvaluationConfig(Section):
     def _holds_together(self) -> EvaluationConfig:
         if self.vllm and self.backend != "vllm":
             raise ValueError("vllm: these arguments need backend: vllm")
+        if self.constrained_decoding and self.backend == "vllm":
+            raise ValueError("constrained_decoding: needs backend: transformers")
         return self
 
 

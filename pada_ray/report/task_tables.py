@@ -15,7 +15,7 @@ from pada_ray.report.tables import Column, Table, Value
 from pada_ray.runs import run_files
 from pada_ray.tasks import Knowledge
 from pada_ray.tasks.json import Json
-from pada_ray.tasks.label import Label
+from pada_ray.tasks.label import NO_LABEL, Label
 
 _MOST = 3  # labels that one is taken for, named in a row
 
@@ -38,7 +38,8 @@ def confusion_table(run: Run, split: Split, items: dict[str, Sample], known: Kno
     labelled = {name: sample for name, sample in items.items() if sample.task == Label.name}
     models = run.models if labelled else []
     failed = {model: _of_failures(run, model, split, labelled) for model in models}
-    pairs = confused_pairs(failed[models[-1]], known) if models else []
+    pairs_of = {model: confused_pairs(failures, known) for model, failures in failed.items()}
+    pairs = pairs_of[models[-1]] if models else []
     wrong = [Counter(str(f.sample.answer) for f in failures) for failures in failed.values()]
     rows = _confusion_rows(Counter(str(sample.answer) for sample in labelled.values()), wrong, pairs)
     columns = [
@@ -52,8 +53,20 @@ def confusion_table(run: Run, split: Split, items: dict[str, Sample], known: Kno
         f"Items of {split} with this label, and how many of them each model gets right, in %",
         f"taken for: what the last model says instead, at most {_MOST} labels; given wrongly: how often it gives this "
         "label to an item of another. Labels without either are left out",
+        f"Failures whose reply is {NO_LABEL}: {_without_label(pairs_of, run.method)}. With "
+        "`evaluation.constrained_decoding` a reply is always a label",
     ]
     return Table("confusions", f"Labels that the last model confuses, on {split}", columns, rows, notes)
+
+
+def _without_label(pairs_of: dict[str, list[Confusion]], method: str) -> str:
+    """How many failures of each model have none."""
+    counts = [
+        f"{sum(pair.times for pair in pairs if pair.given == NO_LABEL):,} of {sum(pair.times for pair in pairs):,} "
+        f"({label(model, method)})"
+        for model, pairs in pairs_of.items()
+    ]
+    return ", ".join(counts)
 
 
 def _confusion_rows(items: Counter[str], wrong: list[Counter[str]], pairs: list[Confusion]) -> list[list[Value]]:

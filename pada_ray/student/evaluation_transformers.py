@@ -145,8 +145,9 @@ class StudentWorker:
         """An EvaluationReply to each sample of the batch, as JSON."""
         task = get_task(batch.samples[0].task, self._job.knowledge)
         limit = reply_limit(self._job.settings, [task])
+        choices = task.choices if self._job.settings.constrained_decoding else []
         prompts = [s.prompt for s in batch.samples]
-        replies = self._student.replies(prompts, limit, batch_size=len(prompts), stop=task.stop)
+        replies = self._student.replies(prompts, limit, batch_size=len(prompts), stop=task.stop, choices=choices)
         return [
             EvaluationReply(position=position, text=r.text, truncated=r.truncated).model_dump_json()
             for position, r in zip(batch.positions, replies, strict=True)

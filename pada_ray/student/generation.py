@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    DynamicCache,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from pada_ray.student.shared_beginning import common_beginning
@@ -20,20 +27,28 @@ _WORTH_LEAVING = 8  # an eighth of the rows: to make the batch smaller copies al
 
 Ended = Callable[[list[int]], bool]
 """Whether a row is to end behind these new tokens."""
+Allowed = Callable[[list[int]], list[int]]
+"""The tokens that may follow these new ones."""
 
 
 @torch.inference_mode()
 def greedy(
-    model: Any, prompts: Sequence[list[int]], limits: Sequence[int], ended: Ended, padding: int
+    model: Any,
+    prompts: Sequence[list[int]],
+    limits: Sequence[int],
+    ended: Ended,
+    padding: int,
+    allowed: Allowed | None = None,
 ) -> list[list[int]]:
-    """The most likely next tokens of each prompt, in order: until `ended`, or as many as its limit (1 or more).
+    """The most likely next tokens of each prompt, in order: until `ended`, or as many as its limit (1 or more). With
+    `allowed`, the most likely of those, which must be some until the row has `ended`.
 
     `model` is a causal language model in evaluation mode; `padding` is any token's id.
     """
     rows = [_Row(limit) for limit in limits]
     cache = DynamicCache(config=model.config)
     if not all(isinstance(layer, DynamicLayer | DynamicSlidingWindowLayer) for layer in cache.layers):
-        return _by_transformers(model, prompts, rows, ended, padding)  # recurrent layers
+        return _by_transformers(model, prompts, rows, ended, padding, allowed)  # recurrent layers
     # A window counts places, and would count the padding between what is shared and what is not.
     shared = 0 if any(layer.is_sliding for layer in cache.layers) else common_beginning(prompts)
     if shared:
@@ -48,7 +63,7 @@ def greedy(
     last = torch.tensor([-1], device=model.device)
     while True:
         out = model(input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, logits_to_keep=last)
-        tokens = out.logits[:, -1].argmax(-1)
+        tokens = _most_likely(out.logits[:, -1], present, allowed)
         for row, token in zip(present, tokens.tolist(), strict=True):
             row.add(token, ended)
         going = [i for i, row in enumerate(present) if not row.done]
@@ -77,6 +92,19 @@ class _Row:
             self.done = len(self.tokens) == self.limit or ended(self.tokens)
 
 
+def _most_likely(logits: torch.Tensor, rows: Sequence[_Row], allowed: Allowed | None) -> torch.Tensor:
+    """The next token of each row. `logits` has a line for each."""
+    return (logits if allowed is None else logits + _barred(logits, rows, allowed)).argmax(-1)
+
+
+def _barred(logits: torch.Tensor, rows: Sequence[_Row], allowed: Allowed) -> torch.Tensor:
+    """0 for the tokens that may follow in each row, and minus infinity for all others."""
+    barred = torch.full_like(logits, -torch.inf)
+    for i, row in enumerate(rows):
+        barred[i, slice(None) if row.done else allowed(row.tokens)] = 0
+    return barred
+
+
 def _left_padded(prompts: Sequence[list[int]], padding: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """The prompts as one tensor, and a mask of the same shape that is 0 where there is padding."""
     longest = max(map(len, prompts))
@@ -86,7 +114,12 @@ def _left_padded(prompts: Sequence[list[int]], padding: int, device: Any) -> tup
 
 
 def _by_transformers(
-    model: Any, prompts: Sequence[list[int]], rows: Sequence[_Row], ended: Ended, padding: int
+    model: Any,
+    prompts: Sequence[list[int]],
+    rows: Sequence[_Row],
+    ended: Ended,
+    padding: int,
+    allowed: Allowed | None,
 ) -> list[list[int]]:
     ids, mask = _left_padded(prompts, padding, model.device)
     with _nothing_but_greedy(model, max(row.limit for row in rows), padding) as settings:
@@ -95,6 +128,7 @@ def _by_transformers(
             attention_mask=mask,
             generation_config=settings,
             stopping_criteria=StoppingCriteriaList([_Watch(rows, ended)]),
+            logits_processor=LogitsProcessorList([_Barrier(rows, allowed)] if allowed else []),
         )
     return [row.tokens for row in rows]
 
@@ -110,6 +144,17 @@ class _Watch(StoppingCriteria):
         for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
             row.add(token, self._ended)
         return torch.tensor([row.done for row in self._rows], device=input_ids.device)
+
+
+class _Barrier(LogitsProcessor):
+    """Leaves the tokens that are allowed."""
+
+    def __init__(self, rows: Sequence[_Row], allowed: Allowed):
+        self._rows = rows
+        self._allowed = allowed
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return scores + _barred(scores, self._rows, self._allowed)
 
 
 @contextmanager

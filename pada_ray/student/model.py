@@ -16,6 +16,7 @@ from pada_ray.config import StudentConfig
 from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
 from pada_ray.student.chat_encoder import IGNORED, Encoded, Reply, load_encoder, model_location
+from pada_ray.student.constrained import Choices
 from pada_ray.student.generation import greedy
 from pada_ray.student.packed import with_packed_weights
 
@@ -98,10 +99,16 @@ class Student:
         self.model = with_packed_weights(self.model.requires_grad_(False))
 
     def replies(
-        self, prompts: Sequence[Sequence[Message]], max_new_tokens: int, batch_size: int, stop: Sequence[str] = ()
+        self,
+        prompts: Sequence[Sequence[Message]],
+        max_new_tokens: int,
+        batch_size: int,
+        stop: Sequence[str] = (),
+        choices: Sequence[str] = (),
     ) -> list[Reply]:
-        """One greedy reply per prompt, in order, up to the first of the `stop` texts. A prompt that leaves less room
-        gets a shorter one, or none."""
+        """One greedy reply per prompt, in order, up to the first of the `stop` texts; with `choices`, one of these. A
+        prompt that leaves less room gets a shorter one, or none."""
+        allowed = Choices(self.encoder, choices).after if choices else None
         ids = [self.encoder.prompt(p) for p in prompts]
         limits = [min(max_new_tokens, self.settings.max_length - len(prompt)) for prompt in ids]
         replies = [Reply("", truncated=True)] * len(ids)
@@ -115,6 +122,7 @@ class Student:
                 [limits[i] for i in batch],
                 functools.partial(self.encoder.ends, stop=stop),
                 self.encoder.tokenizer.pad_token_id,
+                allowed,
             )
             for i, tokens in zip(batch, said, strict=True):
                 replies[i] = self.encoder.reply(tokens, stop)

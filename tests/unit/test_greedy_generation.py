@@ -11,8 +11,8 @@ from pada_ray.student.model import load_model
 END = 7
 
 
-def by_transformers(model, prompt, limit):
-    settings = {"do_sample": False, "eos_token_id": END, "pad_token_id": 0, "max_new_tokens": limit}
+def by_transformers(model, prompt, limit, **more):
+    settings = {"do_sample": False, "eos_token_id": END, "pad_token_id": 0, "max_new_tokens": limit, **more}
     return model.generate(torch.tensor([prompt]), **settings)[0, len(prompt) :].tolist()
 
 
@@ -60,6 +60,22 @@ def test_every_row_is_as_by_transformers_alone(name, shared, request):
     said = greedy(model, prompts, limits, ended, 0)
     assert said == [by_transformers(model, p, limit) for p, limit in zip(prompts, limits, strict=True)]
     assert [len(tokens) for tokens in said][1] <= 5
+
+
+@pytest.mark.parametrize("name", ["demo", "with_a_window", "recurrent"])
+def test_only_what_is_allowed_follows(name, request):
+    model = request.getfixturevalue(name)
+    prompts = prompts_that_begin_alike(model.config.vocab_size, 0 if name == "recurrent" else 40)
+    few = prompts[:1] if name == "recurrent" else prompts  # transformers pads the others for it
+
+    def allowed(tokens):
+        return [9, 11, 13] if len(tokens) % 2 else [10, 12, END]
+
+    said = greedy(model, few, [20] * len(few), ended, 0, allowed)
+    assert said == [
+        by_transformers(model, p, 20, prefix_allowed_tokens_fn=lambda _, ids, p=p: allowed(ids[len(p) :])) for p in few
+    ]
+    assert all(token in allowed(tokens[:i]) for tokens in said for i, token in enumerate(tokens))
 
 
 def test_the_last_layer_never_multiplies_a_view(demo):

@@ -62,6 +62,7 @@ def test_labels_that_are_confused(tmp_path):
         ["card_arrival", 3, 0, 100, 0, f"card_linking (2), {NO_LABEL} (1)", 1],
         ["card_linking", 2, 0, 0, 50, "card_arrival (1)", 2],
     ]
+    assert "6 of 6 (base model), 0 of 3 (vanilla fine-tuning), 1 of 4 (" in confusions.notes[-1]
     text = shown(folder)
     assert "Labels that the last model confuses, on test" in text and "card_linking (2)" in text
     write_run(read_run(folder), Folder(str(tmp_path / "report")))
