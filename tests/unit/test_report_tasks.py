@@ -7,6 +7,7 @@ import json
 from builders import sample
 from report_runs import config_of, shown
 
+from benchmarks.real.labels import Kinds, by_method, row
 from pada_ray.config import dump_config
 from pada_ray.records import Prediction, Sample
 from pada_ray.report.results import read_run
@@ -68,6 +69,18 @@ def test_labels_that_are_confused(tmp_path):
     write_run(read_run(folder), Folder(str(tmp_path / "report")))
     assert "card_linking (2)" in (tmp_path / "report" / "index.html").read_text()
     assert (tmp_path / "report" / "tables" / "confusions.csv").is_file()
+
+
+def test_failures_are_counted_by_kind_over_the_finished_runs_of_a_sweep(tmp_path):
+    items = items_of("label", ["card_arrival"] * 3 + ["age_limit"])
+    said = {"a": ["card_arrival", "age_limit", "card", "age_limit"], "b": ["card_arrival"] * 4}
+    for name, replies in said.items():
+        written(Folder(str(tmp_path / "cells" / name)), items, {"base": ["?"] * 4, "iteration-0": replies})
+    cells = [{"name": name, "coordinates": {"seed": name, "method": "pada"}} for name in ("a", "b", "not begun")]
+    Folder(str(tmp_path)).write_yaml("sweep.yaml", {"cells": cells})
+    found = by_method(Folder(str(tmp_path)))
+    assert found == {"pada": [Kinds(0.5, 0.25, 0.25), Kinds(0.75, 0.25, 0.0)]}
+    assert row("pada", found["pada"]) == "| pada | 2 | 62.5 | 25.0 | 12.5 |"
 
 
 def test_fields_of_json(tmp_path):
