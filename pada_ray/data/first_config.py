@@ -22,6 +22,8 @@ _TASKS = {
     "exact": "the reply is one text",
     "judged": "an LLM judge rates the reply",
 }
+# With it a student makes up no labels. Whoever serves the model has to see to that too, so it is for the user to choose.
+_LABELS_ALONE = ["# evaluation: {constrained_decoding: true} # it can say labels alone; do so where you serve it, too"]
 
 
 def first_config(proposal: Proposal, student: str, longest: int) -> str:
@@ -44,6 +46,7 @@ def first_config(proposal: Proposal, student: str, longest: int) -> str:
         "student:",
         f"  model: {scalar(student)} # a Hub id or a folder; the paper takes meta-llama/Llama-3.2-1B-Instruct",
         f"  max_length: {max_length(longest, reply)} # tokens of prompt and reply; longer samples are left out",
+        *(_LABELS_ALONE if proposal.task == "label" else []),
         "iterations: 2 # each writes new data against what val still gets wrong",
         "llm:",
         "  # `offline` rehearses without a key: it rewrites your own rows, and its scores mean nothing.",

@@ -59,6 +59,17 @@ def test_what_it_writes_can_be_run(here, task):
     check_student(config, samples)
 
 
+def test_of_labels_it_names_the_key_that_allows_nothing_else(here):
+    for task in ("label", "math"):
+        write(here / f"{task}.jsonl", rows(task))
+        assert init(f"{task}.jsonl").exit_code == 0
+    commented = "# evaluation: {constrained_decoding: true} #"
+    written = (here / "label.yaml").read_text()
+    assert commented in written and commented not in (here / "math.yaml").read_text()
+    (here / "label.yaml").write_text(written.replace("# evaluation", "evaluation"))
+    assert load_config(str(here / "label.yaml")).evaluation.constrained_decoding
+
+
 def test_labels_are_told_to_a_student_that_never_saw_them(here):
     write(here / "tickets.jsonl", rows("label"))
     assert init("tickets.jsonl").exit_code == 0
