@@ -22,7 +22,8 @@ _TASKS = {
     "exact": "the reply is one text",
     "judged": "an LLM judge rates the reply",
 }
-# With it a student makes up no labels. Whoever serves the model has to see to that too, so it is for the user to choose.
+
+# A comment, since whoever serves the model has to see to it as well.
 _LABELS_ALONE = ["# evaluation: {constrained_decoding: true} # it can say labels alone; do so where you serve it, too"]
 
 
