@@ -27,17 +27,21 @@ def chat(run: Run, model: Model = None) -> None:
     from pada_ray.export.chosen import chosen_model
 
     chosen = chosen_model(Folder(lasting(run)), model)
-    from pada_ray.export.load import load_student, reply_ends
+    from pada_ray.export.load import load_student, reply_choices, reply_ends
     from pada_ray.student.streaming import stream_reply
 
     most, stop = reply_ends(chosen)
+    choices = reply_choices(chosen)
     student = load_student(chosen)
     at_terminal = sys.stdin.isatty()
     if at_terminal:
         typer.echo(f"{chosen.model} of {run}; {RESET} begins anew, Ctrl-D ends")
 
+    def say(piece: str) -> None:
+        typer.echo(printable(piece), nl=False)
+
     def answer(messages: list[Message]) -> str:
-        reply = stream_reply(student, messages, most, lambda piece: typer.echo(printable(piece), nl=False), stop)
+        reply = stream_reply(student, messages, most, say, stop, choices)
         typer.echo()
         if reply.truncated:
             typer.echo(f"(cut off at {most} tokens, or at student.max_length; {RESET} begins anew)", err=True)

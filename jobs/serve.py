@@ -30,11 +30,11 @@ def serve(
     chosen = chosen_model(Folder(lasting(run)), model)
     from aiohttp import web
 
-    from pada_ray.export.load import load_student, reply_ends
+    from pada_ray.export.load import load_student, reply_choices, reply_ends
     from pada_ray.student.chat_server import ChatServer
 
     most, stop = reply_ends(chosen)
-    server = ChatServer(load_student(chosen), chosen.name, most, stop)
+    server = ChatServer(load_student(chosen), chosen.name, most, stop, reply_choices(chosen))
     typer.echo(f"model: {chosen.name}\nbase_url: http://{host}:{port}/v1")
     try:
         web.run_app(server.app(), host=host, port=port, print=None)

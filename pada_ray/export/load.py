@@ -8,7 +8,7 @@ from pada_ray.export.chosen import Chosen
 from pada_ray.runs import run_files
 from pada_ray.student.evaluation_job import reply_limit
 from pada_ray.student.model import Student
-from pada_ray.tasks import get_task
+from pada_ray.tasks import Task, get_task
 
 
 def load_student(chosen: Chosen) -> Student:
@@ -29,8 +29,19 @@ class ReplyEnds(NamedTuple):
 def reply_ends(chosen: Chosen) -> ReplyEnds:
     """What ends a reply as it does in the run; of a run with several tasks the longest limit, and no text. Raises
     ConfigError where a task of the run is not here."""
-    folder, config = chosen.run.folder, chosen.run.config
-    samples = run_files.read_samples(folder, config.data.task)
+    tasks = _tasks(chosen)
+    return ReplyEnds(reply_limit(chosen.run.config.evaluation, tasks), tasks[0].stop if len(tasks) == 1 else ())
+
+
+def reply_choices(chosen: Chosen) -> list[str]:
+    """All that the student can reply in the run (`evaluation.constrained_decoding`); empty where that is anything, as
+    in a run with several tasks."""
+    tasks = _tasks(chosen) if chosen.run.config.evaluation.constrained_decoding else []
+    return tasks[0].choices if len(tasks) == 1 else []
+
+
+def _tasks(chosen: Chosen) -> list[Task]:
+    folder = chosen.run.folder
+    samples = run_files.read_samples(folder, chosen.run.config.data.task)
     knowledge = run_files.read_knowledge(folder)
-    tasks = [get_task(name, knowledge) for name in {s.task for members in samples.values() for s in members}]
-    return ReplyEnds(reply_limit(config.evaluation, tasks), tasks[0].stop if len(tasks) == 1 else ())
+    return [get_task(name, knowledge) for name in {s.task for members in samples.values() for s in members}]

@@ -56,13 +56,14 @@ class ChatBody(BaseModel):
 
 class ChatServer:
     """Answers requests with one student. `most` is the number of tokens of a reply that names none, and `stop` are the
-    texts that end every reply."""
+    texts that end every reply. With `choices` each reply is one of these."""
 
-    def __init__(self, student: Student, name: str, most: int, stop: Sequence[str] = ()):
+    def __init__(self, student: Student, name: str, most: int, stop: Sequence[str] = (), choices: Sequence[str] = ()):
         self._student = student
         self._name = name
         self._most = most
         self._stop = stop
+        self._choices = choices
         self._free = asyncio.Lock()  # the model gives one reply at a time
         self._started = int(time.time())
 
@@ -130,7 +131,7 @@ class ChatServer:
 
         async with self._free:
             _check_connected(request)
-            return await asyncio.to_thread(stream_reply, self._student, messages, most, tell, stop)
+            return await asyncio.to_thread(stream_reply, self._student, messages, most, tell, stop, self._choices)
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pada_ray.records import Message
+from pada_ray.student.constrained import Choices
 from pada_ray.student.generation import greedy
 from pada_ray.student.model import Reply, Student
 
@@ -17,6 +18,7 @@ def stream_reply(
     max_new_tokens: int,
     say: Callable[[str], None],
     stop: Sequence[str] = (),
+    choices: Sequence[str] = (),
 ) -> Reply:
     """The greedy reply of `Student.replies`. `say` gets each new piece of its text as soon as it is certain.
 
@@ -41,7 +43,8 @@ def stream_reply(
             tell(_certain(text, stop))
         return done
 
-    (tokens,) = greedy(student.model, [prompt], [limit], ended, encoder.tokenizer.pad_token_id)
+    allowed = Choices(encoder, choices).after if choices else None
+    (tokens,) = greedy(student.model, [prompt], [limit], ended, encoder.tokenizer.pad_token_id, allowed)
     reply = encoder.reply(tokens, stop)
     tell(reply.text)
     return reply

@@ -179,7 +179,7 @@ def test_what_is_wrong_with_a_request_is_told_as_openai_does(sent, said):
 def test_who_hangs_up_keeps_nobody_waiting(monkeypatch, stream):
     pieces = []
 
-    def slow(student, messages, most, say, stop=()):
+    def slow(student, messages, most, say, stop, choices):
         for _ in range(3000 if messages[0].content == QUESTION else 1):
             pieces.append("so ")
             say(pieces[-1])
@@ -256,6 +256,29 @@ def test_a_reply_ends_where_it_ends_in_the_run(tmp_path, student, monkeypatch, t
     monkeypatch.setattr("aiohttp.web.run_app", lambda app, **_: served.append(app))
     assert CliRunner().invoke(app, ["serve", folder.url, "--model", "base"]).exit_code == 0
     assert ask_of(served[0], story).choices[0].message.content == expected
+
+
+@pytest.mark.parametrize("constrained", [False, True])
+def test_a_model_says_labels_alone_where_its_run_does(tmp_path, monkeypatch, constrained):
+    folder, labels = Folder(str(tmp_path / "a")), ["card_arrival", "card_linking"]
+    settings = {"student": {"model": "demo", "dtype": "float32", "max_length": 256}}
+    settings |= {"evaluation": {"constrained_decoding": constrained}}
+    write_run(folder, data={"train": "a", "val": "b", "task": "label", "labels": labels}, **settings)
+    for split in ("train", "val", "test"):
+        samples = folder.read_records(run_files.split(split), Sample)
+        labelled = [s.model_copy(update={"task": "label", "answer": labels[0]}) for s in samples]
+        folder.write_records(run_files.split(split), labelled)
+    folder.write_text(run_files.KNOWLEDGE, Knowledge(labels=labels).model_dump_json())
+    said = CliRunner().invoke(app, ["chat", folder.url, "--model", "base"], input=f"{QUESTION}\n")
+    assert (said.stdout.strip() in labels) == constrained, said.output
+
+    async def story(client):
+        return await client.chat.completions.create(model="mine", messages=ASKED)
+
+    served = []
+    monkeypatch.setattr("aiohttp.web.run_app", lambda app, **_: served.append(app))
+    assert CliRunner().invoke(app, ["serve", folder.url, "--model", "base"]).exit_code == 0
+    assert ask_of(served[0], story).choices[0].message.content == said.stdout.rstrip("\n")
 
 
 def test_a_model_that_is_not_there(tmp_path):
