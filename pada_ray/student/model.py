@@ -17,7 +17,7 @@ from pada_ray.errors import ConfigError, one_line
 from pada_ray.records import Message
 from pada_ray.student.chat_encoder import IGNORED, Encoded, Reply, load_encoder, model_location
 from pada_ray.student.constrained import Choices
-from pada_ray.student.generation import greedy
+from pada_ray.student.generation import Allowed, greedy
 from pada_ray.student.packed import with_packed_weights
 
 
@@ -84,6 +84,7 @@ class Student:
     def __init__(self, settings: StudentConfig, adapter: str | None = None, merged: bool = True):
         self.settings = settings
         self.encoder = load_encoder(settings)
+        self._choices = functools.lru_cache(maxsize=1)(functools.partial(Choices, self.encoder))
         self.model = load_model(settings)
         if adapter is not None:
             from peft import PeftModel
@@ -108,7 +109,7 @@ class Student:
     ) -> list[Reply]:
         """One greedy reply per prompt, in order, up to the first of the `stop` texts; with `choices`, one of these. A
         prompt that leaves less room gets a shorter one, or none."""
-        allowed = Choices(self.encoder, choices).after if choices else None
+        allowed = self.allowed(choices)
         ids = [self.encoder.prompt(p) for p in prompts]
         limits = [min(max_new_tokens, self.settings.max_length - len(prompt)) for prompt in ids]
         replies = [Reply("", truncated=True)] * len(ids)
@@ -127,6 +128,10 @@ class Student:
             for i, tokens in zip(batch, said, strict=True):
                 replies[i] = self.encoder.reply(tokens, stop)
         return replies
+
+    def allowed(self, choices: Sequence[str]) -> Allowed | None:
+        """What may follow in a reply that is one of `choices`; None where there are none and it may be anything."""
+        return self._choices(tuple(choices)).after if choices else None
 
     @torch.inference_mode()
     def losses(self, conversations: Sequence[Sequence[Message]]) -> list[float | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pada_ray.records import Message
-from pada_ray.student.constrained import Choices
 from pada_ray.student.generation import greedy
 from pada_ray.student.model import Reply, Student
 
@@ -43,7 +42,7 @@ def stream_reply(
             tell(_certain(text, stop))
         return done
 
-    allowed = Choices(encoder, choices).after if choices else None
+    allowed = student.allowed(choices)
     (tokens,) = greedy(student.model, [prompt], [limit], ended, encoder.tokenizer.pad_token_id, allowed)
     reply = encoder.reply(tokens, stop)
     tell(reply.text)
