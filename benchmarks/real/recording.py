@@ -131,25 +131,31 @@ async def replay(archive: Path, embedding: str | None = None) -> list[str]:
     """The training sets that come out otherwise than recorded; none if all is as it was. `embedding` is where the model
     of that time lies, if elsewhere. Raises EndpointError where the agents ask what was not asked then."""
     with tempfile.TemporaryDirectory() as folder:
-        place = extract(archive, f"{folder}/recorded")
-        raw = place.read_yaml(run_files.CONFIG)
-        raw |= {"shared_stages": None, "runs": folder, "name": "replay"}
-        raw["llm"] |= {"cache": None}
-        raw["quality_control"].setdefault("canaries", 0)  # runs were once made without
-        raw["pattern_analysis"] |= {"embedding": embedding or raw["pattern_analysis"]["embedding"]}
-        config = check_config(raw, archive.name)
-        run = Folder(lay_out(config, read_data(config), Folder(f"{folder}/replay")))
-        cache = _cache_of(place, cache_file(config, run.url))
-        llms = {
-            role: GatewayLlm(LlmGateway(_silent(getattr(config.llm, role)), cache, _NOWHERE), Payer(run=run.url), role)
-            for role in ("teacher", "judge")
-        }
-        asking = Asking.of(config, read_brief(run, config.data.task))
-        analyst = PatternAnalysisAgent(llms["teacher"], config.pattern_analysis, asking)
-        recorded = Recorded(config, place, llms["teacher"], llms["judge"], run)
-        await Orchestrator(config, run.url, Workers(analyst, recorded, llms["judge"], llms["teacher"])).run()
-        sets = [run_files.training_set(i) for i in range(config.iterations + 1)]
+        place, run = await replayed(archive, folder, embedding)
+        sets = [run_files.training_set(i) for i in range(read_config(run).iterations + 1)]
         return [file for file in sets if place.exists(file) and place.read_text(file) != run.read_text(file)]
+
+
+async def replayed(archive: Path, folder: str, embedding: str | None = None) -> tuple[Folder, Folder]:
+    """Under `folder`: what the archive has, and the run that its agents come to once more. Raises the same."""
+    place = extract(archive, f"{folder}/recorded")
+    raw = place.read_yaml(run_files.CONFIG)
+    raw |= {"shared_stages": None, "runs": folder, "name": "replay"}
+    raw["llm"] |= {"cache": None}
+    raw["quality_control"].setdefault("canaries", 0)  # runs were once made without
+    raw["pattern_analysis"] |= {"embedding": embedding or raw["pattern_analysis"]["embedding"]}
+    config = check_config(raw, archive.name)
+    run = Folder(lay_out(config, read_data(config), Folder(f"{folder}/replay")))
+    cache = _cache_of(place, cache_file(config, run.url))
+    llms = {
+        role: GatewayLlm(LlmGateway(_silent(getattr(config.llm, role)), cache, _NOWHERE), Payer(run=run.url), role)
+        for role in ("teacher", "judge")
+    }
+    asking = Asking.of(config, read_brief(run, config.data.task))
+    analyst = PatternAnalysisAgent(llms["teacher"], config.pattern_analysis, asking)
+    recorded = Recorded(config, place, llms["teacher"], llms["judge"], run)
+    await Orchestrator(config, run.url, Workers(analyst, recorded, llms["judge"], llms["teacher"])).run()
+    return place, run
 
 
 def _silent(endpoint: EndpointConfig) -> EndpointConfig:
