@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-smoke-slow real-table real-replay demo-real demo-real-orders bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
+.PHONY: help demo test test-unit test-integration test-e2e smoke faults smoke-table1 gpu-check vllm-check real-student real-models real-smoke real-smoke-slow real-table real-replay demo-real demo-real-orders real-samples bench bench-gpu lint format demo-student demo-evidence demo-table journey docs docs-serve config-reference clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 20
@@ -109,6 +109,12 @@ demo-real demo-real-orders:
 	$(BIN)/python -m benchmarks.real.demo benchmarks/results/real_table --to runs/demo-real-data
 	$(BIN)/pada sweep configs/real/demo.yaml $(DEMO_REAL)
 	$(BIN)/pada report runs/demo-real
+
+real-samples: real-student ## What the recorded samples lack, right labels or more: hours without a teacher; it resumes
+	$(BIN)/python -m benchmarks.real.models all-minilm-l6-v2 --to models
+	$(BIN)/python -m benchmarks.real.samples benchmarks/results/real_table --to runs/real-samples-data
+	$(BIN)/pada sweep configs/real/samples.yaml
+	$(BIN)/pada report runs/real-samples
 
 real-replay: .venv/installed ## Take a recorded run's agents through what its models said, to the same training sets
 	$(BIN)/python -m benchmarks.real.models all-minilm-l6-v2 --to models

@@ -28,7 +28,7 @@ from pada_ray.agents.brief import Brief
 from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
-from pada_ray.agents.verification import WorkedExamples
+from pada_ray.agents.training_samples import TrainingSamples
 from pada_ray.config import Config
 from pada_ray.llm.client import GatewayLlm
 from pada_ray.records import Batch, Candidate
@@ -47,7 +47,7 @@ def augment(job: AugmentationJob, stream: AttemptStream) -> Augmentation:
 
     async def fill() -> Augmentation:
         stream.begin(asyncio.get_running_loop())
-        augmentation = await fill_quotas(job, stream.write, stream.review if stream.has_judge else None)
+        augmentation = await fill_quotas(job, stream.write, stream.review if stream.has_reviews else None)
         stream.log.append(None)
         await asyncio.to_thread(stream.join)
         return augmentation
@@ -70,12 +70,12 @@ class AttemptStream:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         control = config.quality_control
-        self.has_judge = (control.rates or control.asks_for_agreement) and any(g.reviewed for g in job.groups)
+        self.has_reviews = control.reviews and any(g.reviewed for g in job.groups)
         here = ray.get_runtime_context().current_actor
         self._dataset = _written(here, screen, config, teacher)
-        if self.has_judge:
-            examples = _examples(job, config) if control.asks_for_agreement else None
-            self._dataset = self._dataset.union(_reviewed(here, config, judge, screen.brief, examples))
+        if self.has_reviews:
+            known = _training_samples(job, config) if control.confirms else None
+            self._dataset = self._dataset.union(_reviewed(here, config, judge, screen.brief, known))
         self._dataset.set_name(f"{run_files.run_name(job.run)}: data generation")
         # A row is passed on as soon as it is there, and not with others.
         self._dataset.context.target_max_block_size = 1
@@ -146,9 +146,9 @@ def _fail(outcome: asyncio.Future[list[Candidate]], e: BaseException) -> None:
         outcome.set_exception(e)
 
 
-def _examples(job: AugmentationJob, config: Config) -> WorkedExamples:
+def _training_samples(job: AugmentationJob, config: Config) -> TrainingSamples:
     train = run_files.read_samples(Folder(job.run), config.data.task)["train"]
-    return WorkedExamples(train, Finder(config.pattern_analysis.embedding, config.seed).nearest)
+    return TrainingSamples(train, Finder(config.pattern_analysis.embedding, config.seed))
 
 
 def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> Any:
@@ -166,9 +166,9 @@ def _written(here: Any, screen: Screen, config: Config, teacher: GatewayLlm) -> 
     )
 
 
-def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, examples: WorkedExamples | None) -> Any:
+def _reviewed(here: Any, config: Config, judge: GatewayLlm, brief: Brief, train: TrainingSamples | None) -> Any:
     """The stage for batches whose candidates are to be judged."""
-    agent = (judge, config.quality_control, Asking.of(config, brief), examples)
+    agent = (judge, config.quality_control, Asking.of(config, brief), train)
     return _rows(here, "review").map_batches(
         QualityControlAgent, fn_constructor_args=agent, batch_size=1, **_one_agent(config.llm.judge.max_in_flight)
     )

@@ -23,7 +23,8 @@ from pada_ray.agents.planted import as_screened, half_wrong
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationFiles, AugmentationJob, Group, plan_groups, share_of_errors
 from pada_ray.agents.screening import Screen
-from pada_ray.agents.verification import WorkedExamples, only_a_model_can_tell
+from pada_ray.agents.training_samples import TrainingSamples
+from pada_ray.agents.verification import only_a_model_can_tell
 from pada_ray.config import Config, Reviewed
 from pada_ray.errors import BudgetReached, StorageError, one_line, root_cause
 from pada_ray.llm.chat import Llm
@@ -542,7 +543,7 @@ class Orchestrator:
         """Has quality control assess samples of which it is known whether they are right, before it assesses new ones.
         Raises LoopStuck where it cannot tell and the config says to stop."""
         config = self._config
-        if not config.quality_control.asks:
+        if not config.quality_control.reviews:
             return
         order = generator_for(config.seed, "canaries", iteration)
         drawn = order.sample(self._train, min(len(self._train), _CANARY_POOL))
@@ -553,7 +554,7 @@ class Orchestrator:
         others, nearest = known[count:], self._workers.pattern_analysis.nearest
         batch, canaries = await half_wrong(known[:count], others, self._brief, nearest)
         assessed = await self._quality_control(others).assess(batch, canaries)
-        if config.quality_control.asks_for_agreement:
+        if config.quality_control.confirms:
             assessed = as_screened(assessed, self._knowledge)
         self._folder.write_records(run_files.canaries(iteration), assessed)
         told = conditions.cannot_tell(assessed)
@@ -562,10 +563,10 @@ class Orchestrator:
     def _quality_control(self, train: Sequence[Sample]) -> QualityControlAgent:
         """One that knows no other training samples than these. It decides on each sample, since a batch's mean is that
         of right and wrong canaries alike."""
-        examples = WorkedExamples(train, self._workers.pattern_analysis.nearest)
+        known = TrainingSamples(train, self._workers.pattern_analysis)
         asking = Asking.of(self._config, self._brief)
         settings = self._config.quality_control.model_copy(update={"decide": "sample"})
-        return QualityControlAgent(self._workers.judge, settings, asking, examples)
+        return QualityControlAgent(self._workers.judge, settings, asking, known)
 
     async def _reviewed_samples(self, iteration: int, made: Augmentation) -> Augmentation:
         if not self._is_reviewed(iteration, "samples"):

@@ -23,7 +23,7 @@ from pada_ray.agents.brief import brief_on
 from pada_ray.agents.nearest import Finder
 from pada_ray.agents.planted import as_screened, planted
 from pada_ray.agents.quality_control import QualityControlAgent
-from pada_ray.agents.verification import WorkedExamples
+from pada_ray.agents.training_samples import TrainingSamples
 from pada_ray.config import Config, EndpointConfig, QualityControlConfig, check_config
 from pada_ray.data.given import knowledge_of
 from pada_ray.data.splits import read_data
@@ -67,8 +67,7 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
     config, train, tried = read(data, count)
     knowledge = knowledge_of(config.data, train)
     brief = brief_on(train, knowledge)
-    nearest = Finder(f"models/{EMBEDDING.name}", 0).nearest
-    examples = WorkedExamples(train, nearest)
+    finder = Finder(f"models/{EMBEDDING.name}", 0)
     asking = Asking(prompts=None, max_reasks=1, seed=0, brief=brief)
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -76,12 +75,12 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
         gateway = LlmGateway(endpoint, f"{folder}/replies.sqlite")
         llm = GatewayLlm(gateway, Payer(run=folder), "judge")
         for way, settings in WAYS.items():
-            agent = QualityControlAgent(llm, settings, asking, examples)
+            agent = QualityControlAgent(llm, settings, asking, TrainingSamples(train, finder))
             began, shares = time.monotonic(), []
             for wrong in (False, True):
-                batch, candidates = await planted(tried, train, brief, nearest, wrong=wrong)
+                batch, candidates = await planted(tried, train, brief, finder.nearest, wrong=wrong)
                 assessed = await agent.assess(batch, candidates)
-                if settings.asks_for_agreement:
+                if settings.confirms:
                     assessed = as_screened(assessed, knowledge)
                 shares.append(sum(c.rejected is None for c in assessed) / len(assessed))
             found.append(Passed(judge, way, *shares, len(tried), time.monotonic() - began))

@@ -31,7 +31,7 @@ from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import Augmentation, AugmentationJob, fill_quotas
 from pada_ray.agents.screening import Screen
-from pada_ray.agents.verification import WorkedExamples
+from pada_ray.agents.training_samples import TrainingSamples
 from pada_ray.config import Config, EndpointConfig, check_config
 from pada_ray.data.splits import read_data
 from pada_ray.llm.chat import ChatReply, ChatRequest, Payer
@@ -104,7 +104,7 @@ class Recorded:
     def __init__(self, config: Config, place: Folder, teacher: GatewayLlm, judge: GatewayLlm, run: Folder):
         asking = Asking.of(config, read_brief(run, config.data.task))
         train = run_files.read_samples(run, config.data.task)["train"]
-        examples = WorkedExamples(train, Finder(config.pattern_analysis.embedding, config.seed).nearest)
+        examples = TrainingSamples(train, Finder(config.pattern_analysis.embedding, config.seed))
         self._writer = DataGenerationAgent(teacher, config.data_generation, asking)
         self._control = QualityControlAgent(judge, config.quality_control, asking, examples)
         self._place = place

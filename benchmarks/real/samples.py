@@ -7,7 +7,7 @@ All begin with the recorded runs' training samples. What follows:
 vanilla            nothing
 pada, blind        what the recorded run accepted, which its teacher's second answer had confirmed
 pada_confirmed,    of all drafts that the run screened, those whose label a classifier of the training samples
-blind_confirmed    (`LabelClassifier`) gives too; as many as were accepted, if there are so many
+blind_confirmed    (`quality_control.verify: classifier`) gives too; as many as were accepted, if there are so many
 relabelled         PaDA-Agent's accepted questions, with the labels of a classifier that has learned from all training
                    and validation messages of the dataset: more than any method may know, so it is no rival
 real               as many messages more of the dataset's own training data: no rival either
@@ -26,14 +26,18 @@ from pathlib import Path
 from benchmarks.real.demo import CELL, ITERATION
 from benchmarks.real.recording import replayed
 from pada_ray.agents.brief import Brief, read_brief
-from pada_ray.agents.label_classifier import LabelClassifier
+from pada_ray.agents.nearest import Finder
+from pada_ray.agents.training_samples import TrainingSamples
 from pada_ray.data.splits import read_data
 from pada_ray.records import Candidate, Message, Sample
 from pada_ray.runs import run_files
 from pada_ray.runs.configs import read_config
 from pada_ray.storage import Folder
+from pada_ray.tasks.label import Label
 
 METHODS = ("pada", "blind")
+SETS = ("vanilla", "pada", "blind", "pada_confirmed", "blind_confirmed", "relabelled", "real")
+REGIME = 1000  # the largest training file
 
 
 def write_sets(archives: Path, to: Path) -> dict[str, list[Sample]]:
@@ -48,56 +52,52 @@ def write_sets(archives: Path, to: Path) -> dict[str, list[Sample]]:
             accepted = _samples(run, run_files.accepted(ITERATION), {None})
             drafted = accepted + _samples(run, run_files.rejected(ITERATION), {"not confirmed"})
         embedding = config.pattern_analysis.embedding
-        new[method] = accepted
-        confirmed = _confirmed(drafted, _classifier(train, brief, embedding), brief)
-        new[f"{method}_confirmed"] = confirmed[: len(accepted)]
+        of_train = Classifier(train, brief, embedding)
+        confirmed = of_train.confirmed(drafted)
+        new |= {method: accepted, f"{method}_confirmed": confirmed[: len(accepted)]}
         print(f"{method}: {len(drafted)} drafts with another question each, {len(confirmed)} confirmed by train")
-    size = len(train)
-    more = config.data.model_copy(update={"regime": 1000})
+    more = config.data.model_copy(update={"regime": REGIME})
     real = read_data(config.model_copy(update={"data": more}))
-    knowing = _classifier(real["train"] + real["val"], brief, embedding)
-    new["real"] = real["train"][size : size + len(new["pada"])]
-    new["relabelled"] = _relabelled(new["pada"], knowing, brief)
-    for name, samples in new.items():
-        Folder(str(to)).write_records(f"{name}.jsonl", train + samples)
-    of_train = _share(real["test"], _classifier(train, brief, embedding), brief)
-    of_more = _share(real["test"], knowing, brief)
-    print(
-        f"\nright on test: {of_train:.1%}, a classifier of the training samples; {of_more:.1%}, that which knows more"
-    )
+    knowing = Classifier(real["train"] + real["val"], brief, embedding)
+    new["real"] = real["train"][len(train) : len(train) + len(new["pada"])]
+    new["relabelled"] = knowing.relabelled(new["pada"])
+    for name in SETS:
+        Folder(str(to)).write_records(f"{name}.jsonl", train + new[name])
+    print(f"\nright on test: a classifier of the training samples {of_train.share(real['test']):.1%}")
+    print(f"               that which knows more {knowing.share(real['test']):.1%}")
     print("the latter gives of the labels of the new samples of")
     for name in sorted(new.keys() - {"vanilla", "real", "relabelled"}):
-        print(f"{name} {_share(new[name], knowing, brief):.1%} ({len(new[name])} samples)")
+        print(f"{name} {knowing.share(new[name]):.1%} ({len(new[name])} samples)")
     return new
 
 
+class Classifier:
+    """Quality control's own (`quality_control.verify: classifier`), of samples with labels."""
+
+    def __init__(self, known: Sequence[Sample], brief: Brief, embedding: str):
+        self._known = TrainingSamples(known, Finder(embedding, 0))
+        self._brief = brief
+
+    def labels(self, samples: Sequence[Sample]) -> list[str]:
+        questions = [self._brief.frame.taken_off(sample.question) for sample in samples]
+        labels, _ = asyncio.run(self._known.kinds(questions, Label.name, self._brief))
+        return labels
+
+    def confirmed(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [sample for sample, label in zip(samples, self.labels(samples), strict=True) if label == sample.answer]
+
+    def share(self, samples: Sequence[Sample]) -> float:
+        return len(self.confirmed(samples)) / len(samples)
+
+    def relabelled(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [_with(sample, label) for sample, label in zip(samples, self.labels(samples), strict=True)]
+
+
 def _samples(run: Folder, file: str, verdicts: set[str | None]) -> list[Sample]:
-    """Of the file's candidates, in order, each question once."""
+    """Of the file's candidates, each question once: as it was first written, in the order in which they were last."""
     candidates = run.read_records(file, Candidate)
     found = [c.sample for c in candidates if c.sample and c.rejected in verdicts]
     return list({sample.question: sample for sample in reversed(found)}.values())[::-1]
-
-
-def _classifier(samples: Sequence[Sample], brief: Brief, embedding: str) -> LabelClassifier:
-    return LabelClassifier(_texts(samples, brief), [str(s.answer) for s in samples], embedding)
-
-
-def _texts(samples: Sequence[Sample], brief: Brief) -> list[str]:
-    return [brief.frame.taken_off(sample.question) for sample in samples]
-
-
-def _confirmed(samples: Sequence[Sample], classifier: LabelClassifier, brief: Brief) -> list[Sample]:
-    labels = classifier.labels(_texts(samples, brief))
-    return [sample for sample, label in zip(samples, labels, strict=True) if label == sample.answer]
-
-
-def _share(samples: Sequence[Sample], classifier: LabelClassifier, brief: Brief) -> float:
-    return len(_confirmed(samples, classifier, brief)) / len(samples)
-
-
-def _relabelled(samples: Sequence[Sample], classifier: LabelClassifier, brief: Brief) -> list[Sample]:
-    labels = classifier.labels(_texts(samples, brief))
-    return [_with(sample, label) for sample, label in zip(samples, labels, strict=True)]
 
 
 def _with(sample: Sample, label: str) -> Sample:

@@ -15,6 +15,7 @@ from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
+from pada_ray.records import Sample
 from pada_ray.runs.expected import check_budget, expected_calls
 from pada_ray.runs.tracking import check_tracking
 from pada_ray.sandbox import check_level
@@ -30,10 +31,12 @@ def check(config: Config, samples: Samples) -> None:
     Prompts(config.prompts)
     check_tracking(config)
     check_size(config, samples)
+    knowledge = knowledge_of(config.data, samples["train"])
+    _check_classifier(config, samples["train"], knowledge)
     expected = expected_calls(config, samples)
     check_endpoints(config, dict.fromkeys(e.role for e in expected))
     check_budget(config, expected)
-    check_student(config, samples, knowledge_of(config.data, samples["train"]))
+    check_student(config, samples, knowledge)
     check_surroundings(config)
 
 
@@ -107,6 +110,14 @@ def check_size(config: Config, samples: Samples) -> None:
     if grows and not settings.samples_to_add(train):
         raise ConfigError(
             f"data_generation.ratio: {settings.ratio} x {train} training samples rounds to 0 new samples; raise it"
+        )
+
+
+def _check_classifier(config: Config, train: Iterable[Sample], knowledge: Knowledge) -> None:
+    if config.quality_control.verify == "classifier" and not any(get_task(s.task, knowledge).kind(s) for s in train):
+        raise ConfigError(
+            "quality_control.verify: a classifier tells labels (task: label) and functions of function calls, but the "
+            "training samples have neither; take agreement or computation"
         )
 
 

@@ -32,7 +32,7 @@ def check_surroundings(config: Config) -> None:
     _check_disk(config)
     method = METHODS[config.method]
     control = config.quality_control
-    verifies = control.asks_for_agreement and bool(method.instructions) and (method.reviewed or control.for_all_methods)
+    verifies = control.confirms and bool(method.instructions) and (method.reviewed or control.for_all_methods)
     if (method.finds_patterns and config.pattern_analysis.enabled) or method.contrasts or verifies:
         _check_embedding(config.pattern_analysis.embedding)
 
@@ -100,7 +100,7 @@ def _check_disk(config: Config) -> None:
 def _check_embedding(embedding: str) -> None:
     if embedding.startswith((".", "/", "~")) and not Path(os.path.expanduser(embedding)).is_dir():
         raise ConfigError(f"pattern_analysis.embedding: there is no folder {embedding}; `tfidf` needs no weights")
-    from pada_ray.agents.clustering import embed
+    from pada_ray.agents.embedding import embed
     from pada_ray.student.hub import check_name
 
     if embedding == "tfidf":

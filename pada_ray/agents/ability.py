@@ -21,7 +21,8 @@ from pada_ray.agents.pattern_analysis import PatternAnalysisAgent
 from pada_ray.agents.planted import RIGHT, WRONG, half_wrong, passed, planted
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.screening import Screen
-from pada_ray.agents.verification import WorkedExamples, only_a_model_can_tell
+from pada_ray.agents.training_samples import TrainingSamples
+from pada_ray.agents.verification import only_a_model_can_tell
 from pada_ray.config import Config
 from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import Llm
@@ -55,10 +56,10 @@ class Abilities:
         asking = replace(Asking.of(config, brief), max_reasks=0)
         self._writer = DataGenerationAgent(teacher, config.data_generation, asking)
         self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, asking)
-        examples = WorkedExamples(self._others, self._analyst.nearest)
+        known = TrainingSamples(self._others, self._analyst)
         one_call = {"batch_size": 2 * _ASKED, "decide": "sample", "votes": 1}
         self._rater, self._answerer = (
-            QualityControlAgent(judge, config.quality_control.model_copy(update=one_call | way), asking, examples)
+            QualityControlAgent(judge, config.quality_control.model_copy(update=one_call | way), asking, known)
             for way in (
                 {"enabled": True, "verify": "none", "judge": True},
                 {"enabled": True, "verify": "agreement", "judge": False},

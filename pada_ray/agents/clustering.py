@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +9,9 @@ from typing import Any
 import numpy as np
 from kneed import KneeLocator
 from sklearn.cluster import KMeans
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
-from pada_ray.errors import ConfigError
+from pada_ray.agents.embedding import embed
 
 
 def cluster(
@@ -69,56 +63,6 @@ def _units(together: Sequence[str | None]) -> np.ndarray[Any, Any]:
     names = [name if name is not None else i for i, name in enumerate(together)]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names])
-
-
-def embed(texts: Sequence[str], embedding: str, seed: int) -> np.ndarray[Any, Any]:
-    """Unit vectors, one row per text."""
-    if embedding == "tfidf":
-        tfidf = TfidfVectorizer(sublinear_tf=True, stop_words="english", ngram_range=(1, 2))
-        try:
-            rows = tfidf.fit_transform(texts)
-        except ValueError:  # nothing but stop words
-            return np.ones((len(texts), 1))
-        components = min(20, rows.shape[0] - 1, rows.shape[1] - 1)
-        if components < 1:
-            return np.asarray(rows.todense())
-        return normalize(make_pipeline(TruncatedSVD(components, random_state=seed)).fit_transform(rows))
-    return np.asarray(_model(embedding).encode(list(texts), normalize_embeddings=True, show_progress_bar=False))
-
-
-@functools.lru_cache(maxsize=1)
-def _model(embedding: str) -> Any:
-    from sentence_transformers import SentenceTransformer
-
-    try:
-        return SentenceTransformer(os.path.expanduser(embedding))
-    except (OSError, ValueError) as e:
-        raise ConfigError(
-            f"pattern_analysis.embedding: cannot load {embedding}: {' '.join(str(e).split())[:200]}; "
-            "`tfidf` needs no weights"
-        ) from None
-
-
-class Neighbours:
-    """Finds the most similar of some texts. A model embeds them once. Raises ConfigError when it cannot be loaded."""
-
-    def __init__(self, texts: Sequence[str], embedding: str, seed: int):
-        self._texts = list(texts)
-        self._embedding = embedding
-        self._seed = seed
-        # TF-IDF's dimensions depend on all texts, those of queries too.
-        self._vectors = None if embedding == "tfidf" or not texts else embed(self._texts, embedding, seed)
-
-    def nearest(self, queries: Sequence[str], k: int) -> list[list[int]]:
-        """For each query the positions of the `k` most similar ones (cosine), the nearest first."""
-        if not queries or not self._texts:
-            return [[] for _ in queries]
-        if self._vectors is None:
-            together = embed([*queries, *self._texts], self._embedding, self._seed)
-            asked, known = together[: len(queries)], together[len(queries) :]
-        else:
-            asked, known = embed(queries, self._embedding, self._seed), self._vectors
-        return np.argsort(-(asked @ known.T), axis=1, kind="stable")[:, :k].tolist()
 
 
 def elbow(inertia: dict[int, float]) -> int:

@@ -1,16 +1,23 @@
-"""Finds the texts that are most similar to others."""
+"""Compares new texts with known ones: which are most like them, and which label fits."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pada_ray.agents.clustering import Neighbours
+    from pada_ray.agents.embedding import Embedded
 
 Nearest = Callable[[Sequence[str], Sequence[str], int], Awaitable[list[list[int]]]]
-"""`Finder.nearest`, here or of an agent elsewhere."""
+"""`Comparing.nearest`, here or of an agent elsewhere."""
+
+
+class Comparing(Protocol):
+    """A Finder, or an agent elsewhere that has one."""
+
+    async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]: ...
+    async def labels(self, queries: Sequence[str], texts: Sequence[str], labels: Sequence[str]) -> list[str]: ...
 
 
 class Finder:
@@ -20,16 +27,21 @@ class Finder:
         self._embedding = embedding
         self._seed = seed
         self._texts: list[str] = []
-        self._neighbours: Neighbours | None = None
+        self._embedded: Embedded | None = None
 
     async def nearest(self, queries: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
         """For each query the positions in `texts` of the `k` most similar ones (cosine), the nearest first. Raises
         ConfigError when the embedding model cannot be loaded."""
-        return await asyncio.to_thread(self._find, queries, list(texts), k)
+        return await asyncio.to_thread(lambda: self._known(list(texts)).nearest(queries, k))
 
-    def _find(self, queries: Sequence[str], texts: list[str], k: int) -> list[list[int]]:
-        from pada_ray.agents.clustering import Neighbours  # late, since it brings scikit-learn
+    async def labels(self, queries: Sequence[str], texts: Sequence[str], labels: Sequence[str]) -> list[str]:
+        """For each query the likeliest label, by a classifier that has learned `texts`, of which there is one at least,
+        with their `labels`. Raises the same."""
+        return await asyncio.to_thread(lambda: self._known(list(texts)).labels(queries, labels))
 
-        if self._neighbours is None or texts != self._texts:
-            self._texts, self._neighbours = texts, Neighbours(texts, self._embedding, self._seed)
-        return self._neighbours.nearest(queries, k)
+    def _known(self, texts: list[str]) -> Embedded:
+        from pada_ray.agents.embedding import Embedded  # late, since it brings scikit-learn
+
+        if self._embedded is None or texts != self._texts:
+            self._texts, self._embedded = texts, Embedded(texts, self._embedding, self._seed)
+        return self._embedded

@@ -62,6 +62,10 @@ class PatternAnalysisAgent:
         """For each query the positions in `texts` of the `k` most similar ones, in the embedding of the analyses."""
         return await self._finder.nearest(queries, texts, k)
 
+    async def labels(self, queries: Sequence[str], texts: Sequence[str], labels: Sequence[str]) -> list[str]:
+        """For each query the likeliest label, by a classifier of `texts` with their `labels`, in the same embedding."""
+        return await self._finder.labels(queries, texts, labels)
+
     async def pattern_categorization(self, clusters: dict[int, list[Analysis]]) -> list[Pattern]:
         """pattern_k for each cluster C_k, one call each. A cluster whose reply stays unreadable has none."""
         patterns = await asyncio.gather(*(self._categorize(k, members) for k, members in clusters.items()))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pada_ray.agents.asking import Asking
 from pada_ray.agents.injection import prompts_apart
 from pada_ray.agents.screening import turned_down
-from pada_ray.agents.verification import Verifier, WorkedExamples
+from pada_ray.agents.training_samples import TrainingSamples
+from pada_ray.agents.verification import Verifier
 from pada_ray.config import QualityControlConfig
 from pada_ray.llm.ask import ask_each
 from pada_ray.llm.chat import Llm
@@ -22,22 +23,20 @@ _REVIEW_TOKENS = 60  # that a reply on one sample is expected to take
 class QualityControlAgent:
     """Has candidates that passed the screen rated by another model than the one that wrote them."""
 
-    def __init__(
-        self, llm: Llm, settings: QualityControlConfig, asking: Asking, examples: WorkedExamples | None = None
-    ):
+    def __init__(self, llm: Llm, settings: QualityControlConfig, asking: Asking, train: TrainingSamples | None = None):
         self._llm = llm
         self._settings = settings
         self._asking = asking
         self._brief = asking.brief
         self._prompts = Prompts(asking.prompts, asking.seed)
-        self._verifier = Verifier(llm, settings, asking, self._prompts, examples)
+        self._verifier = Verifier(llm, settings, asking, self._prompts, train)
 
     async def assess(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates in order, with ratings where the judge gave some. `rejected` is None for those that pass, and
-        `feedback` says what to mend. What is verified by agreement is rated only if it is confirmed."""
+        `feedback` says what to mend. What is verified is rated only if it is confirmed."""
         if not batch.reviewed:
             return list(candidates)
-        if self._settings.asks_for_agreement:
+        if self._settings.confirms:
             candidates = await self._verifier.verify(batch, candidates)
         passing = [c for c in candidates if c.rejected is None]
         if not self._settings.rates or not passing:

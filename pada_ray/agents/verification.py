@@ -1,5 +1,5 @@
-"""Verification by agreement, for answers that cannot be computed: another model answers a new question without seeing
-its answer, and the sample passes only where the two agree."""
+"""Verification of answers that cannot be computed: another model answers a new question without seeing its answer, and
+the sample passes only where the two agree. That model is the judge, or a classifier of the training samples."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import asyncio
 from collections.abc import Sequence
 
 from pada_ray.agents.asking import Asking
-from pada_ray.agents.brief import Brief
 from pada_ray.agents.injection import prompts_apart
-from pada_ray.agents.nearest import Nearest
 from pada_ray.agents.screening import turned_down
+from pada_ray.agents.training_samples import TrainingSamples
 from pada_ray.config import QualityControlConfig
 from pada_ray.llm.ask import ask_each, tokens_of
 from pada_ray.llm.chat import Llm
@@ -27,23 +26,10 @@ _FEEDBACK = (
     "Another model, which saw the question alone, came to another reply. Make the question clear enough that only one "
     "reply can be right, and check that yours is."
 )
-
-
-class WorkedExamples:
-    """The training samples that are most similar to a question."""
-
-    def __init__(self, train: Sequence[Sample], nearest: Nearest):
-        self._train = list(train)
-        self._nearest = nearest
-
-    async def nearest(self, questions: Sequence[str], k: int, brief: Brief) -> list[Sample]:
-        """The `k` nearest of each question, each once, in the order of the training set. Raises ConfigError when the
-        embedding model cannot be loaded."""
-        if not k or not self._train:
-            return []
-        known = [brief.frame.taken_off(sample.question) for sample in self._train]
-        found = await self._nearest(questions, known, k)
-        return [self._train[i] for i in sorted({i for positions in found for i in positions})]
+_OF_CLASSIFIER = (
+    "Questions like this one have the reply {likeliest} in the training data. Write one to which only {own} can be the "
+    "right reply."
+)
 
 
 def only_a_model_can_tell(sample: Sample, knowledge: Knowledge) -> bool:
@@ -53,7 +39,7 @@ def only_a_model_can_tell(sample: Sample, knowledge: Knowledge) -> bool:
 
 
 class Verifier:
-    """Has the judge answer the questions of candidates, `votes` times each."""
+    """Has the questions of candidates answered: by the judge, `votes` times each, or by a classifier of `train`."""
 
     def __init__(
         self,
@@ -61,33 +47,54 @@ class Verifier:
         settings: QualityControlConfig,
         asking: Asking,
         prompts: Prompts,
-        examples: WorkedExamples | None = None,
+        train: TrainingSamples | None = None,
     ):
         self._llm = llm
         self._settings = settings
         self._asking = asking
         self._brief = asking.brief
         self._prompts = prompts
-        self._examples = examples
+        self._train = train
 
     async def verify(self, batch: Batch, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates in order. One that most votes do not confirm is `not confirmed`; so is one on which no vote
-        could be read. Computed answers, and those of a task that leaves them to a judge's taste, are not asked for."""
+        """The candidates in order. One that is not confirmed is turned down. Computed answers, and those of a task that
+        leaves them to a judge's taste, are not asked for."""
         screened = [(c, c.sample) for c in candidates if c.sample and c.rejected is None]
         open_ones = [(c, sample) for c, sample in screened if only_a_model_can_tell(sample, self._brief.knowledge)]
+        if self._settings.verify == "classifier":
+            refused = await self._refused_by_classifier(open_ones)
+        else:
+            agreed = await self._agreed_by_judge(batch, open_ones)
+            refused = {c.id: _FEEDBACK for c, _ in open_ones if c.id not in agreed}
+        return [turned_down(c, "not confirmed", refused[c.id]) if c.id in refused else c for c in candidates]
+
+    async def _refused_by_classifier(self, open_ones: Sequence[tuple[Candidate, Sample]]) -> dict[str, str]:
+        """The feedback to each candidate whose label or function the classifier does not give. What it has not learned,
+        since no training sample has it, it lets pass."""
+        refused: dict[str, str] = {}
+        assert self._train is not None
+        for name in {sample.task for _, sample in open_ones}:
+            of_task = [(c, sample) for c, sample in open_ones if sample.task == name]
+            told, known = await self._train.kinds(self._questions([s for _, s in of_task]), name, self._brief)
+            for (candidate, sample), likeliest in zip(of_task, told, strict=bool(told)):
+                own = self._task(sample).kind(sample)
+                if own in known and own != likeliest:
+                    refused[candidate.id] = _OF_CLASSIFIER.format(own=own, likeliest=likeliest)
+        return refused
+
+    async def _agreed_by_judge(self, batch: Batch, open_ones: Sequence[tuple[Candidate, Sample]]) -> set[str]:
+        """The ids of the candidates that most votes confirm; none on which no vote could be read."""
         size = self._settings.batch_size
         parts = [open_ones[i : i + size] for i in range(0, len(open_ones), size)]
         groups = [group for part in parts for group in self._apart(batch, part)]
         names = [f"{batch.id} {i}" for i in range(len(groups))]
-        agreed = {one for part in await asyncio.gather(*map(self._agreed, names, groups)) for one in part}
-        refused = {c.id for c, _ in open_ones} - agreed
-        return [turned_down(c, "not confirmed", _FEEDBACK) if c.id in refused else c for c in candidates]
+        return {one for part in await asyncio.gather(*map(self._agreed, names, groups)) for one in part}
 
     def _task(self, sample: Sample) -> Task:
         return get_task(sample.task, self._brief.knowledge)
 
     @staticmethod
-    def _apart(batch: Batch, part: list[tuple[Candidate, Sample]]) -> list[list[tuple[Candidate, Sample]]]:
+    def _apart(batch: Batch, part: Sequence[tuple[Candidate, Sample]]) -> list[list[tuple[Candidate, Sample]]]:
         """A question that speaks to the model is asked alone."""
         seeds = {seed.sample.id: seed.sample.question for seed in batch.seeds}
         return prompts_apart(part, [s.question for _, s in part], [seeds[c.seed_id] for c, _ in part])
@@ -104,10 +111,12 @@ class Verifier:
         return [ids[key] for key, sample in named.items() if self._confirmed(sample, replies[key])]
 
     async def _nearest(self, samples: Sequence[Sample]) -> list[Sample]:
-        if self._examples is None:
+        if self._train is None:
             return []
-        questions = [self._brief.frame.taken_off(s.question) for s in samples]
-        return await self._examples.nearest(questions, self._settings.worked_examples, self._brief)
+        return await self._train.nearest(self._questions(samples), self._settings.worked_examples, self._brief)
+
+    def _questions(self, samples: Sequence[Sample]) -> list[str]:
+        return [self._brief.frame.taken_off(s.question) for s in samples]
 
     def _confirmed(self, sample: Sample, replies: Sequence[str]) -> bool:
         task = self._task(sample)

@@ -42,7 +42,7 @@ def _as_verify(value: Any) -> Any:
     return {True: "computation", False: "none"}[value] if isinstance(value, bool) else value
 
 
-Verify = Annotated[Literal["computation", "agreement", "none"] | bool, AfterValidator(_as_verify)]
+Verify = Annotated[Literal["computation", "agreement", "classifier", "none"] | bool, AfterValidator(_as_verify)]
 Cpus = Annotated[float, Field(gt=0)] | Literal["auto"]
 
 
@@ -363,8 +363,10 @@ class QualityControlConfig(Section):
     answers)."""
     verify: Verify = "computation"
     """Which answers are checked before the judge rates anything. `computation`: those that can be computed or executed.
-    `agreement`: also the others, by having the judge answer the question without seeing the answer. `none`: no answer,
-    as in the paper. true and false mean computation and none."""
+    `agreement`: also the others, by having the judge answer the question without seeing the answer. `classifier`: also
+    labels, and the functions of function calls, by a classifier that has learned the training samples
+    (`pattern_analysis.embedding` and a logistic regression), which costs no call. `none`: no answer, as in the paper.
+    true and false mean computation and none."""
     votes: int = Field(default=1, ge=1)
     """With `agreement`, how often the judge answers a question. Most of its answers must confirm the sample's."""
     worked_examples: int = Field(default=5, ge=0)
@@ -393,14 +395,19 @@ class QualityControlConfig(Section):
         return self.enabled and self.verify == "agreement"
 
     @property
+    def confirms(self) -> bool:
+        """Whether answers that cannot be computed must be confirmed, by the judge or by a classifier."""
+        return self.asks_for_agreement or (self.enabled and self.verify == "classifier")
+
+    @property
     def rates(self) -> bool:
         """Whether the judge rates samples."""
         return self.enabled and self.judge
 
     @property
-    def asks(self) -> bool:
-        """Whether it asks the judge at all."""
-        return self.rates or self.asks_for_agreement
+    def reviews(self) -> bool:
+        """Whether it does anything beyond the screen, and may send samples back."""
+        return self.rates or self.confirms
 
 
 class GradingConfig(Section):

@@ -225,7 +225,7 @@ def _documents(found: Sequence[Findings], embedding: str, seed: int) -> list[lis
     uncertain, the pattern's text weighs more. All iterations are embedded together, because the dimensions of TF-IDF
     depend on the texts.
     """
-    from pada_ray.agents.clustering import embed
+    from pada_ray.agents.embedding import embed
 
     texts = [
         [

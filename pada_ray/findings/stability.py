@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
-from pada_ray.agents.clustering import cluster_vectors, embed
+from pada_ray.agents.clustering import cluster_vectors
+from pada_ray.agents.embedding import embed
 from pada_ray.config import PatternAnalysisConfig
 from pada_ray.findings.lineage import read_all_findings
 from pada_ray.randomness import generator_for, number_for

@@ -109,7 +109,7 @@ def _calls(config: Config, train: Sequence[Sample], val: Sequence[Sample], added
     if instruction is None or not added:
         return
     control = config.quality_control
-    reviewed = control.asks and (method.reviewed or control.for_all_methods)
+    reviewed = control.reviews and (method.reviewed or control.for_all_methods)
     attempts = range(1 + control.max_regenerations) if reviewed else range(1)
     groups = (strategies + (with_patterns and config.data_generation.error_share != 0)) or 1
     quota = added / groups

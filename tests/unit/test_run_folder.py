@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from builders import math_sample, small_config
 
-from jobs.local.checks import check_backend, check_endpoints, check_student
+from jobs.local.checks import check, check_backend, check_endpoints, check_student
 from jobs.local.lock import locked
 from jobs.local.run_folder import cache_file, change_config, lay_out, new_folder, prepare
 from pada_ray.config import check_config, dump_config, put
@@ -100,6 +100,8 @@ def test_a_part_of_val_is_held_apart_from_the_agents():
 
 
 OFFLINE = {"base_url": "offline", "model": "a"}
+EXAMPLES = str(Path(__file__).resolve().parents[2] / "examples/data")
+BANKING = {"dataset": "banking77", "folder": EXAMPLES, "regime": 20, "eval_samples": 10}
 
 
 @pytest.mark.parametrize("role", ["teacher", "judge"])
@@ -142,6 +144,15 @@ def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"data_generation\.ratio: 0\.1 x 4 training samples rounds to 0 new samples"):
         prepare(small_config(runs=str(tmp_path), data=data, data_generation={"ratio": 0.1}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_of_labels_needs_samples_that_have_some():
+    control = {"verify": "classifier"}
+    config = small_config(quality_control=control)
+    with pytest.raises(ConfigError, match=r"^quality_control\.verify: a classifier tells labels .* take agreement"):
+        check(config, read_data(config))
+    labelled = small_config(data=BANKING, quality_control=control)
+    check(labelled, read_data(labelled))
 
 
 def test_a_run_that_has_begun_keeps_its_data_and_prompts(run, tmp_path):

