@@ -17,7 +17,7 @@ def test_the_nearest_come_first():
     assert all(len(set(positions)) == 2 for positions in found)
 
 
-def test_texts_are_embedded_once_however_often_they_are_searched(monkeypatch):
+def test_texts_are_embedded_once_however_often_and_at_once_they_are_searched(monkeypatch):
     made = []
 
     class Embedded(embedding.Embedded):
@@ -27,10 +27,17 @@ def test_texts_are_embedded_once_however_often_they_are_searched(monkeypatch):
 
     monkeypatch.setattr(embedding, "Embedded", Embedded)
     finder = Finder("tfidf", 0)
-    for _ in range(2):
-        asyncio.run(finder.nearest(["cheque"], tuple(TEXTS), 1))
-        assert asyncio.run(finder.labels(["the card"], TEXTS, ["card", "money", "card", "money"])) == ["card"]
-    asyncio.run(finder.nearest(["cheque"], TEXTS[:2], 1))
+
+    async def search():
+        kinds = ["card", "money", "card", "money"]
+        found = await asyncio.gather(
+            *(finder.nearest(["cheque"], tuple(TEXTS), 1) for _ in range(8)),
+            *(finder.labels(["the card"], TEXTS, kinds) for _ in range(8)),
+        )
+        assert found == 8 * [[[1]]] + 8 * [["card"]]
+        await finder.nearest(["cheque"], TEXTS[:2], 1)
+
+    asyncio.run(search())
     assert made == [TEXTS, TEXTS[:2]]
 
 
