@@ -23,8 +23,11 @@ _TASKS = {
     "judged": "an LLM judge rates the reply",
 }
 
-# A comment, since whoever serves the model has to see to it as well.
-_LABELS_ALONE = ["# evaluation: {constrained_decoding: true} # it can say labels alone; do so where you serve it, too"]
+# Comments: whoever serves the model has to see to the first as well, and neither is the paper's.
+_OF_LABELS = [
+    "# evaluation: {constrained_decoding: true} # it can say labels alone; do so where you serve it, too",
+    "# quality_control: {verify: classifier} # new samples must have the label that yours speak for; it costs no call",
+]
 
 
 def first_config(proposal: Proposal, student: str, longest: int) -> str:
@@ -47,7 +50,7 @@ def first_config(proposal: Proposal, student: str, longest: int) -> str:
         "student:",
         f"  model: {scalar(student)} # a Hub id or a folder; the paper takes meta-llama/Llama-3.2-1B-Instruct",
         f"  max_length: {max_length(longest, reply)} # tokens of prompt and reply; longer samples are left out",
-        *(_LABELS_ALONE if proposal.task == "label" else []),
+        *(_OF_LABELS if proposal.task == "label" else []),
         "iterations: 2 # each writes new data against what val still gets wrong",
         "llm:",
         "  # `offline` rehearses without a key: it rewrites your own rows, and its scores mean nothing.",

@@ -59,15 +59,18 @@ def test_what_it_writes_can_be_run(here, task):
     check_student(config, samples)
 
 
-def test_of_labels_it_names_the_key_that_allows_nothing_else(here):
+def test_of_labels_it_names_the_keys_that_are_for_them_alone(here):
     for task in ("label", "math"):
         write(here / f"{task}.jsonl", rows(task))
         assert init(f"{task}.jsonl").exit_code == 0
-    commented = "# evaluation: {constrained_decoding: true} #"
     written = (here / "label.yaml").read_text()
-    assert commented in written and commented not in (here / "math.yaml").read_text()
-    (here / "label.yaml").write_text(written.replace("# evaluation", "evaluation"))
-    assert load_config(str(here / "label.yaml")).evaluation.constrained_decoding
+    for commented in ("# evaluation: {constrained_decoding: true} #", "# quality_control: {verify: classifier} #"):
+        assert commented in written and commented not in (here / "math.yaml").read_text()
+        written = written.replace(commented, commented[2:])
+    (here / "label.yaml").write_text(written)
+    config = load_config(str(here / "label.yaml"))
+    assert config.evaluation.constrained_decoding
+    assert config.quality_control.verify == "classifier"
 
 
 def test_labels_are_told_to_a_student_that_never_saw_them(here):
