@@ -25,7 +25,7 @@ ADVICE: dict[StopCondition, str] = {
     "expects",
     "one_sided_judge": "read what it says in {model}/accepted.jsonl and rejected.jsonl; another llm.judge or "
     "quality_control.threshold may help",
-    "cannot_tell": "read {model}/canaries.jsonl; another llm.judge may help, or quality_control.verify: agreement",
+    "cannot_tell": "read {model}/canaries.jsonl; another quality_control.verify may help, or another llm.judge",
     "unreadable": "another model may help, or a higher max_tokens of its endpoint",
     "no_gain": "the models so far are kept, and the best of them is chosen where the run ends",
 }
