@@ -15,7 +15,6 @@ from pada_ray.data.splits import Samples
 from pada_ray.errors import ConfigError
 from pada_ray.methods import METHODS
 from pada_ray.prompts import Prompts
-from pada_ray.records import Sample
 from pada_ray.runs.expected import check_budget, expected_calls
 from pada_ray.runs.tracking import check_tracking
 from pada_ray.sandbox import check_level
@@ -30,13 +29,11 @@ def check(config: Config, samples: Samples) -> None:
     """Raises ConfigError for the first problem found in the config or its samples."""
     Prompts(config.prompts)
     check_tracking(config)
-    check_size(config, samples)
-    knowledge = knowledge_of(config.data, samples["train"])
-    _check_classifier(config, samples["train"], knowledge)
+    check_fit(config, samples)
     expected = expected_calls(config, samples)
     check_endpoints(config, dict.fromkeys(e.role for e in expected))
     check_budget(config, expected)
-    check_student(config, samples, knowledge)
+    check_student(config, samples, knowledge_of(config.data, samples["train"]))
     check_surroundings(config)
 
 
@@ -101,23 +98,21 @@ def _check_length(config: Config, tasks: Iterable[str], knowledge: Knowledge | N
         )
 
 
-def check_size(config: Config, samples: Samples) -> None:
-    """Raises ConfigError if the method would add no sample, or lacks the split that scores it."""
+def check_fit(config: Config, samples: Samples) -> None:
+    """Raises ConfigError if the method would add no sample, lacks the split that scores it, or has new samples verified
+    by what these have not."""
     settings, train, method = config.data_generation, len(samples["train"]), METHODS[config.method]
+    if config.quality_control.verify == "classifier" and not any(get_task(s.task).kind(s) for s in samples["train"]):
+        raise ConfigError(
+            "quality_control.verify: a classifier tells labels (task: label) and functions of function calls, but the "
+            "training samples have neither; take agreement or computation"
+        )
     if method.reference and "test" not in samples:
         raise ConfigError(f"method: {config.method} trains on val, so only test can score it; give `data.test`")
     grows = method.iterations(config.iterations) and not method.reference
     if grows and not settings.samples_to_add(train):
         raise ConfigError(
             f"data_generation.ratio: {settings.ratio} x {train} training samples rounds to 0 new samples; raise it"
-        )
-
-
-def _check_classifier(config: Config, train: Iterable[Sample], knowledge: Knowledge) -> None:
-    if config.quality_control.verify == "classifier" and not any(get_task(s.task, knowledge).kind(s) for s in train):
-        raise ConfigError(
-            "quality_control.verify: a classifier tells labels (task: label) and functions of function calls, but the "
-            "training samples have neither; take agreement or computation"
         )
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from jobs.local.checks import check, check_size
+from jobs.local.checks import check, check_fit
 from jobs.local.lock import locked
 from jobs.local.ray_session import check_cluster
 from jobs.local.unfinished import refuse_unfinished
@@ -94,7 +94,7 @@ def changed_config(folder: Folder, overrides: list[str], state: RunState | None)
             check_not_begun(_section(override), override, config, state)
         lay_over(raw, override)
     changed = check_config(raw, folder.at(run_files.CONFIG))
-    check_size(changed, run_files.read_samples(folder, changed.data.task))
+    check_fit(changed, run_files.read_samples(folder, changed.data.task))
     return _from_anywhere(changed, config)
 
 

@@ -146,11 +146,14 @@ def test_so_few_training_samples_that_none_is_added_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_classifier_of_labels_needs_samples_that_have_some():
+def test_a_classifier_of_labels_needs_samples_that_have_some(run):
     control = {"verify": "classifier"}
     config = small_config(quality_control=control)
-    with pytest.raises(ConfigError, match=r"^quality_control\.verify: a classifier tells labels .* take agreement"):
+    told = r"^quality_control\.verify: a classifier tells labels .* take agreement"
+    with pytest.raises(ConfigError, match=told):
         check(config, read_data(config))
+    with pytest.raises(ConfigError, match=told):
+        change_config(run, ["quality_control.verify=classifier"])
     labelled = small_config(data=BANKING, quality_control=control)
     check(labelled, read_data(labelled))
 
