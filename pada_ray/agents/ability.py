@@ -109,7 +109,7 @@ class Abilities:
             return None  # all replies are one
         rated = await self._rater.assess(batch, known)
         read, found = sum(c.ratings is not None for c in rated), passed(rated)
-        advice = "" if found.tells else "its ratings say little: quality_control.judge: false"
+        advice = "" if found.tells else "quality_control.judge: false, since its ratings say little"
         return Finding("judge: ratings", f"{read} of {len(rated)} could be read; it {found}", advice)
 
     async def _agreement(self) -> Finding | None:
@@ -119,7 +119,7 @@ class Abilities:
         answered = await self._answerer.assess(batch, known)
         agreed = [c.rejected is None for c in answered]
         well = sum(agreed) > len(agreed) / 2
-        advice = "" if well else "quality_control.verify: agreement would turn down more right samples than it keeps"
+        advice = "" if well else "another judge: with verify: agreement this one would turn down half the right samples"
         return Finding("judge: answers", f"gives {sum(agreed)} of {len(agreed)} known answers", advice)
 
     async def _classified(self) -> Finding | None:

@@ -113,8 +113,8 @@ def test_drafts_that_break_the_rules_are_named():
     ("passes", "advice"),
     [
         (lambda right: right, ""),
-        (lambda right: True, "its ratings say little: quality_control.judge: false"),
-        (lambda right: not right, "its ratings say little: quality_control.judge: false"),
+        (lambda right: True, "quality_control.judge: false, since its ratings say little"),
+        (lambda right: not right, "quality_control.judge: false, since its ratings say little"),
     ],
 )
 def test_a_judge_is_told_by_the_right_and_wrong_samples_that_it_passes(passes, advice):
