@@ -33,7 +33,7 @@ def take_out(archives: Path, methods: list[str], to: Path) -> dict[str, int]:
     sets = {}
     for method in methods:
         with tempfile.TemporaryDirectory() as folder:
-            run = _unpacked(archives / CELL.format(method), folder)
+            run = extract(recorded(archives, method), folder)
             sets["vanilla"] = read_data(read_config(run))["train"]
             sets[method] = run.read_records(run_files.training_set(ITERATION), Sample)
     for name, samples in sets.items():
@@ -44,14 +44,16 @@ def take_out(archives: Path, methods: list[str], to: Path) -> dict[str, int]:
 def findings(archives: Path, method: str = "pada") -> list[PatternRow]:
     """The patterns of a recorded run with their strategies, the most frequent first."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = pattern_rows(read_findings(_unpacked(archives / CELL.format(method), folder), ITERATION))
+        rows = pattern_rows(read_findings(extract(recorded(archives, method), folder), ITERATION))
     return sorted(rows, key=lambda row: -row.size)
 
 
-def _unpacked(archive: Path, folder: str) -> Folder:
+def recorded(archives: Path, method: str) -> Path:
+    """The archive of a method's recorded run. Raises SystemExit where there is none."""
+    archive = archives / CELL.format(method)
     if not archive.is_file():
         raise SystemExit(f"{archive}: no such file; benchmarks/README.md tells how runs are recorded")
-    return extract(archive, folder)
+    return archive
 
 
 def main() -> None:

@@ -68,6 +68,7 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
     knowledge = knowledge_of(config.data, train)
     brief = brief_on(train, knowledge)
     finder = Finder(f"models/{EMBEDDING.name}", 0)
+    known = TrainingSamples(train, finder)
     asking = Asking(prompts=None, max_reasks=1, seed=0, brief=brief)
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +76,7 @@ async def passed(url: str, judge: str, data: str, count: int) -> list[Passed]:
         gateway = LlmGateway(endpoint, f"{folder}/replies.sqlite")
         llm = GatewayLlm(gateway, Payer(run=folder), "judge")
         for way, settings in WAYS.items():
-            agent = QualityControlAgent(llm, settings, asking, TrainingSamples(train, finder))
+            agent = QualityControlAgent(llm, settings, asking, known)
             began, shares = time.monotonic(), []
             for wrong in (False, True):
                 batch, candidates = await planted(tried, train, brief, finder.nearest, wrong=wrong)

@@ -104,9 +104,9 @@ class Recorded:
     def __init__(self, config: Config, place: Folder, teacher: GatewayLlm, judge: GatewayLlm, run: Folder):
         asking = Asking.of(config, read_brief(run, config.data.task))
         train = run_files.read_samples(run, config.data.task)["train"]
-        examples = TrainingSamples(train, Finder(config.pattern_analysis.embedding, config.seed))
+        known = TrainingSamples(train, Finder(config.pattern_analysis.embedding, config.seed))
         self._writer = DataGenerationAgent(teacher, config.data_generation, asking)
-        self._control = QualityControlAgent(judge, config.quality_control, asking, examples)
+        self._control = QualityControlAgent(judge, config.quality_control, asking, known)
         self._place = place
 
     async def augment(self, job: AugmentationJob, screen: Screen) -> Augmentation:

@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.real.demo import CELL, ITERATION
+from benchmarks.real.demo import ITERATION, recorded
 from benchmarks.real.recording import replayed
 from pada_ray.agents.brief import Brief, read_brief
 from pada_ray.agents.nearest import Finder
@@ -45,7 +45,7 @@ def write_sets(archives: Path, to: Path) -> dict[str, list[Sample]]:
     new: dict[str, list[Sample]] = {"vanilla": []}
     for method in METHODS:
         with tempfile.TemporaryDirectory() as folder:
-            _, run = asyncio.run(replayed(archives / CELL.format(method), folder))
+            _, run = asyncio.run(replayed(recorded(archives, method), folder))
             config = read_config(run)
             brief = read_brief(run, config.data.task)
             train = run_files.read_samples(run, config.data.task)["train"]
